@@ -1,0 +1,277 @@
+"""`Call`: the one parameter that walks through the house.
+
+Every wire builds one and hands it to the dispatcher; a capability takes one and gives back a stream
+of `polyport.events`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+from polyport.content import Message
+from polyport.context import Ask
+from polyport.events import Event
+from polyport.types.chat import ChatRequest
+from polyport.types.completions import CompletionRequest
+from polyport.types.embeddings import EmbeddingRequest
+from polyport.types.moderations import ModerationRequest
+
+__all__ = [
+    "LOCAL",
+    "Arguments",
+    "Call",
+    "CallEvent",
+    "Caller",
+    "Chat",
+    "Completion",
+    "Dispatch",
+    "Embedding",
+    "Input",
+    "Moderation",
+    "Operation",
+    "RawFrame",
+    "ServerTools",
+]
+
+
+class Operation(StrEnum):
+    """What can be asked of a capability; each has one input type."""
+
+    TOOL = "tool"
+    CHAT = "chat"
+    COMPLETION = "completion"
+    EMBEDDING = "embedding"
+    MODERATION = "moderation"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what they may see.
+
+    Attributes:
+        id: The key's public id, or ``local`` where no key is asked for.
+        name: The key's name, for people.
+        allow: Names the caller may use, ``prefix*`` among them; None for all.
+    """
+
+    id: str
+    name: str
+    allow: frozenset[str] | None = None
+
+    def may(self, name: str) -> bool:
+        """Whether this caller sees `name` at all."""
+        if self.allow is None or name in self.allow:
+            return True
+        return any(entry.endswith("*") and name.startswith(entry[:-1]) for entry in self.allow)
+
+
+LOCAL = Caller(id="local", name="local")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A tool call: JSON values by parameter name."""
+
+    values: Mapping[str, Any]
+
+    operation = Operation.TOOL
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTools:
+    """Tools of this gateway that a model may call by itself during a chat.
+
+    Attributes:
+        names: Which; None for all that the caller may see.
+        label: The label under which the caller asked for them.
+        approve: Names that wait for the caller's approval: all, none, or these.
+        approved: Ids of calls that the caller has approved or refused in this request.
+        max_calls: The most tool calls in the whole turn; None for no limit of its own.
+    """
+
+    names: frozenset[str] | None = None
+    label: str = "polyport"
+    approve: frozenset[str] | Literal["always", "never"] = "never"
+    approved: Mapping[str, bool] = field(default_factory=dict)
+    max_calls: int | None = None
+
+    def needs_approval(self, name: str) -> bool:
+        """Whether a call of `name` waits for the caller."""
+        if isinstance(self.approve, frozenset):
+            return name in self.approve
+        return self.approve == "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation to continue.
+
+    Attributes:
+        request: The validated request.
+        body: The same as it came, for engines that pass it through; never changed in place.
+        server_tools: Tools that the gateway calls itself.
+    """
+
+    request: ChatRequest
+    body: Mapping[str, Any]
+    server_tools: ServerTools | None = None
+
+    operation = Operation.CHAT
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Chat:
+        """Validate a body.
+
+        Raises:
+            pydantic.ValidationError: It is not a chat request.
+        """
+        return cls(ChatRequest.model_validate(body), body)
+
+    @property
+    def stream(self) -> bool:
+        """Whether the caller wants the answer in pieces."""
+        return bool(self.request.stream)
+
+    def messages(self) -> list[Message]:
+        """The conversation as pipelines see it."""
+        found: list[Message] = []
+        for message in self.request.messages:
+            content = message.content
+            role = "tool" if message.role == "function" else message.role
+            name = getattr(message, "name", None)
+            if isinstance(content, list):
+                text = "\n".join(getattr(part, "text", "") for part in content if part.type == "text")
+                found.append(Message(role, text, tuple(part.model_dump(exclude_unset=True) for part in content), name))
+            else:
+                found.append(Message(role, content or "", (), name))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A text to continue."""
+
+    request: CompletionRequest
+    body: Mapping[str, Any]
+
+    operation = Operation.COMPLETION
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Texts to embed."""
+
+    request: EmbeddingRequest
+    body: Mapping[str, Any]
+
+    operation = Operation.EMBEDDING
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """Texts to moderate."""
+
+    request: ModerationRequest
+    body: Mapping[str, Any]
+
+    operation = Operation.MODERATION
+
+
+Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """Bytes of an upstream's answer, to be sent as they are: a whole JSON body, or a piece of an SSE stream.
+
+    Only given to calls with `Call.raw`. Usage that was sniffed from it follows as a `Usage` event.
+    """
+
+    data: bytes
+
+
+CallEvent: TypeAlias = Event | RawFrame
+
+
+class Dispatch(Protocol):
+    """The one way through, as those below it see it."""
+
+    def stream(self, call: Call) -> AsyncIterator[CallEvent]:
+        """Resolve, admit, invoke and account for a call."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """One call of one capability.
+
+    Attributes:
+        name: The capability's name.
+        input: What is asked of it.
+        caller: Who asks.
+        wire: Where it came in: ``openai``, ``mcp``, ``rest`` …
+        request_id: Names the request in every log, answer and record; children share it.
+        traceparent: The W3C trace context it came with, handed on upstream.
+        deadline: When to give up, on `time.monotonic`'s clock.
+        raw: Whether the wire can send an upstream's frames as they are.
+        ask: Asks the client something back; None where the wire can't.
+        dispatch: The way to further calls.
+        granted: Names that may be called whatever the caller's allow-list says, because a declaration did.
+        depth: 0 for what came in on a wire; children are one deeper.
+        cancelled: Set once the caller is gone or the deadline has passed.
+    """
+
+    name: str
+    input: Input
+    caller: Caller
+    wire: str
+    request_id: str
+    dispatch: Dispatch
+    traceparent: str | None = None
+    deadline: float | None = None
+    raw: bool = False
+    ask: Callable[[Mapping[str, Ask]], Awaitable[dict[str, Any]]] | None = None
+    granted: frozenset[str] = frozenset()
+    depth: int = 0
+    parent: Call | None = None
+    _cancelled: bool = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to stop; may be read from any thread."""
+        if self._cancelled or (self.parent is not None and self.parent.cancelled):
+            return True
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def cancel(self) -> None:
+        """Mark this call, and so its children, as cancelled."""
+        self._cancelled = True
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def child(self, name: str, input: Input, *, granted: frozenset[str] = frozenset()) -> Call:  # noqa: A002
+        """Make a further call: same caller, trace and deadline, through the same dispatcher."""
+        return Call(
+            name=name,
+            input=input,
+            caller=self.caller,
+            wire=self.wire,
+            request_id=self.request_id,
+            dispatch=self.dispatch,
+            traceparent=self.traceparent,
+            deadline=self.deadline,
+            ask=self.ask,
+            granted=granted,
+            depth=self.depth + 1,
+            parent=self,
+        )
+
+    def run(self) -> AsyncIterator[CallEvent]:
+        """Dispatch this call."""
+        return self.dispatch.stream(self)

@@ -1,0 +1,89 @@
+"""`Catalog`: every name, as each caller sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from polyport.errors import DeclarationError, NotFoundError
+from polyport_gateway.call import Caller
+from polyport_gateway.catalog.capability import Capability
+from polyport_gateway.catalog.changes import Changes
+from polyport_gateway.catalog.documents import Prompt, Resource
+
+__all__ = ["Catalog"]
+
+
+class Catalog:
+    """Every capability, resource and prompt of one app.
+
+    Args:
+        name: The app's name.
+        version: The app's version.
+        instructions: Told to MCP clients.
+    """
+
+    def __init__(self, name: str, *, version: str = "0.1.0", instructions: str | None = None) -> None:
+        self.name = name
+        self.version = version
+        self.instructions = instructions
+        self.created = int(time.time())
+        self.changes = Changes()
+        self._capabilities: dict[str, Capability] = {}
+        self.resources: dict[str, Resource] = {}
+        self.prompts: dict[str, Prompt] = {}
+
+    def __iter__(self) -> Iterator[Capability]:
+        return iter(self._capabilities.values())
+
+    def __len__(self) -> int:
+        return len(self._capabilities)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._capabilities
+
+    def add(self, capability: Capability) -> None:
+        """Register a capability.
+
+        Raises:
+            DeclarationError: Its name is taken.
+        """
+        if capability.name in self._capabilities:
+            raise DeclarationError(f"the name {capability.name!r} is registered already")
+        self._capabilities[capability.name] = capability
+
+    def visible(self, caller: Caller) -> list[Capability]:
+        """Everything this caller may see, in the order of registration."""
+        return [capability for capability in self._capabilities.values() if caller.may(capability.name)]
+
+    def find(self, name: str) -> Capability | None:
+        """Return the capability of that name, whoever asks."""
+        return self._capabilities.get(name)
+
+    def resolve(self, name: str, caller: Caller, *, granted: frozenset[str] = frozenset()) -> Capability:
+        """Return the capability of that name as this caller sees it.
+
+        Args:
+            name: What to look up.
+            caller: Who asks.
+            granted: Names that a declaration (an agent's tools) has opened.
+
+        Raises:
+            NotFoundError: There is none, or none that this caller may see; the two can't be told apart.
+        """
+        capability = self._capabilities.get(name)
+        if capability is None or not (caller.may(name) or name in granted):
+            raise NotFoundError(
+                f"The model or function {name!r} does not exist or you do not have access to it.",
+                param="model",
+                code="model_not_found",
+            )
+        return capability
+
+    def visible_resources(self, caller: Caller) -> Iterable[Resource]:
+        """The resources this caller may read."""
+        return (resource for resource in self.resources.values() if caller.may(resource.name))
+
+    def visible_prompts(self, caller: Caller) -> Iterable[Prompt]:
+        """The prompts this caller may get."""
+        return (prompt for prompt in self.prompts.values() if caller.may(prompt.name))

@@ -1,0 +1,128 @@
+"""Every setting, once: defaults < TOML file < ``POLYPORT_*`` environment < flags."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from polyport.errors import ConfigurationError
+
+__all__ = ["Settings", "load_settings"]
+
+
+class Settings(BaseSettings):
+    """How the gateway runs.
+
+    >>> Settings(port=8500).port
+    8500
+    """
+
+    model_config = SettingsConfigDict(env_prefix="POLYPORT_", extra="forbid", frozen=True)
+    toml_file: ClassVar[Path | None] = None
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8400, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(default=Path(".polyport"), description="Folder for the database and other state.")
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL of the records; SQLite in data_dir when unset."
+    )
+
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes.")
+    max_json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body.")
+    call_timeout_s: float | None = Field(
+        default=600.0, gt=0, description="Seconds after which any call is cancelled; unset for never."
+    )
+    function_threads: int = Field(
+        default=64, ge=1, description="Worker threads that one plain function may occupy at a time."
+    )
+    max_concurrent_calls: int = Field(default=1000, ge=1, description="Calls under way at a time; more get 503.")
+    shutdown_grace_s: float = Field(default=10.0, ge=0, description="Seconds that running calls get at shutdown.")
+
+    require_keys: bool = Field(default=False, description="Ask for a key even on loopback when no key exists yet.")
+    cors_origins: tuple[str, ...] = Field(default=(), description='Origins that browsers may call from; "*" for any.')
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Host headers accepted besides loopback and the address listened on."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="Origin headers accepted by /mcp besides loopback's and cors_origins."
+    )
+
+    store_responses: bool = Field(default=True, description="Keep /v1/responses results that ask for it.")
+    retention_days: int | None = Field(
+        default=30, ge=1, description="Days that usage rows and stored responses are kept; unset for ever."
+    )
+    expose_errors: bool = Field(
+        default=False, description="Show callers the message of any exception a function raises, not only FunctionError."
+    )
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+    log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")
+    access_log: bool = Field(default=False, description="One log line per request.")
+
+    @field_validator("cors_origins", "allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether the address can be reached from this machine alone."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def records_url(self) -> str:
+        """SQLAlchemy URL of the records."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'polyport.sqlite3'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags over environment over file."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        if cls.toml_file is not None:
+            sources += (TomlConfigSettingsSource(settings_cls, cls.toml_file),)
+        return sources
+
+
+def load_settings(*, config: Path | None = None, **flags: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: A TOML file; ``polyport.toml`` in the working folder if it exists.
+        **flags: Values that override all else; None means not given.
+
+    Raises:
+        ConfigurationError: A value can't be used; the message names it and where it came from.
+    """
+    if config is not None and not config.is_file():
+        raise ConfigurationError(f"there is no configuration file at {config}")
+    file = config or (Path("polyport.toml") if Path("polyport.toml").is_file() else None)
+    cls = type("FileSettings", (Settings,), {"toml_file": file, "__module__": __name__}) if file else Settings
+    try:
+        return cls(**{key: value for key, value in flags.items() if value is not None})  # type: ignore[no-any-return]
+    except ValidationError as error:
+        lines = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']} (got {e.get('input')!r})" for e in error.errors()
+        )
+        raise ConfigurationError(f"settings can't be used: {lines}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"the configuration file {file} can't be read: {error}") from error

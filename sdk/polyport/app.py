@@ -1,0 +1,363 @@
+"""`App`: where an author registers what the gateway will serve."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, overload
+
+from polyport.declarations import (
+    AgentDeclaration,
+    Annotations,
+    Declaration,
+    FunctionDeclaration,
+    ModelDeclaration,
+    PipelineDeclaration,
+    PromptDeclaration,
+    ResourceDeclaration,
+    check_name,
+)
+from polyport.errors import DeclarationError
+
+__all__ = ["App"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class App:
+    """What one gateway serves. Declarations only: nothing connects and nothing heavy is imported until served.
+
+    >>> app = App("demo")
+    >>> @app.function
+    ... def add(a: int, b: int) -> int:
+    ...     "Add two integers."
+    ...     return a + b
+    >>> [declaration.name for declaration in app.declarations]
+    ['add']
+
+    Args:
+        name: Shown to clients as the server's name.
+        instructions: Told to MCP clients: what this server is for and how to use it.
+        version: The app's own version, shown to clients.
+    """
+
+    def __init__(self, name: str, *, instructions: str | None = None, version: str = "0.1.0") -> None:
+        self.name = name
+        self.instructions = instructions
+        self.version = version
+        self._declarations: dict[str, Declaration] = {}
+        self._resources: dict[str, ResourceDeclaration] = {}
+        self._prompts: dict[str, PromptDeclaration] = {}
+
+    @property
+    def declarations(self) -> tuple[Declaration, ...]:
+        """Everything that can be called, in the order of registration."""
+        return tuple(self._declarations.values())
+
+    @property
+    def resources(self) -> tuple[ResourceDeclaration, ...]:
+        """Everything that can be read."""
+        return tuple(self._resources.values())
+
+    @property
+    def prompts(self) -> tuple[PromptDeclaration, ...]:
+        """Every prompt."""
+        return tuple(self._prompts.values())
+
+    @overload
+    def function(self, function: F, /) -> F: ...
+    @overload
+    def function(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        description: str | None = None,
+        timeout: float | None = None,
+        annotations: Annotations | Mapping[str, Any] | None = None,
+    ) -> Callable[[F], F]: ...
+    def function(
+        self,
+        function: F | str | None = None,
+        /,
+        *,
+        description: str | None = None,
+        timeout: float | None = None,
+        annotations: Annotations | Mapping[str, Any] | None = None,
+    ) -> F | Callable[[F], F]:
+        """Register a function; usable bare, or with a name and options.
+
+        Args:
+            function: The function (bare use), or the name to serve it under; its own name by default.
+            description: What it does; the docstring's summary by default.
+            timeout: Seconds after which a call of it is cancelled.
+            annotations: What a client may assume: ``read_only``, ``destructive``, ``idempotent``, ``open_world``.
+
+        Raises:
+            DeclarationError: The name is taken or malformed, or the signature can't be described.
+        """
+
+        def register(target: F) -> F:
+            self._add(
+                FunctionDeclaration(
+                    name=_name_of(target, function),
+                    function=_checked(target),
+                    description=description,
+                    timeout=_checked_timeout(timeout),
+                    annotations=_annotations(annotations),
+                )
+            )
+            return target
+
+        return register(function) if callable(function) else register
+
+    @overload
+    def pipeline(self, function: F, /) -> F: ...
+    @overload
+    def pipeline(
+        self, name: str | None = None, /, *, description: str | None = None, timeout: float | None = None
+    ) -> Callable[[F], F]: ...
+    def pipeline(
+        self,
+        function: F | str | None = None,
+        /,
+        *,
+        description: str | None = None,
+        timeout: float | None = None,
+    ) -> F | Callable[[F], F]:
+        """Register a callable that answers: served as a chat model and as a tool.
+
+        It takes ``question: str`` or ``messages: list[Message]`` (and a `Context`, if it likes) and gives
+        a string, an `Answer`, or a plain or async iterator of strings, which streams.
+
+        Raises:
+            DeclarationError: The name is taken or malformed, or it takes anything else.
+        """
+
+        def register(target: F) -> F:
+            self._add(
+                PipelineDeclaration(
+                    name=_name_of(target, function),
+                    function=_checked(target),
+                    description=description,
+                    timeout=_checked_timeout(timeout),
+                )
+            )
+            return target
+
+        return register(function) if callable(function) else register
+
+    def model(
+        self,
+        name: str,
+        *,
+        engine: str | Any,
+        model: str | None = None,
+        description: str | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> None:
+        """Register a model.
+
+        Args:
+            name: The one name under which every wire serves it.
+            engine: ``openai``, ``litellm``, ``echo`` … or an engine object of your own.
+            model: The model's name as the engine knows it; `name` by default.
+            description: What it is good for.
+            timeout: Seconds after which a call of it is cancelled.
+            **options: The engine's own (``base_url=``, ``api_key_env=`` …).
+
+        Raises:
+            DeclarationError: The name is taken or malformed.
+        """
+        self._add(
+            ModelDeclaration(
+                name=check_name(name),
+                engine=engine,
+                model=model,
+                description=description,
+                timeout=_checked_timeout(timeout),
+                options=dict(options),
+            )
+        )
+
+    def agent(
+        self,
+        name: str,
+        *,
+        model: str,
+        tools: Iterable[str] = (),
+        instructions: str | None = None,
+        description: str | None = None,
+        max_steps: int = 10,
+        timeout: float | None = None,
+    ) -> None:
+        """Register a model that calls tools, in a loop that the gateway runs.
+
+        Args:
+            name: The one name under which every wire serves it.
+            model: The name of a registered model.
+            tools: Names of registered functions, pipelines, models or agents.
+            instructions: The system prompt.
+            description: What it is for.
+            max_steps: The most model turns in one call.
+            timeout: Seconds after which a call of it is cancelled.
+
+        Raises:
+            DeclarationError: The name is taken or malformed, or `max_steps` is below 1.
+        """
+        if isinstance(tools, str):
+            raise DeclarationError(f"agent {name!r}: tools is a list of names; write tools=[{tools!r}]")
+        if max_steps < 1:
+            raise DeclarationError(f"agent {name!r}: max_steps is {max_steps}; it must be at least 1")
+        self._add(
+            AgentDeclaration(
+                name=check_name(name),
+                model=model,
+                tools=tuple(tools),
+                instructions=instructions,
+                description=description,
+                max_steps=max_steps,
+                timeout=_checked_timeout(timeout),
+            )
+        )
+
+    def resource(
+        self,
+        uri: str,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        mime_type: str = "text/plain",
+        complete: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Callable[[F], F]:
+        """Register something to read: text or bytes at a URI.
+
+        Args:
+            uri: Its address; ``{names}`` in it are passed to the function by name.
+            name: Its name; the function's own by default.
+            title: Its title, for people.
+            description: What it holds; the docstring's summary by default.
+            mime_type: Of what the function returns.
+            complete: For a template: per parameter a callable from what was typed so far to suggestions.
+
+        Raises:
+            DeclarationError: The URI is taken or has no scheme.
+        """
+        if "://" not in uri:
+            raise DeclarationError(f"{uri!r} is not a URI: it needs a scheme, such as note://{uri}")
+
+        def register(function: F) -> F:
+            if uri in self._resources:
+                raise DeclarationError(f"a resource at {uri!r} is registered already")
+            self._resources[uri] = ResourceDeclaration(
+                uri=uri,
+                function=_checked(function),
+                name=name or getattr(function, "__name__", uri),
+                title=title,
+                description=description,
+                mime_type=mime_type,
+                complete=dict(complete or {}),
+            )
+            return function
+
+        return register
+
+    @overload
+    def prompt(self, function: F, /) -> F: ...
+    @overload
+    def prompt(
+        self,
+        name: str | None = None,
+        /,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        complete: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Callable[[F], F]: ...
+    def prompt(
+        self,
+        function: F | str | None = None,
+        /,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        complete: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> F | Callable[[F], F]:
+        """Register a prompt: a callable from string arguments to a string, a `Message` or a list of them.
+
+        Raises:
+            DeclarationError: The name is taken or malformed.
+        """
+
+        def register(target: F) -> F:
+            name = _name_of(target, function)
+            if name in self._prompts:
+                raise DeclarationError(f"a prompt named {name!r} is registered already")
+            self._prompts[name] = PromptDeclaration(
+                name=name,
+                function=_checked(target),
+                title=title,
+                description=description,
+                complete=dict(complete or {}),
+            )
+            return target
+
+        return register(function) if callable(function) else register
+
+    def serve(self, *, host: str | None = None, port: int | None = None, **settings: Any) -> None:
+        """Serve everything until interrupted.
+
+        Args:
+            host: The address to listen on; 127.0.0.1 by default.
+            port: The port; 8400 by default.
+            **settings: Any other setting of the gateway, by name.
+
+        Raises:
+            MissingDependencyError: The gateway is not installed.
+            ConfigurationError: The address can't be used.
+        """
+        from polyport.embedded import load_gateway
+
+        load_gateway().serve(self, host=host, port=port, **settings)
+
+    def _add(self, declaration: Declaration) -> None:
+        if declaration.name in self._declarations:
+            raise DeclarationError(
+                f"the name {declaration.name!r} is registered already; every function, pipeline, model and agent "
+                "needs a name of its own"
+            )
+        self._declarations[declaration.name] = declaration
+
+
+def _name_of(target: Callable[..., Any], given: object) -> str:
+    name = given if isinstance(given, str) else getattr(target, "__name__", "")
+    if name == "<lambda>":
+        raise DeclarationError('a lambda has no name: register it with @app.function("name")')
+    return check_name(name)
+
+
+def _checked(function: F) -> F:
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"{function!r} can't be registered: it has no signature ({error})") from error
+    return function
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    if timeout is not None and timeout <= 0:
+        raise DeclarationError(f"timeout is {timeout}; it must be a positive number of seconds, or None for none")
+    return timeout
+
+
+def _annotations(given: Annotations | Mapping[str, Any] | None) -> Annotations:
+    if given is None:
+        return Annotations()
+    if isinstance(given, Annotations):
+        return given
+    known = set(Annotations.__slots__)
+    if unknown := set(given) - known:
+        raise DeclarationError(f"unknown annotations {sorted(unknown)}; known are {sorted(known)}")
+    return Annotations(**given)

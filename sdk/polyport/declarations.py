@@ -1,0 +1,122 @@
+"""What an author registers: frozen records, with nothing connected and nothing heavy imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from polyport.errors import DeclarationError
+
+__all__ = [
+    "AgentDeclaration",
+    "Annotations",
+    "Declaration",
+    "FunctionDeclaration",
+    "ModelDeclaration",
+    "PipelineDeclaration",
+    "PromptDeclaration",
+    "ResourceDeclaration",
+    "check_name",
+]
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?")
+
+
+def check_name(name: str) -> str:
+    """Return the name if every wire can carry it.
+
+    Raises:
+        DeclarationError: It is empty, too long or has a character that OpenAI or MCP refuses.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"{name!r} can't be a name: use 1 to 64 letters, digits, '_', '-' and '.', "
+            "starting and ending with a letter, digit or '_'"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What a client may assume of a function before it calls (MCP's tool annotations); None: unknown."""
+
+    title: str | None = None
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDeclaration:
+    """A function; `timeout` is in seconds."""
+
+    name: str
+    function: Callable[..., Any]
+    description: str | None = None
+    timeout: float | None = None
+    annotations: Annotations = field(default_factory=Annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDeclaration:
+    """A callable from a question or messages to text; `timeout` is in seconds."""
+
+    name: str
+    function: Callable[..., Any]
+    description: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDeclaration:
+    """A model behind an engine, named by the engine's entry point, or an engine object of the author's own."""
+
+    name: str
+    engine: str | Any
+    model: str | None = None
+    description: str | None = None
+    timeout: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDeclaration:
+    """A model with tools, run by the gateway; `max_steps` bounds its turns."""
+
+    name: str
+    model: str
+    tools: tuple[str, ...] = ()
+    instructions: str | None = None
+    description: str | None = None
+    max_steps: int = 10
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceDeclaration:
+    """Something to read at a URI; a URI with ``{names}`` is a template."""
+
+    uri: str
+    function: Callable[..., Any]
+    name: str
+    title: str | None = None
+    description: str | None = None
+    mime_type: str = "text/plain"
+    complete: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDeclaration:
+    """A prompt that a person picks; its arguments come from the signature."""
+
+    name: str
+    function: Callable[..., Any]
+    title: str | None = None
+    description: str | None = None
+    complete: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+Declaration: TypeAlias = FunctionDeclaration | PipelineDeclaration | ModelDeclaration | AgentDeclaration

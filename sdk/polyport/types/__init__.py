@@ -1,0 +1,1 @@
+"""Wire types: what OpenAI's and Polyport's own endpoints take and give, each defined once."""
