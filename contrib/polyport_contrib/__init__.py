@@ -1,0 +1,1 @@
+"""Optional capabilities, loaded through entry points only."""

@@ -1,0 +1,1 @@
+"""Registered functions, pipelines, resources and prompts."""

@@ -1,0 +1,1 @@
+"""What is seen: logs and request ids."""

@@ -1,0 +1,1 @@
+"""Polyport's own endpoints: functions, health, the OpenAPI document."""

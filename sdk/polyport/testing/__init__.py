@@ -1,0 +1,1 @@
+"""For users' own tests: a scripted engine and a gateway in this process."""
