@@ -31,6 +31,7 @@ __all__ = [
     "Dispatch",
     "Embedding",
     "Input",
+    "InputRequired",
     "Moderation",
     "Operation",
     "RawFrame",
@@ -195,6 +196,20 @@ class RawFrame:
 
 
 CallEvent: TypeAlias = Event | RawFrame
+
+
+class InputRequired(Exception):  # noqa: N818 - not an error: a turn that waits for its caller
+    """Unwinds a call that must ask its caller something and be run again with the answers.
+
+    Raised by `Call.ask` on a wire without a back-channel; only that wire catches it.
+
+    Args:
+        asks: What to ask, by key.
+    """
+
+    def __init__(self, asks: Mapping[str, Ask]) -> None:
+        super().__init__("the call waits for its caller's input")
+        self.asks = asks
 
 
 class Dispatch(Protocol):
