@@ -68,7 +68,11 @@ def check_exposure(gateway: Gateway) -> None:
 
 
 async def serve_until_stopped(
-    gateway: Gateway, listener: socket.socket, *, on_ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None
+    gateway: Gateway,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
     """Serve on an open listener until a signal (main thread) or `stop`.
 
@@ -104,7 +108,7 @@ async def serve_until_stopped(
 async def _announce(
     server: Any, listener: socket.socket, on_ready: Callable[[str], None] | None, stop: asyncio.Event | None
 ) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event to wait for
         await asyncio.sleep(0.005)
     if on_ready is not None:
         on_ready(_url(listener))

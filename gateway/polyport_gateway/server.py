@@ -114,7 +114,9 @@ class Gateway:
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
-        self.asgi = _with_lifespan(AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self)
+        self.asgi = _with_lifespan(
+            AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
+        )
         self._started: list[Capability] = []
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
@@ -188,7 +190,7 @@ class Gateway:
         for capability in reversed(self._started):
             try:
                 await capability.close()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the others must still be closed
                 _log.exception("%r failed to close", capability.name)
         self._started.clear()
         await self.usage.close()
@@ -204,7 +206,7 @@ class Gateway:
         """Load what the first request of a kind would otherwise wait for."""
         try:
             await self.mcp.warm()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the other wires still serve
             _log.exception("MCP could not be loaded; /mcp will not answer")
 
 

@@ -8,13 +8,13 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+from polyport.signature import describe
 from pydantic import ValidationError
 
 from polyport.content import Audio, Content, EmbeddedResource, Image, Text
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
 from polyport.events import Event, Finish, Result
-from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
@@ -172,9 +172,7 @@ def to_result(dump: Any, value: Any, *, structured: bool) -> Result:
 
 
 def _content_result(items: list[Any] | tuple[Any, ...]) -> Result:
-    content: list[Content] = []
-    for item in items:
-        content.append(item if isinstance(item, _CONTENT) else Text(as_text(item)))
+    content: list[Content] = [item if isinstance(item, _CONTENT) else Text(as_text(item)) for item in items]
     text = "\n".join(item.text for item in content if isinstance(item, Text))
     return Result(value=None, text=text, content=tuple(content), structured=False)
 

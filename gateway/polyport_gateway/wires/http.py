@@ -165,10 +165,7 @@ async def send_bytes(
 
 async def send_json(send: Send, value: Any, *, status: int = 200) -> None:
     """Send a pydantic model (members that are None are kept) or plain data as JSON."""
-    if isinstance(value, BaseModel):
-        body = value.model_dump_json(by_alias=True).encode()
-    else:
-        body = orjson.dumps(value)
+    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else orjson.dumps(value)
     await send_bytes(send, body, status=status)
 
 
@@ -186,9 +183,7 @@ async def send_error(send: Send, error: BaseException, *, request_id: str | None
     """Answer with an error's status and OpenAI body."""
     failure = to_call_error(error, request_id=request_id)
     status = failure.status if 400 <= failure.status <= 599 else 500
-    await send_bytes(
-        send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure)
-    )
+    await send_bytes(send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure))
 
 
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
