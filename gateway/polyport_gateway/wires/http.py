@@ -37,6 +37,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
+_NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
 
 class ClientGoneError(Exception):
@@ -174,6 +175,9 @@ def error_headers(error: CallError) -> list[tuple[bytes, bytes]]:
     headers = [_JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode("ascii")))
+    if error.code in _NOT_AGAIN:
+        # OpenAI's clients repeat any 5xx unless told; a function that failed must not run thrice.
+        headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return headers
