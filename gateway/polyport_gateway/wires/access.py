@@ -80,7 +80,7 @@ class AccessLayer:
         cors = self._cors_headers(headers.origin)
         answer = _with_headers(send, [(b"x-request-id", request_id.encode("ascii")), *cors])
         if scope["method"] == "OPTIONS" and headers.preflight:
-            await self._preflight(answer, allowed=bool(cors), asked=headers.asked_headers)
+            await self._preflight(answer, allowed=len(cors) > 1, asked=headers.asked_headers)
             return
         try:
             if not scope.get("polyport.local"):
