@@ -1,8 +1,8 @@
-"""Shared by all tests."""
+from __future__ import annotations
 
 import pytest
 
 
 @pytest.fixture
-def anyio_backend():
+def anyio_backend() -> str:
     return "asyncio"
