@@ -7,7 +7,7 @@ of `polyport.events`.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
@@ -215,7 +215,7 @@ class InputRequired(Exception):  # noqa: N818 - not an error: a turn that waits 
 class Dispatch(Protocol):
     """The one way through, as those below it see it."""
 
-    def stream(self, call: Call) -> AsyncIterator[CallEvent]:
+    def stream(self, call: Call) -> AsyncGenerator[CallEvent, None]:
         """Resolve, admit, invoke and account for a call."""
         ...
 
@@ -287,6 +287,6 @@ class Call:
             parent=self,
         )
 
-    def run(self) -> AsyncIterator[CallEvent]:
+    def run(self) -> AsyncGenerator[CallEvent, None]:
         """Dispatch this call."""
         return self.dispatch.stream(self)

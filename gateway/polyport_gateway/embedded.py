@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -68,43 +69,89 @@ def check_exposure(gateway: Gateway) -> None:
 
 
 async def serve_until_stopped(
-    gateway: Gateway, listener: socket.socket, *, on_ready: Callable[[str], None] | None = None, stop: asyncio.Event | None = None
-) -> None:
-    """Serve on an open listener until a signal (main thread) or `stop`.
+    gateway: Gateway,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> int | None:
+    """Serve on an open listener until a signal (in the main thread) or `stop`.
+
+    Args:
+        gateway: What to serve.
+        listener: From `bind`.
+        on_ready: Called with the URL once requests are answered.
+        stop: Ends serving when set.
+
+    Returns:
+        The signal that ended it, if one did.
 
     Raises:
         ConfigurationError: The gateway can't start, or must not on this address.
     """
+    settings = gateway.settings
+    with _graceful_signals() as signals:
+        await gateway.start()
+        try:
+            check_exposure(gateway)
+            await _serve(gateway, listener, settings, on_ready, stop)
+        finally:
+            await gateway.stop()
+    return signals[0] if signals else None
+
+
+async def _serve(
+    gateway: Gateway,
+    listener: socket.socket,
+    settings: Settings,
+    on_ready: Callable[[str], None] | None,
+    stop: asyncio.Event | None,
+) -> None:
     import uvicorn
 
-    settings = gateway.settings
-    await gateway.start()
+    config = uvicorn.Config(
+        gateway.asgi,
+        lifespan="off",
+        log_config=None,
+        access_log=settings.access_log,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
+        timeout_keep_alive=75,
+        backlog=2048,
+    )
+    server = uvicorn.Server(config)
+    watching = asyncio.ensure_future(_announce(server, listener, on_ready, stop))
     try:
-        check_exposure(gateway)
-        config = uvicorn.Config(
-            gateway.asgi,
-            lifespan="off",
-            log_config=None,
-            access_log=settings.access_log,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_s)),
-            timeout_keep_alive=75,
-            backlog=2048,
-        )
-        server = uvicorn.Server(config)
-        watching = asyncio.ensure_future(_announce(server, listener, on_ready, stop))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            watching.cancel()
+        await server.serve(sockets=[listener])
     finally:
-        await gateway.stop()
+        watching.cancel()
+
+
+@contextmanager
+def _graceful_signals() -> Iterator[list[int]]:
+    """Keep a signal from ending the process before the gateway has stopped; give the signals that came.
+
+    uvicorn raises the signals that stopped it again once it is done, which would end the process there
+    and then, with usage rows still unwritten.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in kept:
+        signal.signal(number, lambda number, _frame: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 async def _announce(
     server: Any, listener: socket.socket, on_ready: Callable[[str], None] | None, stop: asyncio.Event | None
 ) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event to wait for
         await asyncio.sleep(0.005)
     if on_ready is not None:
         on_ready(_url(listener))

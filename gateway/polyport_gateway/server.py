@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from polyport.app import App
@@ -114,7 +115,9 @@ class Gateway:
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
-        self.asgi = _with_lifespan(AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self)
+        self.asgi = _with_lifespan(
+            AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
+        )
         self._started: list[Capability] = []
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
@@ -140,7 +143,7 @@ class Gateway:
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self.settings)),
         ]
 
-    def authenticate(self, token: str | None) -> Caller:
+    async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
 
         Without any key, and on loopback, everybody is the local caller.
@@ -149,7 +152,7 @@ class Gateway:
             AuthenticationError: A key is needed and missing, or wrong.
         """
         if token is not None and (token.startswith("pp_") or self.keys.any_keys):
-            return self.keys.verify(token)
+            return await self.keys.verify(token)
         if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
             raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
         return LOCAL
@@ -188,7 +191,7 @@ class Gateway:
         for capability in reversed(self._started):
             try:
                 await capability.close()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the others must still be closed
                 _log.exception("%r failed to close", capability.name)
         self._started.clear()
         await self.usage.close()
@@ -197,14 +200,18 @@ class Gateway:
 
     def report(self) -> dict[str, Any]:
         """Say whether calls can be taken, and what that rests on."""
-        records = self.usage.health()
-        return {"ready": self._ready, "app": self.catalog.name, "calls": self.dispatcher.running, "records": records}
+        return {
+            "ready": self._ready,
+            "app": self.catalog.name,
+            "calls": self.dispatcher.running,
+            **asdict(self.usage.health()),
+        }
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""
         try:
             await self.mcp.warm()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the other wires still serve
             _log.exception("MCP could not be loaded; /mcp will not answer")
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from polyport.errors import CallError, DeadlineExceededError, ServiceUnavailableError
+from polyport.errors import DeadlineExceededError, ServiceUnavailableError
 from polyport.events import Usage
 from polyport_gateway.agents.server_tools import with_server_tools
 from polyport_gateway.call import Call, CallEvent, Chat, Input, InputRequired

@@ -80,8 +80,6 @@ async def _ask(call: Call, asks: Mapping[str, Ask]) -> dict[str, Any]:
     return await call.ask(asks)
 
 
-def make_context(
-    call: Call, changes: Changes | None = None, events: asyncio.Queue[Event] | None = None
-) -> Context:
+def make_context(call: Call, changes: Changes | None = None, events: asyncio.Queue[Event] | None = None) -> Context:
     """Build the `Context` of a call."""
     return Context(CallBackend(call, changes, events))

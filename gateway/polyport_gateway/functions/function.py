@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+from polyport.signature import describe
 from pydantic import ValidationError
 
 from polyport.content import Audio, Content, EmbeddedResource, Image, Text
+from polyport.context import Context
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
 from polyport.events import Event, Finish, Result
-from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
@@ -74,25 +76,27 @@ class FunctionCapability:
         """Validate the arguments, run the function and give its `Result`."""
         assert isinstance(call.input, Arguments)  # noqa: S101 - adapted by the dispatcher
         try:
-            arguments = self.signature.validate(call.input.values)
+            values = self.signature.validate(call.input.values)
         except ValidationError as error:
             raise invalid_arguments(self.name, error) from error
-        parameter = self.signature.context_parameter
-        if parameter is None:
-            value = await self._run(call, arguments)
+        if self.signature.context_parameter is None:
+            value = await self._run(call, values, None)
         else:
             queue: asyncio.Queue[Event] = asyncio.Queue()
-            arguments[parameter] = make_context(call, self._changes, queue)
-            task = asyncio.ensure_future(self._run(call, arguments))
+            task = asyncio.ensure_future(self._run(call, values, make_context(call, self._changes, queue)))
             async for event in merge_events(queue, task):
                 yield event
             value = task.result()
         yield self._result(call, value)
         yield Finish()
 
-    async def _run(self, call: Call, arguments: dict[str, Any]) -> Any:
+    async def _run(self, call: Call, values: dict[str, Any], context: Context | None) -> Any:
+        positional, named = self.signature.bind(values, context)
         try:
-            return await self.signature.call(self._function, arguments, self._threads.run)
+            if self.signature.is_async:
+                return await self._function(*positional, **named)
+            value = await self._threads.run(self._function, *positional, **named)
+            return await value if inspect.isawaitable(value) else value
         except (CallError, InputRequired):
             raise
         except Exception as error:
@@ -172,9 +176,7 @@ def to_result(dump: Any, value: Any, *, structured: bool) -> Result:
 
 
 def _content_result(items: list[Any] | tuple[Any, ...]) -> Result:
-    content: list[Content] = []
-    for item in items:
-        content.append(item if isinstance(item, _CONTENT) else Text(as_text(item)))
+    content: list[Content] = [item if isinstance(item, _CONTENT) else Text(as_text(item)) for item in items]
     text = "\n".join(item.text for item in content if isinstance(item, Text))
     return Result(value=None, text=text, content=tuple(content), structured=False)
 

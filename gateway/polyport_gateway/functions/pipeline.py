@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, get_type_hints
@@ -128,11 +129,9 @@ class PipelineCapability:
         finally:
             close: Callable[[], None] | None = getattr(pieces, "close", None)
             if close is not None:
-                try:
+                # A generator that is still running in its thread can't be closed; it ends by itself.
+                with contextlib.suppress(ValueError):
                     close()
-                except ValueError:
-                    # A generator that is still running in its thread can't be closed; it ends by itself.
-                    pass
 
     def _put(self, piece: Any, queue: asyncio.Queue[Event]) -> None:
         match piece:
@@ -154,7 +153,7 @@ class PipelineCapability:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _parameters(declaration: PipelineDeclaration) -> tuple[str, str | None]:
@@ -174,11 +173,9 @@ def _parameters(declaration: PipelineDeclaration) -> tuple[str, str | None]:
             found = parameter.name
         elif parameter.default is inspect.Parameter.empty:
             raise DeclarationError(
-                f"pipeline {declaration.name!r}: it can't be given {parameter.name!r}; a pipeline takes question: str or "
-                "messages: list[Message], and a Context if it likes"
+                f"pipeline {declaration.name!r}: it can't be given {parameter.name!r}; a pipeline takes "
+                "question: str or messages: list[Message], and a Context if it likes"
             )
     if found is None:
-        raise DeclarationError(
-            f"pipeline {declaration.name!r} takes neither question: str nor messages: list[Message]"
-        )
+        raise DeclarationError(f"pipeline {declaration.name!r} takes neither question: str nor messages: list[Message]")
     return found, context

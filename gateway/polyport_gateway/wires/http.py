@@ -38,6 +38,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
+_NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
 
 class ClientGoneError(Exception):
@@ -175,10 +176,7 @@ async def send_bytes(
 
 async def send_json(send: Send, value: Any, *, status: int = 200) -> None:
     """Send a pydantic model (members that are None are kept) or plain data as JSON."""
-    if isinstance(value, BaseModel):
-        body = value.model_dump_json(by_alias=True).encode()
-    else:
-        body = orjson.dumps(value)
+    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else orjson.dumps(value)
     await send_bytes(send, body, status=status)
 
 
@@ -187,6 +185,9 @@ def error_headers(error: CallError) -> list[tuple[bytes, bytes]]:
     headers = [_JSON]
     if error.retry_after is not None:
         headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode("ascii")))
+    if error.code in _NOT_AGAIN:
+        # OpenAI's clients repeat any 5xx unless told; a function that failed must not run thrice.
+        headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return headers
@@ -196,9 +197,7 @@ async def send_error(send: Send, error: BaseException, *, request_id: str | None
     """Answer with an error's status and OpenAI body."""
     failure = to_call_error(error, request_id=request_id)
     status = failure.status if 400 <= failure.status <= 599 else 500
-    await send_bytes(
-        send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure)
-    )
+    await send_bytes(send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure))
 
 
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

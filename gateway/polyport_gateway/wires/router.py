@@ -47,6 +47,7 @@ class Router:
             methods.setdefault(route.method, route.endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         methods = self._find(scope)
         info = info_of(scope)
         if methods is None:

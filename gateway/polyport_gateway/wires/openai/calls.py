@@ -67,6 +67,7 @@ class JSONEndpoint:
         self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         try:
             body = await read_json(
                 scope, receive, limit=self.settings.max_body_bytes, max_depth=self.settings.max_json_depth

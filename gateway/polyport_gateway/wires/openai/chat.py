@@ -46,7 +46,7 @@ class ChatEndpoint(JSONEndpoint):
         """Answer with one JSON body, or with a stream."""
         chat = Chat.from_body(body)
         call = self.call(scope, chat.request.model, chat, raw=True)
-        async with aclosing(call.run()) as events:  # type: ignore[type-var]
+        async with aclosing(call.run()) as events:
             if chat.stream:
                 await self._stream(call, chat, events, send, info_of(scope).request_id)
             else:
@@ -167,9 +167,7 @@ class _Answer:
 
     def _tool_call(self, delta: ToolCallDelta) -> None:
         calls = self._choice(delta.choice).tool_calls
-        call = calls.setdefault(
-            delta.index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-        )
+        call = calls.setdefault(delta.index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
         call["id"] = delta.id or call["id"]
         call["function"]["name"] = delta.name or call["function"]["name"]
         call["function"]["arguments"] += delta.arguments

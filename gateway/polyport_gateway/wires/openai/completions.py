@@ -24,7 +24,7 @@ class CompletionEndpoint(JSONEndpoint):
         """Answer with one JSON body, or with a stream."""
         completion = Completion(CompletionRequest.model_validate(body), body)
         call = self.call(scope, completion.request.model, completion, raw=True)
-        async with aclosing(call.run()) as events:  # type: ignore[type-var]
+        async with aclosing(call.run()) as events:
             if completion.request.stream:
                 await self._stream(completion, events, send, info_of(scope).request_id)
             else:

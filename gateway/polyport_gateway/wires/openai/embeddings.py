@@ -23,7 +23,7 @@ class _BodyEndpoint(JSONEndpoint):
         call = self.call(scope, name, given, raw=True)
         raw: bytes | None = None
         result: Result | None = None
-        async with aclosing(call.run()) as events:  # type: ignore[type-var]
+        async with aclosing(call.run()) as events:
             async for event in events:
                 if isinstance(event, RawFrame):
                     raw = event.data

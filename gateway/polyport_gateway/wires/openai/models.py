@@ -23,6 +23,7 @@ class ModelsEndpoint:
         self._catalog = catalog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         info = info_of(scope)
         name = scope.get("path_params", {}).get("model")
         if name is None:

@@ -46,6 +46,7 @@ class FunctionListEndpoint:
         self._catalog = catalog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         info = info_of(scope)
         name = scope.get("path_params", {}).get("name")
         if name is None:
@@ -87,6 +88,7 @@ class FunctionCallEndpoint:
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         info = info_of(scope)
         try:
             values = await self._arguments(scope, receive)
@@ -121,7 +123,7 @@ class FunctionCallEndpoint:
 
 async def _answer(call: Call, send: Send) -> None:
     result: Result | None = None
-    async with aclosing(call.run()) as events:  # type: ignore[type-var]
+    async with aclosing(call.run()) as events:
         async for event in events:
             if isinstance(event, Result):
                 result = event
@@ -141,14 +143,17 @@ async def _stream(call: Call, send: Send) -> None:
                 {
                     "type": "http.response.start",
                     "status": 200,
-                    "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")],
+                    "headers": [
+                        (b"content-type", b"text/event-stream; charset=utf-8"),
+                        (b"cache-control", b"no-cache"),
+                    ],
                 }
             )
         body = b"event: " + kind.encode("ascii") + b"\ndata: " + orjson.dumps(data) + b"\n\n"
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
     try:
-        async with aclosing(call.run()) as events:  # type: ignore[type-var]
+        async with aclosing(call.run()) as events:
             await _write_events(call, events, write)
     except CallError as error:
         if not started:

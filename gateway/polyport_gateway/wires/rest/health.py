@@ -14,6 +14,7 @@ class HealthEndpoint:
     """The process answers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         await send_json(send, {"status": "ok"})
 
 
@@ -28,5 +29,6 @@ class ReadyEndpoint:
         self._report = report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         report = dict(self._report())
         await send_json(send, report, status=200 if report.get("ready") else 503)
