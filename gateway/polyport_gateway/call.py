@@ -7,7 +7,7 @@ of `polyport.events`.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, TypeAlias
@@ -31,6 +31,7 @@ __all__ = [
     "Dispatch",
     "Embedding",
     "Input",
+    "InputRequired",
     "Moderation",
     "Operation",
     "RawFrame",
@@ -197,10 +198,24 @@ class RawFrame:
 CallEvent: TypeAlias = Event | RawFrame
 
 
+class InputRequired(Exception):  # noqa: N818 - not an error: a turn that waits for its caller
+    """Unwinds a call that must ask its caller something and be run again with the answers.
+
+    Raised by `Call.ask` on a wire without a back-channel; only that wire catches it.
+
+    Args:
+        asks: What to ask, by key.
+    """
+
+    def __init__(self, asks: Mapping[str, Ask]) -> None:
+        super().__init__("the call waits for its caller's input")
+        self.asks = asks
+
+
 class Dispatch(Protocol):
     """The one way through, as those below it see it."""
 
-    def stream(self, call: Call) -> AsyncIterator[CallEvent]:
+    def stream(self, call: Call) -> AsyncGenerator[CallEvent, None]:
         """Resolve, admit, invoke and account for a call."""
         ...
 
@@ -272,6 +287,6 @@ class Call:
             parent=self,
         )
 
-    def run(self) -> AsyncIterator[CallEvent]:
+    def run(self) -> AsyncGenerator[CallEvent, None]:
         """Dispatch this call."""
         return self.dispatch.stream(self)

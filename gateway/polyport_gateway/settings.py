@@ -61,7 +61,8 @@ class Settings(BaseSettings):
         default=30, ge=1, description="Days that usage rows and stored responses are kept; unset for ever."
     )
     expose_errors: bool = Field(
-        default=False, description="Show callers the message of any exception a function raises, not only FunctionError."
+        default=False,
+        description="Show callers the message of any exception a function raises, not only FunctionError.",
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")

@@ -254,7 +254,7 @@ class App:
             self._resources[uri] = ResourceDeclaration(
                 uri=uri,
                 function=_checked(function),
-                name=name or getattr(function, "__name__", uri),
+                name=name or str(getattr(function, "__name__", uri)),
                 title=title,
                 description=description,
                 mime_type=mime_type,

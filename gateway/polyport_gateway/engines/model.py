@@ -31,7 +31,8 @@ def build_engine(declaration: ModelDeclaration) -> Engine:
     if not isinstance(declaration.engine, str):
         if not isinstance(declaration.engine, Engine):
             raise ConfigurationError(
-                f"model {declaration.name!r}: {declaration.engine!r} is not an engine; see polyport_gateway.engines.base"
+                f"model {declaration.name!r}: {declaration.engine!r} is not an engine; see "
+                "polyport_gateway.engines.base"
             )
         return declaration.engine
     installed = installed_engines()

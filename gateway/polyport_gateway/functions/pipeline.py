@@ -1,0 +1,181 @@
+"""`PipelineCapability`: a registered callable that answers, served as a chat model and as a tool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, get_type_hints
+
+from polyport.content import Answer, Message
+from polyport.context import Context
+from polyport.declarations import PipelineDeclaration
+from polyport.errors import BadRequestError, CallError, DeclarationError, InvalidOutputError
+from polyport.events import CitationAdded, Event, Finish, TextDelta
+from polyport_gateway.call import Call, CallEvent, Chat, InputRequired, Operation
+from polyport_gateway.catalog.capability import CHAT_TOOL, Features, Kind, ToolSchema
+from polyport_gateway.catalog.changes import Changes
+from polyport_gateway.functions.context import make_context
+from polyport_gateway.functions.function import function_failure, merge_events
+from polyport_gateway.functions.threads import ThreadBudget
+
+__all__ = ["PipelineCapability"]
+
+_END = object()
+
+
+class PipelineCapability:
+    """A pipeline under a name.
+
+    Args:
+        declaration: What was registered.
+        changes: Where news of resources goes.
+        threads: The most worker threads of a plain callable.
+        expose_errors: Whether callers see the message of any exception.
+
+    Raises:
+        DeclarationError: It takes neither a question nor messages, or something else besides.
+    """
+
+    kind: Kind = "pipeline"
+    operations: frozenset[Operation] = frozenset({Operation.CHAT})
+    tool: ToolSchema = CHAT_TOOL
+
+    def __init__(
+        self,
+        declaration: PipelineDeclaration,
+        *,
+        changes: Changes | None = None,
+        threads: int = 64,
+        expose_errors: bool = False,
+    ) -> None:
+        self.name = declaration.name
+        self.timeout = declaration.timeout
+        self._function = declaration.function
+        self._parameter, self._context = _parameters(declaration)
+        # Only one that takes the messages themselves can look at pictures and files in them.
+        self.features: Features = frozenset({"images", "audio", "files"} if self._parameter == "messages" else ())
+        self.description = declaration.description or inspect.getdoc(declaration.function) or ""
+        self._changes = changes
+        self._expose_errors = expose_errors
+        self._threads = ThreadBudget(declaration.name, threads)
+
+    async def start(self) -> None:
+        """Open nothing."""
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+    async def invoke(self, call: Call) -> AsyncIterator[CallEvent]:
+        """Run the pipeline and give its text as it comes."""
+        assert isinstance(call.input, Chat)  # noqa: S101 - adapted by the dispatcher
+        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=0)
+        arguments: dict[str, Any] = {self._parameter: self._question(call.input)}
+        if self._context is not None:
+            arguments[self._context] = make_context(call, self._changes, queue)
+        task = asyncio.ensure_future(self._run(call, arguments, queue))
+        async for event in merge_events(queue, task):
+            yield event
+        yield Finish()
+
+    def _question(self, chat: Chat) -> str | list[Message]:
+        messages = chat.messages()
+        if self._parameter == "messages":
+            return messages
+        question = next((m.content for m in reversed(messages) if m.role == "user"), None)
+        if question is None:
+            raise BadRequestError(f"{self.name!r} needs a user message with the question.", param="messages")
+        return question
+
+    async def _run(self, call: Call, arguments: dict[str, Any], queue: asyncio.Queue[Event]) -> None:
+        function = self._function
+        try:
+            if inspect.isasyncgenfunction(function):
+                await self._drain_async(function(**arguments), queue)
+            elif _is_async(function):
+                await self._put_value(await function(**arguments), queue)
+            else:
+                await self._put_value(await self._threads.run(function, **arguments), queue)
+        except (CallError, InputRequired):
+            raise
+        except Exception as error:
+            raise function_failure("Pipeline", self.name, call, error, expose=self._expose_errors) from error
+
+    async def _put_value(self, value: Any, queue: asyncio.Queue[Event]) -> None:
+        if isinstance(value, str | Answer):
+            self._put(value, queue)
+        elif isinstance(value, AsyncIterator):
+            await self._drain_async(value, queue)
+        elif isinstance(value, Iterator):
+            await self._drain(value, queue)
+        else:
+            raise self._wrong(value)
+
+    async def _drain_async(self, pieces: AsyncIterator[Any], queue: asyncio.Queue[Event]) -> None:
+        try:
+            async for piece in pieces:
+                self._put(piece, queue)
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _drain(self, pieces: Iterator[Any], queue: asyncio.Queue[Event]) -> None:
+        """Take pieces in a worker thread one by one, so that none waits for the next."""
+        try:
+            while (piece := await self._threads.run(next, pieces, _END)) is not _END:
+                self._put(piece, queue)
+        finally:
+            close: Callable[[], None] | None = getattr(pieces, "close", None)
+            if close is not None:
+                # A generator that is still running in its thread can't be closed; it ends by itself.
+                with contextlib.suppress(ValueError):
+                    close()
+
+    def _put(self, piece: Any, queue: asyncio.Queue[Event]) -> None:
+        match piece:
+            case str():
+                if piece:
+                    queue.put_nowait(TextDelta(piece))
+            case Answer():
+                if piece.text:
+                    queue.put_nowait(TextDelta(piece.text))
+                for citation in piece.citations:
+                    queue.put_nowait(CitationAdded(citation))
+            case _:
+                raise self._wrong(piece)
+
+    def _wrong(self, value: Any) -> InvalidOutputError:
+        return InvalidOutputError(
+            f"Pipeline {self.name!r} gave a value of type {type(value).__name__}; it must give strings or Answers."
+        )
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def _parameters(declaration: PipelineDeclaration) -> tuple[str, str | None]:
+    """Return the names of the question (or messages) and of the context parameter."""
+    function = declaration.function
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):
+        hints = {}
+    context: str | None = None
+    found: str | None = None
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, parameter.annotation)
+        if hint is Context or (isinstance(hint, str) and hint.split(".")[-1] == "Context"):
+            context = parameter.name
+        elif parameter.name in ("question", "messages") and found is None:
+            found = parameter.name
+        elif parameter.default is inspect.Parameter.empty:
+            raise DeclarationError(
+                f"pipeline {declaration.name!r}: it can't be given {parameter.name!r}; a pipeline takes "
+                "question: str or messages: list[Message], and a Context if it likes"
+            )
+    if found is None:
+        raise DeclarationError(f"pipeline {declaration.name!r} takes neither question: str nor messages: list[Message]")
+    return found, context

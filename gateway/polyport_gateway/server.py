@@ -1,0 +1,254 @@
+"""Puts the house together: one `Gateway` per app, an ASGI application between `start` and `stop`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from polyport.app import App
+from polyport.declarations import (
+    AgentDeclaration,
+    Declaration,
+    FunctionDeclaration,
+    ModelDeclaration,
+    PipelineDeclaration,
+)
+from polyport.errors import AuthenticationError
+from polyport_gateway.agents.agent import AgentCapability
+from polyport_gateway.call import LOCAL, Caller
+from polyport_gateway.calls import Dispatcher
+from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.engines.model import ModelCapability
+from polyport_gateway.functions.documents import build_prompt, build_resource
+from polyport_gateway.functions.function import FunctionCapability
+from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.settings import Settings
+from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.keys import KeyStore
+from polyport_gateway.storage.responses import ResponseStore
+from polyport_gateway.storage.usage import UsageLog
+from polyport_gateway.wires.access import AccessLayer
+from polyport_gateway.wires.http import Receive, Scope, Send
+from polyport_gateway.wires.mcp.wire import MCPWire
+from polyport_gateway.wires.openai.chat import ChatEndpoint
+from polyport_gateway.wires.openai.completions import CompletionEndpoint
+from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
+from polyport_gateway.wires.openai.models import ModelsEndpoint
+from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
+from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.openapi import OpenAPIEndpoint
+from polyport_gateway.wires.router import Route, Router
+
+__all__ = ["Gateway", "build_catalog", "create_gateway"]
+
+_log = logging.getLogger("polyport.server")
+
+
+def build_catalog(app: App, settings: Settings) -> Catalog:
+    """Turn an app's declarations into capabilities; nothing connects yet.
+
+    Raises:
+        DeclarationError: A signature can't be described.
+        ConfigurationError: An engine or a name is unknown.
+        MissingDependencyError: An engine's packages are not installed.
+    """
+    catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
+    for declaration in sorted(app.declarations, key=lambda d: isinstance(d, AgentDeclaration)):
+        catalog.add(_build(declaration, catalog, settings))
+    for resource in app.resources:
+        catalog.resources[resource.uri] = build_resource(resource, catalog.changes, settings)
+    for prompt in app.prompts:
+        catalog.prompts[prompt.name] = build_prompt(prompt, catalog.changes, settings)
+    return catalog
+
+
+def _build(declaration: Declaration, catalog: Catalog, settings: Settings) -> Capability:
+    match declaration:
+        case FunctionDeclaration():
+            return FunctionCapability(
+                declaration,
+                changes=catalog.changes,
+                threads=settings.function_threads,
+                expose_errors=settings.expose_errors,
+            )
+        case PipelineDeclaration():
+            return PipelineCapability(
+                declaration,
+                changes=catalog.changes,
+                threads=settings.function_threads,
+                expose_errors=settings.expose_errors,
+            )
+        case ModelDeclaration():
+            return ModelCapability(declaration)
+        case AgentDeclaration():
+            return AgentCapability(declaration, catalog)
+
+
+class Gateway:
+    """Everything that serves one app.
+
+    Args:
+        app: What to serve.
+        settings: How.
+
+    Attributes:
+        asgi: The ASGI application; it also answers the lifespan protocol with `start` and `stop`.
+    """
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog = build_catalog(app, settings)
+        self.database = Database(settings.records_url)
+        self.keys = KeyStore(self.database)
+        self.usage = UsageLog(self.database, retention_days=settings.retention_days)
+        self.responses = ResponseStore(self.database, retention_days=settings.retention_days)
+        self.dispatcher = Dispatcher(
+            self.catalog,
+            record=self.usage.record,
+            timeout_s=settings.call_timeout_s,
+            max_concurrent=settings.max_concurrent_calls,
+        )
+        self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
+        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
+        self.asgi = _with_lifespan(
+            AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
+        )
+        self._started: list[Capability] = []
+        self._ready = False
+        self._warming: asyncio.Task[None] | None = None
+
+    def _routes(self) -> list[Route]:
+        functions = FunctionListEndpoint(self.catalog)
+        models = ModelsEndpoint(self.catalog)
+        dispatcher, settings = self.dispatcher, self.settings
+        return [
+            Route("POST", "/v1/chat/completions", ChatEndpoint(dispatcher, settings)),
+            Route("POST", "/v1/completions", CompletionEndpoint(dispatcher, settings)),
+            Route("POST", "/v1/embeddings", EmbeddingEndpoint(dispatcher, settings)),
+            Route("POST", "/v1/moderations", ModerationEndpoint(dispatcher, settings)),
+            Route("GET", "/v1/models", models),
+            Route("GET", "/v1/models/{model}", models),
+            Route("GET", "/v1/functions", functions),
+            Route("GET", "/v1/functions/{name}", functions),
+            Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
+            *self.responses_wire.routes,
+            Route("*", "/mcp", self.mcp.asgi),
+            Route("GET", "/healthz", HealthEndpoint()),
+            Route("GET", "/readyz", ReadyEndpoint(self.report)),
+            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self.settings)),
+        ]
+
+    def authenticate(self, token: str | None) -> Caller:
+        """Return who presents this token.
+
+        Without any key, and on loopback, everybody is the local caller.
+
+        Raises:
+            AuthenticationError: A key is needed and missing, or wrong.
+        """
+        if token is not None and (token.startswith("pp_") or self.keys.any_keys):
+            return self.keys.verify(token)
+        if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
+            raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
+        return LOCAL
+
+    async def start(self) -> None:
+        """Open the records, start every engine, and begin to answer.
+
+        Raises:
+            ConfigurationError: The records or an engine can't be opened.
+        """
+        try:
+            await self.database.open()
+            await self.keys.start()
+            await self.usage.start()
+            await self.responses_wire.start()
+            for capability in self.catalog:
+                self._started.append(capability)
+                await capability.start()
+            await self.mcp.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._ready = True
+        self._warming = asyncio.ensure_future(self._warm())
+
+    async def stop(self) -> None:
+        """Let running calls finish, cancel the rest, write what is pending, close."""
+        self._ready = False
+        self.dispatcher.refuse_new()
+        if self._warming is not None:
+            self._warming.cancel()
+        if not await self.dispatcher.drained(self.settings.shutdown_grace_s):
+            _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
+        await self.responses_wire.stop()
+        await self.mcp.stop()
+        for capability in reversed(self._started):
+            try:
+                await capability.close()
+            except Exception:  # noqa: BLE001 - the others must still be closed
+                _log.exception("%r failed to close", capability.name)
+        self._started.clear()
+        await self.usage.close()
+        await self.keys.close()
+        await self.database.close()
+
+    def report(self) -> dict[str, Any]:
+        """Say whether calls can be taken, and what that rests on."""
+        records = self.usage.health()
+        return {"ready": self._ready, "app": self.catalog.name, "calls": self.dispatcher.running, "records": records}
+
+    async def _warm(self) -> None:
+        """Load what the first request of a kind would otherwise wait for."""
+        try:
+            await self.mcp.warm()
+        except Exception:  # noqa: BLE001 - the other wires still serve
+            _log.exception("MCP could not be loaded; /mcp will not answer")
+
+
+def create_gateway(app: App, settings: Settings | None = None) -> Gateway:
+    """Build the gateway of an app.
+
+    Raises:
+        UsageError: The app or the settings can't be served.
+    """
+    return Gateway(app, settings or Settings())
+
+
+def _with_lifespan(app: AccessLayer, gateway: Gateway) -> Any:
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await app(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _lifespan(gateway, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    return asgi
+
+
+async def _lifespan(gateway: Gateway, receive: Receive, send: Send) -> None:
+    await receive()
+    try:
+        await gateway.start()
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        raise
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await gateway.stop()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+@asynccontextmanager
+async def running(gateway: Gateway) -> AsyncIterator[Gateway]:
+    """Start a gateway, and stop it on the way out."""
+    await gateway.start()
+    try:
+        yield gateway
+    finally:
+        await gateway.stop()

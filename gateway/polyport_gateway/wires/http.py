@@ -1,0 +1,220 @@
+"""What every HTTP wire needs: the request's facts, JSON in and out, errors, and noticing who has gone away."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import orjson
+from pydantic import BaseModel
+
+from polyport.errors import BadRequestError, CallError, PayloadTooLargeError
+from polyport_gateway.call import Caller
+from polyport_gateway.errors import to_call_error
+
+__all__ = [
+    "ClientGoneError",
+    "Receive",
+    "RequestInfo",
+    "Scope",
+    "Send",
+    "error_headers",
+    "info_of",
+    "read_body",
+    "read_json",
+    "run_until_disconnect",
+    "send_bytes",
+    "send_error",
+    "send_json",
+]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
+
+_JSON = (b"content-type", b"application/json")
+_NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
+
+
+class ClientGoneError(Exception):
+    """The client has closed the connection; nobody waits for an answer."""
+
+
+@dataclass(slots=True)
+class RequestInfo:
+    """What the gateway knows of a request; in ``scope["polyport"]``.
+
+    Attributes:
+        request_id: Answered as ``x-request-id``.
+        caller: Who asks, once the key was checked.
+        traceparent: The W3C trace context it came with.
+    """
+
+    request_id: str
+    caller: Caller
+    traceparent: str | None = None
+
+
+def info_of(scope: Scope) -> RequestInfo:
+    """Return a request's facts."""
+    info: RequestInfo = scope["polyport"]
+    return info
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        PayloadTooLargeError: It has more than `limit` bytes.
+        ClientGoneError: The client went away before it was whole.
+    """
+    for key, value in scope["headers"]:
+        if key == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts = [body]
+        size = len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _too_large(limit)
+        body = b"".join(parts)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(
+        f"The request body is larger than {limit} bytes, this gateway's limit (max_body_bytes)."
+    )
+
+
+async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: int) -> dict[str, Any]:
+    """Read a body that must be one JSON object.
+
+    Raises:
+        BadRequestError: It isn't JSON, isn't UTF-8, isn't an object, or nests deeper than `max_depth`.
+        PayloadTooLargeError: It has more than `limit` bytes.
+        ClientGoneError: The client went away before it was whole.
+    """
+    body = await read_body(scope, receive, limit)
+    if not body:
+        raise BadRequestError("The request has no body; send a JSON object.")
+    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
+        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequestError(f"The request body is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise BadRequestError(f"The request body must be a JSON object, not {_kind(value)}.")
+    return value
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
+    return names.get(type(value), "null")
+
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _deeper_than(body: bytes, limit: int) -> bool:
+    """Whether brackets outside strings nest deeper than `limit`; a malformed body may count as deeper.
+
+    Works by passes that each remove the innermost pairs, so that it runs at the speed of `bytes.replace`.
+    """
+    left = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(limit):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"\0").replace(b"{}", b"\0").replace(b"\0", b"")
+    return bool(left)
+
+
+async def send_bytes(
+    send: Send,
+    body: bytes,
+    *,
+    status: int = 200,
+    headers: Iterable[tuple[bytes, bytes]] = (_JSON,),
+) -> None:
+    """Send a whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, (b"content-length", str(len(body)).encode("ascii"))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, value: Any, *, status: int = 200) -> None:
+    """Send a pydantic model (members that are None are kept) or plain data as JSON."""
+    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else orjson.dumps(value)
+    await send_bytes(send, body, status=status)
+
+
+def error_headers(error: CallError) -> list[tuple[bytes, bytes]]:
+    """Return the headers that go with an error."""
+    headers = [_JSON]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, round(error.retry_after))).encode("ascii")))
+    if error.code in _NOT_AGAIN:
+        # OpenAI's clients repeat any 5xx unless told; a function that failed must not run thrice.
+        headers.append((b"x-should-retry", b"false"))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+async def send_error(send: Send, error: BaseException, *, request_id: str | None = None) -> None:
+    """Answer with an error's status and OpenAI body."""
+    failure = to_call_error(error, request_id=request_id)
+    status = failure.status if 400 <= failure.status <= 599 else 500
+    await send_bytes(send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure))
+
+
+async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`, and cancel it as soon as the client goes away. The body must have been read.
+
+    Raises:
+        ClientGoneError: It went away; `work` has ended.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - ASGI applications run in tasks
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                gone = True
+                task.cancel()
+                return
+
+    watcher = asyncio.ensure_future(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if gone and task.uncancel() == 0:
+            raise ClientGoneError from None
+        raise
+    finally:
+        watcher.cancel()

@@ -1,0 +1,59 @@
+"""``POST /v1/embeddings`` and ``POST /v1/moderations``: one question, one JSON body."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from polyport.errors import BadRequestError, UpstreamError
+from polyport.events import Result
+from polyport.types.embeddings import EmbeddingRequest
+from polyport.types.moderations import ModerationRequest
+from polyport_gateway.call import Embedding, Input, Moderation, RawFrame
+from polyport_gateway.wires.http import Scope, Send, send_bytes, send_json
+from polyport_gateway.wires.openai.calls import JSONEndpoint
+
+__all__ = ["EmbeddingEndpoint", "ModerationEndpoint"]
+
+
+class _BodyEndpoint(JSONEndpoint):
+    """An endpoint whose answer is the capability's one `Result` or `RawFrame`."""
+
+    async def answer(self, scope: Scope, name: str, given: Input, send: Send) -> None:
+        call = self.call(scope, name, given, raw=True)
+        raw: bytes | None = None
+        result: Result | None = None
+        async with aclosing(call.run()) as events:
+            async for event in events:
+                if isinstance(event, RawFrame):
+                    raw = event.data
+                elif isinstance(event, Result):
+                    result = event
+        if raw is not None:
+            await send_bytes(send, raw)
+        elif result is not None:
+            await send_json(send, result.value)
+        else:
+            raise UpstreamError(f"{name!r} ended without an answer.")
+
+
+class EmbeddingEndpoint(_BodyEndpoint):
+    """Embed texts."""
+
+    async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
+        """Answer with a list of vectors."""
+        request = EmbeddingRequest.model_validate(body)
+        if request.input in ("", []):
+            raise BadRequestError("input is empty; give a text or a list of texts.", param="input")
+        await self.answer(scope, request.model, Embedding(request, body), send)
+
+
+class ModerationEndpoint(_BodyEndpoint):
+    """Moderate texts."""
+
+    async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
+        """Answer with the verdicts."""
+        request = ModerationRequest.model_validate(body)
+        if not request.model:
+            raise BadRequestError("model is missing; name a model that offers moderations.", param="model")
+        await self.answer(scope, request.model, Moderation(request, body), send)

@@ -1,0 +1,201 @@
+"""``/openapi.json``: what this gateway serves to this caller, from the same types that validate it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from polyport.types.chat import ChatChunk, ChatCompletion, ChatRequest
+from polyport.types.completions import Completion, CompletionRequest
+from polyport.types.embeddings import EmbeddingList, EmbeddingRequest
+from polyport.types.errors import ErrorResponse
+from polyport.types.functions import Function, FunctionList, FunctionResult
+from polyport.types.models import Model, ModelList
+from polyport.types.moderations import Moderation, ModerationRequest
+from polyport_gateway.call import Caller
+from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.settings import Settings
+from polyport_gateway.wires.http import Receive, Scope, Send, info_of, send_json
+
+__all__ = ["EndpointDescription", "OpenAPIEndpoint"]
+
+_REF = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDescription:
+    """One endpoint, for the document.
+
+    Attributes:
+        method: In lower case.
+        path: With ``{names}``.
+        summary: What it does.
+        request: The body's type, if it takes one.
+        response: The answer's type, if it is JSON.
+        stream: The type of the events of its streamed form, if it has one.
+        group: Its tag.
+    """
+
+    method: str
+    path: str
+    summary: str
+    request: type[BaseModel] | None = None
+    response: type[BaseModel] | None = None
+    stream: type[BaseModel] | None = None
+    group: str = "OpenAI"
+
+
+_ENDPOINTS = (
+    EndpointDescription("get", "/v1/models", "List everything you may call", response=ModelList),
+    EndpointDescription("get", "/v1/models/{model}", "Show one name", response=Model),
+    EndpointDescription(
+        "post", "/v1/chat/completions", "Chat with anything that has a name", ChatRequest, ChatCompletion, ChatChunk
+    ),
+    EndpointDescription("post", "/v1/completions", "Continue a text", CompletionRequest, Completion, Completion),
+    EndpointDescription("post", "/v1/embeddings", "Embed texts", EmbeddingRequest, EmbeddingList),
+    EndpointDescription("post", "/v1/moderations", "Moderate texts", ModerationRequest, Moderation),
+    EndpointDescription("get", "/v1/functions", "List everything as tools", response=FunctionList, group="Functions"),
+    EndpointDescription("get", "/v1/functions/{name}", "Show one as a tool", response=Function, group="Functions"),
+)
+
+
+class OpenAPIEndpoint:
+    """Answers with the document, as this caller sees the gateway.
+
+    Args:
+        catalog: What there is.
+        settings: Whether a key is asked for.
+        endpoints: Further endpoints.
+    """
+
+    def __init__(self, catalog: Catalog, settings: Settings, endpoints: Iterable[EndpointDescription] = ()) -> None:
+        self._catalog = catalog
+        self._settings = settings
+        self._endpoints = (*_ENDPOINTS, *endpoints)
+        self._base: dict[str, Any] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await send_json(send, self.document(info_of(scope).caller))
+
+    def document(self, caller: Caller) -> dict[str, Any]:
+        """Return the OpenAPI 3.1 document for this caller."""
+        if self._base is None:
+            self._base = self._common()
+        paths = dict(self._base["paths"])
+        schemas = dict(self._base["components"]["schemas"])
+        for capability in self._catalog.visible(caller):
+            paths[f"/v1/functions/{capability.name}"] = {"post": _call_operation(capability, schemas)}
+        return {**self._base, "paths": paths, "components": {**self._base["components"], "schemas": schemas}}
+
+    def _common(self) -> dict[str, Any]:
+        schemas = _schemas(self._endpoints)
+        paths: dict[str, Any] = {}
+        for endpoint in self._endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
+        for path, summary in (("/healthz", "The process answers"), ("/readyz", "The gateway can take calls")):
+            answers: dict[str, Any] = {"200": {"description": summary, "content": _json({"type": "object"})}}
+            if path == "/readyz":
+                answers["503"] = {"description": "Not now", "content": _json({"type": "object"})}
+            paths[path] = {"get": {"summary": summary, "tags": ["Health"], "security": [], "responses": answers}}
+        return {
+            "openapi": "3.1.0",
+            "info": {
+                "title": self._catalog.name,
+                "version": self._catalog.version,
+                "description": self._catalog.instructions or "Served by Polyport.",
+            },
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            },
+            "security": [{"key": []}, {}],
+        }
+
+
+def _schemas(endpoints: Iterable[EndpointDescription]) -> dict[str, Any]:
+    models: dict[str, tuple[type[BaseModel], Any]] = {}
+    for endpoint in endpoints:
+        for model, mode in ((endpoint.request, "validation"), (endpoint.response, "serialization")):
+            if model is not None:
+                models.setdefault(model.__name__, (model, mode))
+        if endpoint.stream is not None:
+            models.setdefault(endpoint.stream.__name__, (endpoint.stream, "serialization"))
+    for extra in (ErrorResponse, FunctionResult):
+        models[extra.__name__] = (extra, "serialization")
+    _, definitions = models_json_schema(list(models.values()), ref_template=_REF)
+    found: dict[str, Any] = definitions.get("$defs", {})
+    return found
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _errors() -> dict[str, Any]:
+    return {"default": {"description": "Failed", "content": _json(_reference(ErrorResponse))}}
+
+
+def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
+    content: dict[str, Any] = _json(_reference(endpoint.response)) if endpoint.response else {}
+    if endpoint.stream is not None:
+        content["text/event-stream"] = {"schema": _reference(endpoint.stream)}
+    operation: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "tags": [endpoint.group],
+        "responses": {"200": {"description": "Done", "content": content}, **_errors()},
+    }
+    names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if endpoint.request is not None:
+        operation["requestBody"] = {"required": True, "content": _json(_reference(endpoint.request))}
+    return operation
+
+
+def _call_operation(capability: Capability, schemas: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = _reference(FunctionResult)
+    if capability.tool.output is not None:
+        result = {"allOf": [result, {"properties": {"result": _hoisted(capability, "output", schemas)}}]}
+    return {
+        "summary": (capability.description or capability.name).splitlines()[0],
+        "description": capability.description,
+        "operationId": f"call_{capability.name}",
+        "tags": ["Functions"],
+        "requestBody": {
+            "required": bool(capability.tool.input.get("required")),
+            "content": _json(_hoisted(capability, "input", schemas)),
+        },
+        "responses": {
+            "200": {"description": "Done", "content": _json(result)},
+            **_errors(),
+        },
+    }
+
+
+def _hoisted(capability: Capability, side: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool's schema with its ``$defs`` moved among the document's, under names of their own."""
+    schema: Mapping[str, Any] = getattr(capability.tool, side)
+    definitions = schema.get("$defs")
+    if not definitions:
+        return dict(schema)
+    prefix = f"{capability.name}.{side}."
+    text = json.dumps({key: value for key, value in schema.items() if key != "$defs"})
+    for name, definition in definitions.items():
+        schemas[prefix + name] = json.loads(
+            json.dumps(definition).replace('"#/$defs/', f'"#/components/schemas/{prefix}')
+        )
+    hoisted: dict[str, Any] = json.loads(text.replace('"#/$defs/', f'"#/components/schemas/{prefix}'))
+    return hoisted

@@ -1,0 +1,99 @@
+"""Paths to endpoints: a dictionary for plain paths, patterns for the rest, and OpenAI-shaped 404 and 405."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, MutableMapping
+from typing import Any, NamedTuple
+
+from starlette.routing import compile_path
+
+from polyport.errors import BadRequestError, NotFoundError
+from polyport_gateway.wires.http import ClientGoneError, Receive, Scope, Send, info_of, send_error
+
+__all__ = ["Route", "Router"]
+
+_log = logging.getLogger("polyport.wires")
+
+
+class Route(NamedTuple):
+    """A path (``{names}`` are passed in ``scope["path_params"]``), its method (``*`` for any) and its endpoint."""
+
+    method: str
+    path: str
+    endpoint: Any
+
+
+class Router:
+    """An ASGI application that finds the endpoint and turns what escapes it into a plain 500.
+
+    Args:
+        routes: Every route; for one path and method the first wins.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[str, dict[str, Any]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Any]]] = []
+        patterns: dict[str, dict[str, Any]] = {}
+        for route in routes:
+            if "{" in route.path:
+                methods = patterns.get(route.path)
+                if methods is None:
+                    methods = patterns[route.path] = {}
+                    self._patterns.append((compile_path(route.path)[0], methods))
+            else:
+                methods = self._exact.setdefault(route.path, {})
+            methods.setdefault(route.method, route.endpoint)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        methods = self._find(scope)
+        info = info_of(scope)
+        if methods is None:
+            error = NotFoundError(f"There is nothing at {scope['path']}; the endpoints are listed at /openapi.json.")
+            await send_error(send, error, request_id=info.request_id)
+            return
+        endpoint = methods.get(scope["method"]) or methods.get("*")
+        if endpoint is None:
+            allowed = ", ".join(sorted(methods))
+            failure = BadRequestError(
+                f"{scope['path']} does not take {scope['method']}; it takes {allowed}.",
+                code="method_not_allowed",
+                status=405,
+            )
+            await send_error(send, failure, request_id=info.request_id)
+            return
+        await _guarded(endpoint, scope, receive, send, info.request_id)
+
+    def _find(self, scope: Scope) -> dict[str, Any] | None:
+        path = scope["path"]
+        methods = self._exact.get(path)
+        if methods is None and len(path) > 1 and path.endswith("/"):
+            methods = self._exact.get(path.rstrip("/"))
+        if methods is not None:
+            return methods
+        for pattern, methods in self._patterns:
+            if match := pattern.fullmatch(path):
+                scope["path_params"] = match.groupdict()
+                return methods
+        return None
+
+
+async def _guarded(endpoint: Any, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    started = False
+
+    async def watched(message: MutableMapping[str, Any]) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
+    try:
+        await endpoint(scope, receive, watched)
+    except ClientGoneError:
+        return
+    except Exception as error:
+        if started:
+            _log.exception("an answer broke off", extra={"request_id": request_id})
+            raise
+        await send_error(send, error, request_id=request_id)
