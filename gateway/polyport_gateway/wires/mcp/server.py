@@ -77,9 +77,7 @@ class GatewayServer(Server[Any]):
         )
         # Added by method, since 2026-07-28 deprecates the constructor's parameter for it and the SDK warns.
         self.add_request_handler("logging/setLevel", SetLevelRequestParams, self.subscriptions.set_level)
-        self.add_notification_handler(
-            "notifications/initialized", NotificationParams, self.subscriptions.initialized
-        )
+        self.add_notification_handler("notifications/initialized", NotificationParams, self.subscriptions.initialized)
         # The gateway traces its calls itself; a span for each message is 60 µs that nobody reads.
         self.middleware.clear()
         security = RequestStateSecurity.ephemeral()
