@@ -125,9 +125,7 @@ class _Replay:
                 missing[name] = ask, question
         if not missing:
             return found
-        check_capabilities(
-            {name: ask for name, (ask, _) in missing.items()}, self._request.session.client_capabilities
-        )
+        check_capabilities({name: ask for name, (ask, _) in missing.items()}, self._request.session.client_capabilities)
         for name, (_, question) in missing.items():
             self.pending[name] = question.to_json()
             self._asked[name] = question.digest()

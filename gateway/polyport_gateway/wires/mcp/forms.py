@@ -56,7 +56,9 @@ class Form:
             value = self._adapter.validate_python(dict(content))
         except ValidationError as error:
             raise _mismatch(describe_validation(error)[0]) from error
-        dumped: dict[str, Any] = value.model_dump() if isinstance(value, BaseModel) else self._adapter.dump_python(value)
+        dumped: dict[str, Any] = (
+            value.model_dump() if isinstance(value, BaseModel) else self._adapter.dump_python(value)
+        )
         return dumped
 
     def _checked(self, content: Mapping[str, Any]) -> dict[str, Any]:
