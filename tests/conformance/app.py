@@ -10,10 +10,11 @@ import wave
 import zlib
 from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from polyport import App, Audio, Context, EmbeddedResource, Image, Text
 from polyport.context import AskRoots, Elicit, Sample
 from polyport.errors import FunctionError, UnsupportedOperationError
-from pydantic import BaseModel, ConfigDict, Field
 
 app = App("conformance", instructions="Tools for the MCP conformance suite.")
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from polyport.signature import describe
 from pydantic import ValidationError
 
 from polyport.content import Audio, Content, EmbeddedResource, Image, Text
@@ -17,6 +16,7 @@ from polyport.context import Context
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
 from polyport.events import Event, Finish, Result
+from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
