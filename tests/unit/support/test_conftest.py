@@ -37,13 +37,13 @@ def test_only_our_own_plugins_are_seen() -> None:
     assert {entry_point.dist.name for entry_point in found if entry_point.dist} == {"polyport"}
 
 
-PROBE = '''
+PROBE = """
 import pytest
 
 @pytest.mark.requires("surely_not_installed")
 def test_it():
     pass
-'''
+"""
 
 
 @pytest.mark.parametrize(("require", "outcome"), [("", "1 skipped"), ("surely_not_installed", "1 error")])
