@@ -79,8 +79,8 @@ async def handbook(question: str) -> AsyncIterator[str | Answer]:
         yield Answer("", citations=[Citation(topic, url=f"handbook://{topic}", text=PAGES[topic])])
 
 
-# The echo engine answers with what it is told, so this starts with no model. A real one is the same line:
-#     app.model("gpt", engine="openai", model="gpt-5", base_url="https://api.openai.com/v1", api_key_env="OPENAI_KEY")
+# The echo engine answers with what it is told, so this starts with no model. A real one is one line too:
+# see examples/upstream_openai.py.
 app.model("parrot", engine="echo", description="Repeats what it is told; for trying things out.")
 
 app.agent("helper", model="parrot", tools=["add", "lookup", "handbook"], instructions="Use the tools to answer.")
