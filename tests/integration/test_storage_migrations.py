@@ -60,7 +60,7 @@ def description(connection: Connection) -> dict[str, Any]:
     inspector = inspect(connection)
     indexes = connection.execute(text("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"))
     return {
-        "indexes": {name: definition for name, definition in indexes},
+        "indexes": dict(list(map(tuple, indexes))),
         **{
             table: (
                 [{**column, "type": str(column["type"])} for column in inspector.get_columns(table)],

@@ -84,9 +84,9 @@ async def test_usage_with_text_that_postgresql_refuses(db: Database) -> None:
 
 async def test_responses(db: Database) -> None:
     store = ResponseStore(db, retention_days=1)
-    for id, previous in [("r1", None), ("r2", "r1"), ("loop", "loop")]:
+    for name, previous in [("r1", None), ("r2", "r1"), ("loop", "loop")]:
         body = {"text": "\ud83d \x00 你好"}
-        await store.put(StoredResponse(id, "alice", now_ms(), "completed", "m", body, [{"n": 1}], previous))
+        await store.put(StoredResponse(name, "alice", now_ms(), "completed", "m", body, [{"n": 1}], previous))
     history = await store.history("r2", "alice")
     assert [turn.id for turn in history] == ["r1", "r2"]
     assert history[0].body == {"text": "\ud83d \x00 你好"}

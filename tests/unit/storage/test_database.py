@@ -126,7 +126,7 @@ async def test_the_callers_own_mistakes_are_not_called_an_outage(db: Database) -
 async def test_a_newer_database_is_refused(url: str) -> None:
     async with Database(url) as db:
         await db.run(lambda c: c.execute(text("UPDATE polyport_version SET version_num = '9999'")))
-    with pytest.raises(ConfigurationError, match="newer version of Polyport .*9999.*upgrade Polyport"):
+    with pytest.raises(ConfigurationError, match=r"newer version of Polyport .*9999.*upgrade Polyport"):
         async with Database(url):
             pass
 

@@ -14,15 +14,15 @@ from polyport_gateway.storage.schema import now_ms, responses
 pytestmark = pytest.mark.anyio
 
 
-def turn(id: str, previous: str | None = None, owner: str = "alice") -> StoredResponse:
+def turn(name: str, previous: str | None = None, owner: str = "alice") -> StoredResponse:
     return StoredResponse(
-        id=id,
+        id=name,
         owner=owner,
         created_at=now_ms(),
         status="completed",
         model="qwen",
-        body={"id": id, "text": "你好 \ud83d \x00"},
-        input_items=[{"type": "message", "content": f"for {id}"}],
+        body={"id": name, "text": "你好 \ud83d \x00"},
+        input_items=[{"type": "message", "content": f"for {name}"}],
         previous_response_id=previous,
     )
 
@@ -55,8 +55,8 @@ async def test_others_see_change_and_delete_nothing(db: Database) -> None:
 
 async def test_history_is_the_chain_oldest_first(db: Database) -> None:
     store = ResponseStore(db)
-    for id, previous in [("r3", "r2"), ("r1", None), ("r2", "r1"), ("other", "r1")]:
-        await store.put(turn(id, previous))
+    for name, previous in [("r3", "r2"), ("r1", None), ("r2", "r1"), ("other", "r1")]:
+        await store.put(turn(name, previous))
     assert [t.id for t in await store.history("r3", "alice")] == ["r1", "r2", "r3"]
     assert [t.id for t in await store.history("r3", "alice", limit=2)] == ["r2", "r3"]
     assert await store.history("none", "alice") == []
@@ -78,8 +78,8 @@ async def test_history_ends_where_a_turn_is_missing_or_anothers(db: Database) ->
 
 async def test_a_chain_that_bites_its_tail_ends(db: Database) -> None:
     store = ResponseStore(db)
-    for id, previous in [("a", "c"), ("b", "a"), ("c", "b"), ("self", "self")]:
-        await store.put(turn(id, previous))
+    for name, previous in [("a", "c"), ("b", "a"), ("c", "b"), ("self", "self")]:
+        await store.put(turn(name, previous))
     assert [t.id for t in await store.history("c", "alice")] == ["a", "b", "c"]
     assert [t.id for t in await store.history("self", "alice")] == ["self"]
 

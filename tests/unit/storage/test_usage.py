@@ -242,8 +242,8 @@ async def test_old_rows_and_expired_responses_are_deleted_in_batches(
     await seed.start()
     await seed.close()
     store = ResponseStore(db, retention_days=30)
-    for id, at in [("old", old), ("new", now_ms())]:
-        await store.put(StoredResponse(id, "k", at, "completed", "m", {}, []))
+    for name, at in [("old", old), ("new", now_ms())]:
+        await store.put(StoredResponse(name, "k", at, "completed", "m", {}, []))
     log = UsageLog(db, retention_days=30)
     await log.start()
     deadline = time.monotonic() + 10
