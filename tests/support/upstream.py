@@ -114,6 +114,7 @@ class Upstream:
             timeout_keep_alive=self._keep_alive_s,
             timeout_graceful_shutdown=1,
             ws="none",
+            interface="asgi3",
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
@@ -140,13 +141,11 @@ class Upstream:
             client=tuple(scope["client"]),
         )
         self.requests.append(request)
-        watching = asyncio.ensure_future(_watch(receive, request))
         answering = asyncio.ensure_future(self._answer(request, send))
-        await asyncio.wait({watching, answering}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (watching, answering):
-            task.cancel()
-        await asyncio.gather(watching, answering, return_exceptions=True)
-        if answering.done() and not answering.cancelled() and (error := answering.exception()):
+        watching = asyncio.ensure_future(_watch(receive, request, answering))
+        await asyncio.gather(answering, return_exceptions=True)
+        watching.cancel()
+        if not answering.cancelled() and (error := answering.exception()):
             raise error
 
     async def _answer(self, request: Received, send: Send) -> None:
@@ -205,10 +204,14 @@ async def _body(receive: Receive) -> Any:
             return json.loads(data) if data else None
 
 
-async def _watch(receive: Receive, request: Received) -> None:
+async def _watch(receive: Receive, request: Received, answering: asyncio.Future[None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    request.gone.set()
+    # Uvicorn also says "disconnect" once the answer is out.
+    await asyncio.sleep(0.05)
+    if not answering.done():
+        request.gone.set()
+        answering.cancel()
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
@@ -375,7 +378,15 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=20, help="words in an answer")
     options = parser.parse_args()
     upstream = Upstream(Behaviour(pieces=("word ",) * options.pieces))
-    uvicorn.run(upstream.app, port=options.port, log_level="warning", lifespan="off", access_log=False, ws="none")
+    uvicorn.run(
+        upstream.app,
+        port=options.port,
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        ws="none",
+        interface="asgi3",
+    )
 
 
 if __name__ == "__main__":
