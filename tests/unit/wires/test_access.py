@@ -14,7 +14,7 @@ from polyport_gateway.wires.router import Route, Router
 KEY = Caller("k1", "test")
 
 
-def check(token):
+async def check(token):
     if token is None:
         return LOCAL
     if token != "good":
