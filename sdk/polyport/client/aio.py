@@ -1,5 +1,7 @@
 """`AsyncClient`: call a gateway, over HTTP or in this process, from an event loop."""
 
+# ruff: noqa: ASYNC109 - a timeout here spans retries and travels to httpx; the caller may still use asyncio.timeout
+
 from __future__ import annotations
 
 import asyncio
@@ -15,9 +17,9 @@ from polyport.client import requests
 from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
 from polyport.client.decoding import FunctionDecoder
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
-from polyport.client.transport import EmbeddedTransport
 from polyport.client.requests import Messages
 from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, AsyncEventStream
+from polyport.client.transport import EmbeddedTransport
 from polyport.errors import UsageError
 from polyport.events import Log, Progress
 from polyport.types.chat import ChatCompletion
@@ -220,7 +222,7 @@ class AsyncClient(BaseClient):
         return parsed(request, await self._exchange(request, timeout))
 
     async def _exchange(self, request: Request[Any], timeout: TimeoutChoice, *, stream: bool = False) -> httpx.Response:
-        self._check_process()
+        self._check_open(self._http.is_closed)
         self._check_loop()
         flow = exchange(request, policy=self._policy, timeout=self._timeout(timeout))
         step: Step = next(flow)

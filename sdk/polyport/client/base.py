@@ -72,7 +72,9 @@ class BaseClient:
         assert self._app is not None  # noqa: S101 - only an embedded client has a gateway
         return load_gateway().embed(self._app, **self._settings)
 
-    def _check_process(self) -> None:
+    def _check_open(self, closed: bool) -> None:
+        if closed:
+            raise UsageError("this client is closed")
         if os.getpid() != self._pid:
             raise UsageError("this client was made before the process forked; make one in each process")
 

@@ -30,7 +30,7 @@ __all__ = ["ChatDecoder", "ChatEvent", "CompletionDecoder", "Decoder", "Function
 
 ChatEvent: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | CitationAdded | Usage | Finish
 FunctionEvent: TypeAlias = Progress | Log | FunctionResult
-E_co = TypeVar("E_co", covariant=True)
+E = TypeVar("E")
 M = TypeVar("M", bound=BaseModel)
 
 _TYPES = {
@@ -41,12 +41,12 @@ _TYPES = {
 }
 
 
-class Decoder(Protocol[E_co]):
+class Decoder(Protocol[E]):
     """Bytes to events."""
 
     request_id: str | None
 
-    def feed(self, data: bytes) -> list[E_co]:
+    def feed(self, data: bytes) -> list[E]:
         """Take a piece and return the events it completes.
 
         Raises:
@@ -176,8 +176,7 @@ class ChatDecoder(_DeltaDecoder[ChatCompletion]):
         if delta.get("refusal"):
             message["refusal"] = message.get("refusal", "") + delta["refusal"]
             found.append(RefusalDelta(delta["refusal"], index))
-        for piece in delta.get("tool_calls") or ():
-            found.append(self._tool_call(message, piece, index))
+        found.extend(self._tool_call(message, piece, index) for piece in delta.get("tool_calls") or ())
         for annotation in delta.get("annotations") or ():
             message.setdefault("annotations", []).append(annotation)
             if citation := _citation(annotation):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import concurrent.futures.thread  # noqa: F401 - registers its own end before `_before_threads_end` is registered
+import concurrent.futures.thread  # registers its own end, which must come before `_before_threads_end`
 import contextlib
 import threading
 import weakref

@@ -210,7 +210,7 @@ class Client(BaseClient):
         return parsed(request, self._exchange(request, timeout))
 
     def _exchange(self, request: Request[Any], timeout: TimeoutChoice, *, stream: bool = False) -> httpx.Response:
-        self._check_process()
+        self._check_open(self._http.is_closed)
         flow = exchange(request, policy=self._policy, timeout=self._timeout(timeout))
         step: Step = next(flow)
         while True:
