@@ -231,7 +231,7 @@ class AsyncClient(BaseClient):
                 if isinstance(step, Send):
                     response = await self._send(request, step, stream=stream)
                 else:
-                    await asyncio.sleep(step.seconds)
+                    await _sleep(step.seconds)
                     response = None
             except httpx.TransportError as error:
                 step = flow.throw(error)
@@ -368,4 +368,5 @@ class AsyncModels:
         return await self._client._ask(requests.get_model(name), timeout)  # noqa: SLF001
 
 
+_sleep = asyncio.sleep
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
