@@ -117,6 +117,7 @@ class Gateway:
             AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
         )
         self._started: list[Capability] = []
+        self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
 
@@ -150,7 +151,7 @@ class Gateway:
         """
         if token is not None and (token.startswith("pp_") or self.keys.any_keys):
             return await self.keys.verify(token)
-        if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
+        if self.keys.any_keys or not self._open_to_all:
             raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
         return LOCAL
 
