@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from polyport.app import App
@@ -37,7 +38,6 @@ from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
-from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import OpenAPIEndpoint
@@ -113,7 +113,6 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
         self.asgi = _with_lifespan(
             AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
         )
@@ -135,14 +134,13 @@ class Gateway:
             Route("GET", "/v1/functions", functions),
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
-            *self.responses_wire.routes,
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self.settings)),
         ]
 
-    def authenticate(self, token: str | None) -> Caller:
+    async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
 
         Without any key, and on loopback, everybody is the local caller.
@@ -151,7 +149,7 @@ class Gateway:
             AuthenticationError: A key is needed and missing, or wrong.
         """
         if token is not None and (token.startswith("pp_") or self.keys.any_keys):
-            return self.keys.verify(token)
+            return await self.keys.verify(token)
         if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
             raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
         return LOCAL
@@ -166,7 +164,6 @@ class Gateway:
             await self.database.open()
             await self.keys.start()
             await self.usage.start()
-            await self.responses_wire.start()
             for capability in self.catalog:
                 self._started.append(capability)
                 await capability.start()
@@ -185,7 +182,6 @@ class Gateway:
             self._warming.cancel()
         if not await self.dispatcher.drained(self.settings.shutdown_grace_s):
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
-        await self.responses_wire.stop()
         await self.mcp.stop()
         for capability in reversed(self._started):
             try:
@@ -199,8 +195,12 @@ class Gateway:
 
     def report(self) -> dict[str, Any]:
         """Say whether calls can be taken, and what that rests on."""
-        records = self.usage.health()
-        return {"ready": self._ready, "app": self.catalog.name, "calls": self.dispatcher.running, "records": records}
+        return {
+            "ready": self._ready,
+            "app": self.catalog.name,
+            "calls": self.dispatcher.running,
+            **asdict(self.usage.health()),
+        }
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""

@@ -158,7 +158,9 @@ class Dispatcher:
         status: int,
         code: str | None,
     ) -> None:
+        duration = time.monotonic() - started
         row = UsageRow(
+            at=int((time.time() - duration) * 1000),
             request_id=call.request_id,
             key_id=call.caller.id,
             wire=call.wire,
@@ -167,9 +169,9 @@ class Dispatcher:
             operation=call.input.operation.value,
             status=status,
             code=code,
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else 0,
-            duration_ms=int((time.monotonic() - started) * 1000),
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+            duration_ms=int(duration * 1000),
             depth=call.depth,
         )
         self._record(row)

@@ -21,6 +21,7 @@ __all__ = [
     "RequestInfo",
     "Scope",
     "Send",
+    "check_depth",
     "error_headers",
     "info_of",
     "read_body",
@@ -113,8 +114,7 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     body = await read_body(scope, receive, limit)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
-    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
-        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
+    check_depth(body, max_depth)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -122,6 +122,16 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     if not isinstance(value, dict):
         raise BadRequestError(f"The request body must be a JSON object, not {_kind(value)}.")
     return value
+
+
+def check_depth(body: bytes, max_depth: int) -> None:
+    """Refuse JSON that nests deeper than `max_depth`.
+
+    Raises:
+        BadRequestError: It does.
+    """
+    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
+        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
 
 
 def _kind(value: Any) -> str:
