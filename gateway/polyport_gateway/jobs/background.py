@@ -56,11 +56,16 @@ class EventLog:
 
 
 class BackgroundTasks:
-    """Tasks by id, each with its log. They end with the process: what survives it is the store's matter."""
+    """Tasks by id, each with its log. They end with the process: what survives it is the store's matter.
+
+    Attributes:
+        stopping: Whether the gateway is shutting down, and cancels tasks that nobody wanted cancelled.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._logs: OrderedDict[str, EventLog] = OrderedDict()
+        self.stopping = False
 
     def start(self, id: str, work: Coroutine[Any, Any, None], log: EventLog) -> None:  # noqa: A002
         """Run `work` until it ends, whoever listens; its log is closed then, and kept for a while."""
@@ -104,6 +109,7 @@ class BackgroundTasks:
 
     async def stop(self) -> None:
         """Cancel every task and wait for all."""
+        self.stopping = True
         tasks = set(self._tasks.values())
         for task in tasks:
             task.cancel()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from polyport_gateway.storage.responses import StoredResponse
 
-__all__ = ["MemoryResponseStore", "ResponseArchive", "ResponseStoreLike"]
+__all__ = ["INTERRUPTED", "MemoryResponseStore", "ResponseArchive", "ResponseStoreLike"]
 
 _log = logging.getLogger("polyport.jobs")
 
@@ -19,7 +19,7 @@ _LONGEST_HISTORY = 1000
 _MOST_UNWRITTEN = 1000
 _LAST_TRY_S = 5.0
 
-INTERRUPTED = "The gateway was restarted while this response was being made; send the request again."
+INTERRUPTED = "The gateway stopped while this response was being made; send the request again."
 
 
 class ResponseStoreLike(Protocol):
@@ -185,7 +185,7 @@ class ResponseArchive:
                 id_, response = next(iter(self._unwritten.items()))
                 try:
                     await self._store.put(response)
-                except Exception:
+                except Exception:  # noqa: BLE001 - whatever the database says, the others must still be written
                     _log.exception("response %s could not be written; trying again in %.1f s", id_, delay)
                     failed = True
                     # The others get their turn first: one that can never be written must not hold them up.

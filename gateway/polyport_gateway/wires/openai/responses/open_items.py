@@ -196,9 +196,7 @@ class OpenFunctionCall(OpenItem):
     def close(self, status: Any) -> ItemEvents:
         """End it."""
         self.settle()
-        yield self._event(
-            "response.function_call_arguments.done", name=self.item.name, arguments=self.item.arguments
-        )
+        yield self._event("response.function_call_arguments.done", name=self.item.name, arguments=self.item.arguments)
         yield self._done(status)
 
     def settle(self) -> None:

@@ -186,25 +186,35 @@ def _check_supported(request: ResponseRequest) -> None:
             "truncation auto is not supported: this gateway drops nothing of a conversation; use disabled.",
             param="truncation",
         )
+    _check_include(request)
+    _check_reasoning(request)
+    for name in request.text.unknown if request.text else ():
+        raise UnsupportedParameterError(f"text.{name} is not supported; leave it out.", param=f"text.{name}")
+
+
+def _check_include(request: ResponseRequest) -> None:
     for include in request.include or ():
         if include not in _INCLUDES:
             known = ", ".join(sorted(_INCLUDES))
             raise BadRequestError(f"include names {include!r}; known are {known}.", param="include")
         if include == _ENCRYPTED:
             raise UnsupportedParameterError("Encrypted content is not supported with this model.", param="include")
+
+
+def _check_reasoning(request: ResponseRequest) -> None:
     reasoning = request.reasoning
-    if reasoning is not None and "concise" in (reasoning.summary, reasoning.generate_summary):
+    if reasoning is None:
+        return
+    if "concise" in (reasoning.summary, reasoning.generate_summary):
         raise UnsupportedParameterError(
             "reasoning.summary concise is not supported: reasoning is shown whole; use auto or detailed.",
             param="reasoning.summary",
         )
-    for name, value in (reasoning.unknown if reasoning else {}).items():
+    for name, value in reasoning.unknown.items():
         if value not in (None, "auto"):
             raise UnsupportedParameterError(
                 f"reasoning.{name} is not supported; leave it out.", param=f"reasoning.{name}"
             )
-    for name in request.text.unknown if request.text else ():
-        raise UnsupportedParameterError(f"text.{name} is not supported; leave it out.", param=f"text.{name}")
 
 
 def _check_tools(request: ResponseRequest, tooling: Tooling, capability: Capability) -> None:

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
-from polyport.errors import CallCancelledError, CallError
+from polyport.errors import CallCancelledError, CallError, ServiceUnavailableError
 from polyport_gateway.call import Call, CallEvent
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.jobs.background import BackgroundTasks, EventLog
-from polyport_gateway.jobs.responses import ResponseArchive
+from polyport_gateway.jobs.responses import INTERRUPTED, ResponseArchive
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.wires.openai.responses.builder import ResponseBuilder
 from polyport_gateway.wires.openai.responses.open_items import WireEvent
@@ -71,7 +71,9 @@ class Serving:
             for event in self.builder.fail(error):
                 yield event
         except (asyncio.CancelledError, GeneratorExit):
-            self.builder.cancel()
+            # Whoever reads the last event and closes has had all of it.
+            if not self.builder.final:
+                self.builder.cancel()
             raise
         finally:
             if begun:
@@ -85,10 +87,10 @@ class Serving:
         for event in self.builder.created():
             log.append(event)
         self._keep()
-        tasks.start(self.id, self._run(log.append), log)
+        tasks.start(self.id, self._run(log.append, tasks), log)
         return log
 
-    async def _run(self, emit: Callable[[WireEvent], None]) -> None:
+    async def _run(self, emit: Callable[[WireEvent], None], tasks: BackgroundTasks) -> None:
         try:
             async with aclosing(self._events(created=True)) as events:
                 async for event in events:
@@ -99,9 +101,13 @@ class Serving:
             for event in self.builder.fail(error):
                 emit(event)
         except asyncio.CancelledError:
-            self.builder.cancel()
+            if tasks.stopping:
+                for event in self.builder.fail(ServiceUnavailableError(INTERRUPTED)):
+                    emit(event)
+            else:
+                self.builder.cancel()
             raise
-        except Exception as error:  # the edge of a task: nobody else would hear of it
+        except Exception as error:  # noqa: BLE001 - the edge of a task: nobody else would hear of it
             for event in self.builder.fail(to_call_error(error, request_id=self._call.request_id)):
                 emit(event)
         finally:

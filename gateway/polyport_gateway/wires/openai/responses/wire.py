@@ -8,7 +8,6 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qsl
 
-
 from polyport.errors import BadRequestError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
 from polyport_gateway.call import Call, Dispatch
@@ -124,9 +123,7 @@ class _Stored:
             return
         after = _number(query, "starting_after", -1, least=-1)
         obfuscate = _flag(query, "include_obfuscation")
-        await run_until_disconnect(
-            receive, _send_events(send, self._events(found, after), obfuscate=obfuscate)
-        )
+        await run_until_disconnect(receive, _send_events(send, self._events(found, after), obfuscate=obfuscate))
 
     def _events(self, found: StoredResponse, after: int) -> AsyncIterator[Mapping[str, Any]]:
         log = self._tasks.log(found.id)
@@ -168,8 +165,8 @@ class _Stored:
         if order not in ("asc", "desc"):
             raise BadRequestError(f"order is {order!r}; it must be asc or desc.", param="order")
         found = await self._find(scope)
-        items = list(found.input_items) if order == "asc" else list(reversed(found.input_items))
-        items, more = _page(items, limit, query.get("after"), query.get("before"))
+        every = list(found.input_items) if order == "asc" else list(reversed(found.input_items))
+        items, more = _page(every, limit, query.get("after"), query.get("before"))
         page = ResponseItemList(
             data=[dict(item) for item in items],
             first_id=items[0]["id"] if items else "",
