@@ -1,5 +1,6 @@
 """The wire by itself: an ASGI client without a socket, over scripted capabilities."""
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 
@@ -65,11 +66,9 @@ class Wire:
         sent = [{"type": "http.request", "body": json.dumps(body or {}).encode()}]
 
         async def given():
-            if sent:
-                return sent.pop()
-            import asyncio
-
-            await asyncio.Event().wait()
+            if not sent:
+                await asyncio.Event().wait()
+            return sent.pop()
 
         async def send(message):
             if message["type"] == "http.response.start":
@@ -81,9 +80,9 @@ class Wire:
         await self.router(scope, receive or given, send)
         return answer
 
-    async def create(self, input="hi", **members):
+    async def create(self, given="hi", **members):
         caller = {key: members.pop(key) for key in ("caller", "allow", "receive") if key in members}
-        return await self.request("POST", "/v1/responses", {"model": "m", "input": input, **members}, **caller)
+        return await self.request("POST", "/v1/responses", {"model": "m", "input": given, **members}, **caller)
 
     def messages(self, turn=-1):
         """What the model was asked."""

@@ -12,15 +12,15 @@ CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"x
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "7"}
 
 
-async def sent(make_wire, input, **members):
+async def sent(make_wire, given, **members):
     wire = make_wire({"m": [text("ok")]})
-    answer = await wire.create(input, **members)
+    answer = await wire.create(given, **members)
     assert answer.status == 200, answer.body
     return wire.chat().body
 
 
 @pytest.mark.parametrize(
-    ("input", "messages"),
+    ("given", "messages"),
     [
         ("hi", [{"role": "user", "content": "hi"}]),
         ([{"role": "user", "content": "hi"}], [{"role": "user", "content": "hi"}]),
@@ -120,8 +120,8 @@ async def sent(make_wire, input, **members):
         ),
     ],
 )
-async def test_input_becomes_messages(make_wire, input, messages):
-    assert (await sent(make_wire, input))["messages"] == messages
+async def test_input_becomes_messages(make_wire, given, messages):
+    assert (await sent(make_wire, given))["messages"] == messages
 
 
 async def test_instructions_come_first(make_wire):
