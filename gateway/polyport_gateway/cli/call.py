@@ -26,7 +26,7 @@ def call(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...",
+            metavar="KEY=VALUE",
             help="Arguments; KEY=@FILE takes a file's text, KEY=- standard input, KEY:=JSON any value.",
             show_default=False,
         ),

@@ -73,8 +73,9 @@ def _extras() -> Iterator[Check]:
     needs: dict[str, list[str]] = {}
     for line in requires("polyport") or []:
         package, marker = _REQUIREMENT.match(line), _EXTRA.search(line)
-        # An extra made of other extras has no packages of its own.
-        if package is not None and _applies(line) and package[1] != "polyport":
+        if package is None or not _applies(line) or (marker is not None and marker[1] == "all"):
+            continue
+        if package[1] != "polyport":
             needs.setdefault(marker[1] if marker else "", []).append(package[1])
     for extra, packages in needs.items():
         found, missing = [], []

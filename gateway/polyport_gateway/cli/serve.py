@@ -21,7 +21,7 @@ __all__ = ["Config", "DataDir", "DatabaseURL", "LogFormat", "LogLevel", "mcp", "
 App = Annotated[
     str | None,
     typer.Argument(
-        metavar="[APP]",
+        metavar="APP",
         help="path/to/app.py, path/to/app.py:name or package.module:name; ./app.py or ./polyport_app.py by default.",
         show_default=False,
     ),

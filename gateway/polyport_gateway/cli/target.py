@@ -39,7 +39,8 @@ AppTarget = Annotated[
     str | None, typer.Option("--app", metavar="APP", help="Run this app here instead of asking a gateway.")
 ]
 Url = Annotated[
-    str | None, typer.Option(help=f"The gateway's address [{DEFAULT_URL}].", envvar="POLYPORT_URL", show_envvar=True)
+    str | None,
+    typer.Option(help=f"The gateway's address [{DEFAULT_URL}].", envvar="POLYPORT_BASE_URL", show_envvar=True),
 ]
 ApiKey = Annotated[str | None, typer.Option(help="A key of that gateway.", envvar="POLYPORT_API_KEY", show_envvar=True)]
 
