@@ -111,7 +111,9 @@ def serve(
                 wait_until_answering(url + ready, process, timeout=timeout)
             except (RuntimeError, TimeoutError) as error:
                 output.seek(0)
-                raise RuntimeError(f"{command[0]}: {error}\n{output.read().decode(errors='replace')[-3000:]}") from error
+                raise RuntimeError(
+                    f"{command[0]}: {error}\n{output.read().decode(errors='replace')[-3000:]}"
+                ) from error
             yield Server(url, process.pid, time.monotonic() - started)
         finally:
             _end(process)
