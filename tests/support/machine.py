@@ -39,7 +39,9 @@ def postgres_binary(name: str) -> Path | None:
 @cache
 def node_binary() -> Path | None:
     """A Node of version 22 or newer: on PATH, or the one npm brought into ``node_modules``."""
-    candidates = [*ROOT.glob("node_modules/node-linux-*/bin/node"), Path(shutil.which("node") or "/nonexistent/node")]
+    brought = ("node_modules", ".cache/conformance/node_modules")
+    candidates = [node for folder in brought for node in ROOT.glob(f"{folder}/node-linux-*/bin/node")]
+    candidates.append(Path(shutil.which("node") or "/nonexistent/node"))
     for candidate in candidates:
         version = _output(str(candidate), "--version")
         if version.startswith("v") and int(version[1:].split(".")[0]) >= 22:

@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from polyport.signature import describe
 from pydantic import ValidationError
 
 from polyport.content import Audio, Content, EmbeddedResource, Image, Text
@@ -17,11 +16,13 @@ from polyport.context import Context
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
 from polyport.events import Event, Finish, Result
+from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
 from polyport_gateway.errors import describe_validation, invalid_arguments
 from polyport_gateway.functions.context import make_context
+from polyport_gateway.functions.schema import ExtraSchema
 from polyport_gateway.functions.threads import ThreadBudget
 
 __all__ = ["FunctionCapability", "function_failure", "merge_events", "to_result"]
@@ -60,7 +61,8 @@ class FunctionCapability:
         self.timeout = declaration.timeout
         self.signature = describe(declaration.function)
         self.description = declaration.description or self.signature.description or ""
-        self.tool = ToolSchema(self.signature.input_schema, self.signature.output_schema, declaration.annotations)
+        self._extra = ExtraSchema(self.name, self.signature.input_schema, declaration.schema_extra)
+        self.tool = ToolSchema(self._extra.schema, self.signature.output_schema, declaration.annotations)
         self._function = declaration.function
         self._changes = changes
         self._expose_errors = expose_errors
@@ -75,6 +77,7 @@ class FunctionCapability:
     async def invoke(self, call: Call) -> AsyncIterator[CallEvent]:
         """Validate the arguments, run the function and give its `Result`."""
         assert isinstance(call.input, Arguments)  # noqa: S101 - adapted by the dispatcher
+        self._extra.check(call.input.values)
         try:
             values = self.signature.validate(call.input.values)
         except ValidationError as error:

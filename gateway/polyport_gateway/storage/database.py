@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import TypeVar
 
@@ -76,20 +76,30 @@ class Database:
         self.dialect: Dialect = dialect_of(parsed)
         self.where = shown(parsed)
         self._busy_timeout_s = busy_timeout_s
-        writers = 1 if self.dialect == "sqlite" else _POSTGRES_WRITERS
-        self._engine: Engine = make_engine(parsed, connections=writers + _READERS, busy_timeout_s=busy_timeout_s)
-        self._writing: Executor = ThreadPoolExecutor(writers, thread_name_prefix="polyport-db-write")
-        self._reading: Executor = self._writing
+        self._writers = 1 if self.dialect == "sqlite" else _POSTGRES_WRITERS
+        # The one connection of a database in memory takes one thread at a time.
+        self._readers = 0 if in_memory(parsed) else _READERS
+        self._engine: Engine = make_engine(
+            parsed, connections=self._writers + self._readers, busy_timeout_s=busy_timeout_s
+        )
         self._complaint = ("", 0.0)
-        if not in_memory(parsed):  # the one connection of a database in memory takes one thread at a time
-            self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="polyport-db-read")
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        self._writing = ThreadPoolExecutor(self._writers, thread_name_prefix="polyport-db-write")
+        self._reading = self._writing
+        if self._readers:
+            self._reading = ThreadPoolExecutor(self._readers, thread_name_prefix="polyport-db-read")
+        self._closed = False
 
     async def open(self) -> Database:
-        """Connect; create the tables of a new database, migrate those of an older one.
+        """Connect; create the tables of a new database, migrate those of an older one. A closed one opens anew.
 
         Raises:
             ConfigurationError: It can't be reached, read, written or understood; the message says what to do.
         """
+        if self._closed:
+            self._start_threads()
         await asyncio.get_running_loop().run_in_executor(self._writing, self._open)
         return self
 
@@ -172,6 +182,7 @@ class Database:
 
     async def close(self) -> None:
         """Finish what was begun and disconnect."""
+        self._closed = True
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, case, func, select
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.retention import DAY_MS, sweep
-from polyport_gateway.storage.schema import usage
+from polyport_gateway.storage.schema import now_ms, usage
 
 __all__ = ["UsageHealth", "UsageLog", "UsageRow", "UsageTotal"]
 
@@ -33,12 +33,11 @@ _CLOSE_TIMEOUT_S = 5.0
 _INT_MAX = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """What one call was and what it took.
 
     Attributes:
-        at: When it came in; milliseconds since 1970, UTC.
         request_id: Shared by a call and the calls it made.
         key_id: The caller's id.
         wire: Where it came in: ``openai``, ``mcp``, ``rest`` …
@@ -51,9 +50,9 @@ class UsageRow:
         prompt_tokens: As the engine counted; None where nothing was.
         completion_tokens: Likewise.
         depth: 0 for what came in on a wire; calls that it made are deeper.
+        at: When it ended; milliseconds since 1970, UTC.
     """
 
-    at: int
     request_id: str
     key_id: str
     wire: str
@@ -66,6 +65,7 @@ class UsageRow:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     depth: int = 0
+    at: int = field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,8 @@ class UsageLog:
 
     async def start(self) -> None:
         """Begin to write."""
+        self._closing.clear()
+        self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._work, name="polyport-usage", daemon=True)
         self._thread.start()
 

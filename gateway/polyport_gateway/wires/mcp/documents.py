@@ -28,7 +28,7 @@ from polyport_gateway.functions.function import merge_events
 from polyport_gateway.wires.mcp.asking import Asker
 from polyport_gateway.wires.mcp.content import resource_contents, to_block
 from polyport_gateway.wires.mcp.errors import protocol_error
-from polyport_gateway.wires.mcp.pagination import paginate
+from polyport_gateway.wires.mcp.pagination import cursor_of, paginate
 from polyport_gateway.wires.mcp.reporting import Reporter
 from polyport_gateway.wires.mcp.requests import Request, facts_of, is_modern
 
@@ -72,13 +72,13 @@ class DocumentHandlers:
         self._dispatcher = dispatcher
         self._timeout_s = timeout_s
 
-    async def list_resources(self, request: Request, params: PaginatedRequestParams) -> dict[str, Any]:
+    async def list_resources(self, request: Request, params: PaginatedRequestParams | None) -> dict[str, Any]:
         """Answer resources/list."""
-        return self._list_resources(request, params.cursor, templates=False)
+        return self._list_resources(request, cursor_of(params), templates=False)
 
-    async def list_templates(self, request: Request, params: PaginatedRequestParams) -> dict[str, Any]:
+    async def list_templates(self, request: Request, params: PaginatedRequestParams | None) -> dict[str, Any]:
         """Answer resources/templates/list."""
-        return self._list_resources(request, params.cursor, templates=True)
+        return self._list_resources(request, cursor_of(params), templates=True)
 
     def _list_resources(self, request: Request, cursor: str | None, *, templates: bool) -> dict[str, Any]:
         seen = self._catalog.visible_resources(facts_of(request).caller)
@@ -106,10 +106,10 @@ class DocumentHandlers:
 
         return await self._run(request, resource.name, values, params.request_state, read)
 
-    async def list_prompts(self, request: Request, params: PaginatedRequestParams) -> dict[str, Any]:
+    async def list_prompts(self, request: Request, params: PaginatedRequestParams | None) -> dict[str, Any]:
         """Answer prompts/list."""
         seen = list(self._catalog.visible_prompts(facts_of(request).caller))
-        page, following = paginate(seen, params.cursor, key=lambda prompt: prompt.name)
+        page, following = paginate(seen, cursor_of(params), key=lambda prompt: prompt.name)
         return _page("prompts", [_describe_prompt(prompt) for prompt in page], following)
 
     async def get_prompt(self, request: Request, params: GetPromptRequestParams) -> dict[str, Any]:
@@ -136,7 +136,6 @@ class DocumentHandlers:
             MCPError: There is no such prompt or template, or it has no such argument.
         """
         facts = facts_of(request)
-        name = params.argument.name
         completer = self._completer(request, params, facts.caller)
         others = (params.context.arguments if params.context else None) or {}
         try:

@@ -59,7 +59,9 @@ class Endpoint:
             caller: Who asks; a session can be used only by the caller that opened it.
         """
         CURRENT_CALLER.set(caller)
-        await self._manager.handle_request({**scope, "user": _user(caller.id)}, receive, send)
+        # RFC 9110 5.5: white space around a value is not part of it; HTTP parsers in C leave what trails.
+        headers = [(key, value.strip()) for key, value in scope["headers"]]
+        await self._manager.handle_request({**scope, "headers": headers, "user": _user(caller.id)}, receive, send)
 
     async def _run(self) -> None:
         # Task groups must be left by the task that entered them, so they live in one of their own.

@@ -8,13 +8,18 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, PaginatedRequestParams
 
-__all__ = ["PAGE_SIZE", "paginate"]
+__all__ = ["PAGE_SIZE", "cursor_of", "paginate"]
 
 PAGE_SIZE = 100
 
 T = TypeVar("T")
+
+
+def cursor_of(params: PaginatedRequestParams | None) -> str | None:
+    """Return the cursor that a request asks for, if one."""
+    return None if params is None else params.cursor
 
 
 def paginate(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import NotificationOptions, Server
@@ -28,6 +28,8 @@ __all__ = ["CURRENT_CALLER", "GatewayServer"]
 
 CURRENT_CALLER: ContextVar[Caller] = ContextVar("polyport_mcp_caller", default=LOCAL)
 """Who sent the HTTP request under way, for the one check that the SDK makes before any handler."""
+
+P = TypeVar("P")
 
 _LISTS_FRESH_MS = 30_000
 
@@ -63,14 +65,14 @@ class GatewayServer(Server[Any]):
                 "resources/templates/list": lists,
                 "resources/read": CacheHint(ttl_ms=0, scope="private"),
             },
-            on_list_tools=tools.list,  # type: ignore[arg-type]
-            on_call_tool=tools.call,  # type: ignore[arg-type]
-            on_list_resources=documents.list_resources,  # type: ignore[arg-type]
-            on_list_resource_templates=documents.list_templates,  # type: ignore[arg-type]
-            on_read_resource=documents.read_resource,  # type: ignore[arg-type]
-            on_list_prompts=documents.list_prompts,  # type: ignore[arg-type]
-            on_get_prompt=documents.get_prompt,  # type: ignore[arg-type]
-            on_completion=documents.complete,  # type: ignore[arg-type]
+            on_list_tools=_complete(tools.list),
+            on_call_tool=_complete(tools.call),
+            on_list_resources=_complete(documents.list_resources),
+            on_list_resource_templates=_complete(documents.list_templates),
+            on_read_resource=_complete(documents.read_resource),
+            on_list_prompts=_complete(documents.list_prompts),
+            on_get_prompt=_complete(documents.get_prompt),
+            on_completion=_complete(documents.complete),
             on_subscribe_resource=self.subscriptions.subscribe,
             on_unsubscribe_resource=self.subscriptions.unsubscribe,
             on_subscriptions_listen=self.subscriptions.listen,
@@ -106,6 +108,17 @@ class GatewayServer(Server[Any]):
         if known is None or known[0] is not schema:
             known = self._header_schemas[name] = (schema, _declares_headers(schema))
         return schema if known[1] else None
+
+
+def _complete(handler: Callable[[Request, P], Awaitable[dict[str, Any]]]) -> Callable[[Request, P], Awaitable[Any]]:
+    """Mark results that ask for nothing more as complete; 2026-07-28 wants it said, 2025-11-25 drops it."""
+
+    async def handle(request: Request, params: P) -> dict[str, Any]:
+        result = await handler(request, params)
+        result.setdefault("resultType", "complete")
+        return result
+
+    return handle
 
 
 def _principal(request: Request) -> str:

@@ -175,7 +175,7 @@ class Subscriptions:
                 method, uri = next(iter(session.waiting))
                 del session.waiting[method, uri]
                 await session.connection.outbound.notify(method, None if uri is None else {"uri": uri})
-        except Exception:
+        except Exception:  # noqa: BLE001 - one client's trouble must not end the others' news
             _log.exception("a client could not be told of a change")
         finally:
             session.sending = False

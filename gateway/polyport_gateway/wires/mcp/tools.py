@@ -10,12 +10,12 @@ from mcp_types import CallToolRequestParams, PaginatedRequestParams
 
 from polyport.errors import CallError, NotFoundError
 from polyport.events import CitationAdded, Finish, Result, TextDelta, Usage
-from polyport_gateway.call import Arguments, Call, CallEvent, Caller, Dispatch, InputRequired
+from polyport_gateway.call import Arguments, Call, Caller, CallEvent, Dispatch, InputRequired
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.wires.mcp.asking import Asker
 from polyport_gateway.wires.mcp.content import content_blocks
 from polyport_gateway.wires.mcp.errors import MissingClientCapabilityError, error_result, protocol_error
-from polyport_gateway.wires.mcp.pagination import paginate
+from polyport_gateway.wires.mcp.pagination import cursor_of, paginate
 from polyport_gateway.wires.mcp.reporting import Reporter
 from polyport_gateway.wires.mcp.requests import Request, facts_of, is_modern
 
@@ -37,10 +37,10 @@ class ToolHandlers:
         self._catalog = catalog
         self._dispatcher = dispatcher
 
-    async def list(self, request: Request, params: PaginatedRequestParams) -> dict[str, Any]:
+    async def list(self, request: Request, params: PaginatedRequestParams | None) -> dict[str, Any]:
         """Answer tools/list."""
         visible = self._catalog.visible(facts_of(request).caller)
-        page, cursor = paginate(visible, params.cursor, key=lambda capability: capability.name)
+        page, cursor = paginate(visible, cursor_of(params), key=lambda capability: capability.name)
         answer: dict[str, Any] = {"tools": [describe_tool(capability) for capability in page]}
         if cursor is not None:
             answer["nextCursor"] = cursor

@@ -1,0 +1,176 @@
+"""OpenAI's chat and completion bodies as events; whole answers and chunks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast, get_args
+
+from polyport.content import Citation
+from polyport.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+
+__all__ = ["AnswerReader", "finish_reason", "read_usage"]
+
+_REASONS: frozenset[str] = frozenset(get_args(FinishReason))
+
+
+def finish_reason(value: object) -> FinishReason:
+    """Return a finish reason as OpenAI knows it; one that only this engine knows counts as ``stop``."""
+    return cast("FinishReason", value) if value in _REASONS else "stop"
+
+
+def read_usage(value: object) -> Usage | None:
+    """Return a usage object's counts, or None where it is none."""
+    if not isinstance(value, Mapping):
+        return None
+    prompt = _mapping(value.get("prompt_tokens_details"))
+    completion = _mapping(value.get("completion_tokens_details"))
+    return Usage(
+        prompt_tokens=_count(value.get("prompt_tokens")),
+        completion_tokens=_count(value.get("completion_tokens")),
+        cached_tokens=_count(prompt.get("cached_tokens")),
+        reasoning_tokens=_count(completion.get("reasoning_tokens")),
+    )
+
+
+class AnswerReader:
+    """Turns one answer, in one body or in chunks, into events.
+
+    Tool calls get one index each and their id and name once, whatever the server repeats; every choice
+    ends once; usage comes once, at the end.
+    """
+
+    def __init__(self) -> None:
+        self._finished: dict[int, bool] = {}
+        self._calls: dict[tuple[int, int], str | None] = {}
+        self._current: dict[int, int] = {}
+        self._usage: Usage | None = None
+
+    def read(self, body: Mapping[str, Any]) -> Iterator[Event]:
+        """Yield what a body or a chunk holds.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: It is not of the form that OpenAI describes.
+        """
+        usage = read_usage(body.get("usage"))
+        if usage is not None:
+            self._usage = usage
+        for position, choice in enumerate(body.get("choices") or ()):
+            index = choice.get("index", position)
+            if not isinstance(index, int):
+                raise TypeError(f"the index of a choice is {index!r}")
+            finished = self._finished.setdefault(index, False)
+            yield from self._choice(choice, index)
+            reason = choice.get("finish_reason")
+            if reason and not finished:
+                self._finished[index] = True
+                yield Finish(finish_reason(reason), index)
+
+    def end(self) -> Iterator[Event]:
+        """Yield what is left once the answer is whole.
+
+        Raises:
+            ValueError: There was no choice in it.
+        """
+        if not self._finished:
+            raise ValueError("it has no choices")
+        for index, finished in self._finished.items():
+            if not finished:
+                yield Finish("stop", index)
+        if self._usage is not None:
+            yield self._usage
+
+    def _choice(self, choice: Mapping[str, Any], index: int) -> Iterator[Event]:
+        logprobs = choice.get("logprobs")
+        if "text" in choice:
+            # The older endpoint's log-probabilities are one object per piece.
+            if choice["text"] or logprobs:
+                yield TextDelta(_text(choice["text"]), index, [logprobs] if logprobs else None)
+            return
+        message = choice.get("delta")
+        if message is None:
+            message = choice.get("message") or {}
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        if reasoning and isinstance(reasoning, str):
+            yield ReasoningDelta(reasoning, index)
+        entries = _mapping(logprobs).get("content") or None
+        if message.get("content") or entries:
+            yield TextDelta(_text(message.get("content")), index, entries)
+        if message.get("refusal"):
+            yield RefusalDelta(_text(message["refusal"]), index)
+        for citation in message.get("annotations") or ():
+            yield from _citation(citation)
+        for position, piece in enumerate(message.get("tool_calls") or ()):
+            yield self._tool_call(piece, index, position if "delta" not in choice else None)
+        legacy = message.get("function_call")
+        if legacy:
+            yield ToolCallDelta(0, None, legacy.get("name"), legacy.get("arguments") or "", index)
+
+    def _tool_call(self, piece: Mapping[str, Any], choice: int, position: int | None) -> ToolCallDelta:
+        identity = piece.get("id") or None
+        index = self._tool_index(piece.get("index"), identity, choice, position)
+        first = (choice, index) not in self._calls
+        self._calls.setdefault((choice, index), identity)
+        self._current[choice] = index
+        function = piece.get("function") or {}
+        arguments = function.get("arguments") or ""
+        if not isinstance(arguments, str):
+            raise TypeError("the arguments of a tool call are not text")
+        return ToolCallDelta(
+            index,
+            identity if first else None,
+            (function.get("name") or None) if first else None,
+            arguments,
+            choice,
+        )
+
+    def _tool_index(self, given: object, identity: str | None, choice: int, position: int | None) -> int:
+        """Return a call's position; some servers leave it out, or send 0 for each of several calls."""
+        index = given if isinstance(given, int) else position
+        if index is None:
+            index = self._current.get(choice, 0)
+        known = self._calls.get((choice, index))
+        if identity is None or known is None or known == identity:
+            return index
+        for (other, at), seen in self._calls.items():
+            if other == choice and seen == identity:
+                return at
+        return 1 + max(at for other, at in self._calls if other == choice)
+
+
+def _citation(annotation: Mapping[str, Any]) -> Iterator[Event]:
+    cited = annotation.get("url_citation")
+    if isinstance(cited, Mapping):
+        yield CitationAdded(
+            Citation(
+                title=str(cited.get("title") or cited.get("url") or ""),
+                url=cited.get("url"),
+                start=cited.get("start_index"),
+                end=cited.get("end_index"),
+            )
+        )
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"its text is {type(value).__name__}")
+    return value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
