@@ -14,17 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-    # The folder of this file would hide installed packages behind its modules: mcp.py, for one.
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT / "tests" / "benchmarks"]
+sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks.chat import measure_chat  # noqa: E402
-from tests.benchmarks.mcp import measure_mcp  # noqa: E402
 from tests.benchmarks.memory import measure_memory  # noqa: E402
 from tests.benchmarks.report import Section, machine, render  # noqa: E402
 from tests.benchmarks.start import measure_start  # noqa: E402
 from tests.benchmarks.streams import measure_streams  # noqa: E402
+from tests.benchmarks.tool_calls import measure_mcp  # noqa: E402
 
 
 def main() -> int:
