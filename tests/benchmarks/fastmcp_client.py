@@ -24,8 +24,8 @@ async def main(url: str, mode: str, seconds: float) -> float:
             nonlocal calls
             while time.perf_counter() < stop_at:
                 result = await client.call_tool("add", {"a": 20, "b": 22})
-                if result.data != 42:
-                    raise RuntimeError(f"add gave {result.data!r}")
+                if result.structured_content != {"result": 42}:
+                    raise RuntimeError(f"add gave {result.structured_content!r}")
                 calls += 1
 
         started = time.perf_counter()

@@ -66,7 +66,11 @@ def litellm_peer(folder: Path, upstream_url: str) -> Iterator[Server]:
     config = folder / "litellm.yaml"
     config.write_text(CONFIG.format(url=upstream_url))
     port = free_port()
-    environment = {**clean_environment(), "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONWARNINGS": "ignore"}
+    environment = clean_environment(
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+        # Neither gateway asks for a key, so that neither pays for checking one.
+        LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY="true",
+    )
     environment["PATH"] = f"{LITELLM.parent}{os.pathsep}{environment['PATH']}"
     command = [LITELLM, "--config", config, "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     with serve(command, port=port, ready="/health/liveliness", env=environment, timeout=120) as server:
