@@ -3,7 +3,7 @@
 Three things are left out of the comparison with Open Responses, which describes only the core of the protocol:
 items and tools of type ``mcp`` (its core has none), events of those items, and reasoning events, which it names
 ``response.reasoning.*`` where OpenAI says ``response.reasoning_text.*``. A ``json_schema`` format is compared with
-OpenAI's description alone: Open Responses allows only null for its ``schema``. All of it is still held against OpenAI's.
+OpenAI's description alone: Open Responses allows only null for its ``schema``. All of it is held against OpenAI's.
 """
 
 from __future__ import annotations
