@@ -195,23 +195,20 @@ class Factory:
         chosen = load_settings(**{"port": 0, **settings})
         gateway = create_gateway(app, chosen)
         listener = bind(chosen)
-        loop = new_event_loop()
         stop = asyncio.Event()
         ready: threading.Event = threading.Event()
         failure: list[BaseException] = []
+        loops: list[asyncio.AbstractEventLoop] = []
 
         def work() -> None:
-            asyncio.set_event_loop(loop)
             try:
-                loop.run_until_complete(
-                    serve_until_stopped(gateway, listener, on_ready=lambda _: ready.set(), stop=stop)
-                )
+                with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                    loops.append(runner.get_loop())
+                    runner.run(serve_until_stopped(gateway, listener, on_ready=lambda _: ready.set(), stop=stop))
             except BaseException as error:  # noqa: BLE001 - raised again where the thread was started
                 failure.append(error)
             finally:
                 ready.set()
-                loop.run_until_complete(loop.shutdown_asyncgens())
-                loop.close()
 
         url = _url(listener)
         thread = threading.Thread(target=work, name="polyport-gateway", daemon=True)
@@ -221,10 +218,10 @@ class Factory:
             thread.join()
             raise failure[0]
         try:
-            yield RunningGateway(url, gateway, loop)
+            yield RunningGateway(url, gateway, loops[0])
         finally:
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop.set)
+                loops[0].call_soon_threadsafe(stop.set)
             thread.join(timeout=chosen.shutdown_grace_s + 10)
 
 

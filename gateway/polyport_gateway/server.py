@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any
 
 from polyport.app import App
@@ -118,6 +119,7 @@ class Gateway:
             AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
         )
         self._started: list[Capability] = []
+        self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
 
@@ -142,7 +144,7 @@ class Gateway:
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self.settings)),
         ]
 
-    def authenticate(self, token: str | None) -> Caller:
+    async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
 
         Without any key, and on loopback, everybody is the local caller.
@@ -151,8 +153,8 @@ class Gateway:
             AuthenticationError: A key is needed and missing, or wrong.
         """
         if token is not None and (token.startswith("pp_") or self.keys.any_keys):
-            return self.keys.verify(token)
-        if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
+            return await self.keys.verify(token)
+        if self.keys.any_keys or not self._open_to_all:
             raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
         return LOCAL
 
@@ -199,8 +201,12 @@ class Gateway:
 
     def report(self) -> dict[str, Any]:
         """Say whether calls can be taken, and what that rests on."""
-        records = self.usage.health()
-        return {"ready": self._ready, "app": self.catalog.name, "calls": self.dispatcher.running, "records": records}
+        return {
+            "ready": self._ready,
+            "app": self.catalog.name,
+            "calls": self.dispatcher.running,
+            **asdict(self.usage.health()),
+        }
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""

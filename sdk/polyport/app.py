@@ -75,6 +75,7 @@ class App:
         description: str | None = None,
         timeout: float | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
+        schema_extra: Mapping[str, Any] | None = None,
     ) -> Callable[[F], F]: ...
     def function(
         self,
@@ -84,6 +85,7 @@ class App:
         description: str | None = None,
         timeout: float | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
+        schema_extra: Mapping[str, Any] | None = None,
     ) -> F | Callable[[F], F]:
         """Register a function; usable bare, or with a name and options.
 
@@ -92,6 +94,8 @@ class App:
             description: What it does; the docstring's summary by default.
             timeout: Seconds after which a call of it is cancelled.
             annotations: What a client may assume: ``read_only``, ``destructive``, ``idempotent``, ``open_world``.
+            schema_extra: Members to add to the input schema that the signature can't say (``allOf``, ``if``,
+                ``$schema``); ``properties`` and ``$defs`` are added to by name. Calls are checked against them too.
 
         Raises:
             DeclarationError: The name is taken or malformed, or the signature can't be described.
@@ -105,6 +109,7 @@ class App:
                     description=description,
                     timeout=_checked_timeout(timeout),
                     annotations=_annotations(annotations),
+                    schema_extra=dict(schema_extra) if schema_extra else None,
                 )
             )
             return target

@@ -51,13 +51,14 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class FunctionDeclaration:
-    """A function; `timeout` is in seconds."""
+    """A function; `timeout` is in seconds, `schema_extra` is added to its input schema."""
 
     name: str
     function: Callable[..., Any]
     description: str | None = None
     timeout: float | None = None
     annotations: Annotations = field(default_factory=Annotations)
+    schema_extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from polyport.content import Content, Message
+from polyport.content import Content
+from polyport.events import Event
+from polyport_gateway.call import Call
 
-__all__ = ["Completer", "Prompt", "PromptArgument", "PromptMessage", "Resource"]
+__all__ = ["Completer", "Events", "Prompt", "PromptArgument", "PromptMessage", "Resource"]
+
+Events: TypeAlias = asyncio.Queue[Event]
+"""Where what is read says how far it has come; on the gateway's loop."""
 
 Completer: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Sequence[str]]]
 """From what was typed so far, and the other arguments' values, to suggestions."""
@@ -20,13 +26,13 @@ class Resource:
 
     Attributes:
         uri: Its address, or an RFC 6570 level-1 template of addresses.
-        read: From the template's values to text or bytes.
+        read: From a call, whose arguments are the template's values, to text or bytes.
         parameters: Names in the template; empty for a plain resource.
     """
 
     uri: str
     name: str
-    read: Callable[[Mapping[str, str]], Awaitable[str | bytes]]
+    read: Callable[[Call, Events], Awaitable[str | bytes]]
     title: str | None = None
     description: str | None = None
     mime_type: str = "text/plain"
@@ -47,16 +53,20 @@ class PromptArgument:
 class PromptMessage:
     """One message that a prompt gives."""
 
-    message: Message
+    role: Literal["user", "assistant"]
     content: Content
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt that a person picks."""
+    """A prompt that a person picks.
+
+    Attributes:
+        get: From a call, whose arguments are the prompt's, to messages.
+    """
 
     name: str
-    get: Callable[[Mapping[str, str]], Awaitable[Sequence[PromptMessage]]]
+    get: Callable[[Call, Events], Awaitable[Sequence[PromptMessage]]]
     title: str | None = None
     description: str | None = None
     arguments: tuple[PromptArgument, ...] = ()

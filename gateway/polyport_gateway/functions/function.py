@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from polyport.signature import describe
 from pydantic import ValidationError
 
 from polyport.content import Audio, Content, EmbeddedResource, Image, Text
+from polyport.context import Context
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
 from polyport.events import Event, Finish, Result
+from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
 from polyport_gateway.errors import describe_validation, invalid_arguments
 from polyport_gateway.functions.context import make_context
+from polyport_gateway.functions.schema import ExtraSchema
 from polyport_gateway.functions.threads import ThreadBudget
 
 __all__ = ["FunctionCapability", "function_failure", "merge_events", "to_result"]
@@ -58,7 +61,8 @@ class FunctionCapability:
         self.timeout = declaration.timeout
         self.signature = describe(declaration.function)
         self.description = declaration.description or self.signature.description or ""
-        self.tool = ToolSchema(self.signature.input_schema, self.signature.output_schema, declaration.annotations)
+        self._extra = ExtraSchema(self.name, self.signature.input_schema, declaration.schema_extra)
+        self.tool = ToolSchema(self._extra.schema, self.signature.output_schema, declaration.annotations)
         self._function = declaration.function
         self._changes = changes
         self._expose_errors = expose_errors
@@ -73,26 +77,29 @@ class FunctionCapability:
     async def invoke(self, call: Call) -> AsyncIterator[CallEvent]:
         """Validate the arguments, run the function and give its `Result`."""
         assert isinstance(call.input, Arguments)  # noqa: S101 - adapted by the dispatcher
+        self._extra.check(call.input.values)
         try:
-            arguments = self.signature.validate(call.input.values)
+            values = self.signature.validate(call.input.values)
         except ValidationError as error:
             raise invalid_arguments(self.name, error) from error
-        parameter = self.signature.context_parameter
-        if parameter is None:
-            value = await self._run(call, arguments)
+        if self.signature.context_parameter is None:
+            value = await self._run(call, values, None)
         else:
             queue: asyncio.Queue[Event] = asyncio.Queue()
-            arguments[parameter] = make_context(call, self._changes, queue)
-            task = asyncio.ensure_future(self._run(call, arguments))
+            task = asyncio.ensure_future(self._run(call, values, make_context(call, self._changes, queue)))
             async for event in merge_events(queue, task):
                 yield event
             value = task.result()
         yield self._result(call, value)
         yield Finish()
 
-    async def _run(self, call: Call, arguments: dict[str, Any]) -> Any:
+    async def _run(self, call: Call, values: dict[str, Any], context: Context | None) -> Any:
+        positional, named = self.signature.bind(values, context)
         try:
-            return await self.signature.call(self._function, arguments, self._threads.run)
+            if self.signature.is_async:
+                return await self._function(*positional, **named)
+            value = await self._threads.run(self._function, *positional, **named)
+            return await value if inspect.isawaitable(value) else value
         except (CallError, InputRequired):
             raise
         except Exception as error:

@@ -21,6 +21,7 @@ __all__ = [
     "RequestInfo",
     "Scope",
     "Send",
+    "check_depth",
     "error_headers",
     "info_of",
     "read_body",
@@ -37,6 +38,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
+_WATCH_AFTER_S = 0.05
 _NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
 
@@ -113,8 +115,7 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     body = await read_body(scope, receive, limit)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
-    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
-        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
+    check_depth(body, max_depth)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -122,6 +123,16 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     if not isinstance(value, dict):
         raise BadRequestError(f"The request body must be a JSON object, not {_kind(value)}.")
     return value
+
+
+def check_depth(body: bytes, max_depth: int) -> None:
+    """Refuse JSON that nests deeper than `max_depth`.
+
+    Raises:
+        BadRequestError: It does.
+    """
+    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
+        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
 
 
 def _kind(value: Any) -> str:
@@ -209,7 +220,14 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
                 task.cancel()
                 return
 
-    watcher = asyncio.ensure_future(watch())
+    watcher: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.ensure_future(watch())
+
+    # Most answers are out before a task for the watching would have paid off.
+    timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, begin)
     try:
         return await work
     except asyncio.CancelledError:
@@ -217,4 +235,6 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
             raise ClientGoneError from None
         raise
     finally:
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

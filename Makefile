@@ -1,0 +1,65 @@
+# Every target sets up what it needs, on a machine with nothing but Python 3.11 and make.
+#
+#   make serve     set up, then serve examples/quickstart.py on http://127.0.0.1:8400
+#   make test      set up, then the tests of the first tier
+#   make test-all  the slow ones too, on every Python from 3.11 on that is here
+#   make check     format, lint, types, layers
+#   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
+#   make conformance  the MCP conformance suite against a running gateway
+
+SHELL := /bin/sh
+HOST ?= 127.0.0.1
+PORT ?= 8400
+APP ?= examples/quickstart.py
+PYTEST ?= -n auto
+BIN := .venv/bin
+
+.PHONY: help setup serve test test-all check format bench conformance clean gateway-venv openai3-venv bench-venv
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@scripts/venv .venv -e '.[all]' --group dev
+
+# Only what serving needs, so that the first answer comes soon; nothing if `make setup` was here before.
+gateway-venv:
+	@test -x $(BIN)/polyport && test $(BIN)/polyport -nt pyproject.toml || scripts/venv .venv -e '.[gateway]'
+
+# openai 3.x, which can't live beside openai 2.x: the tests drive it as a process of its own.
+openai3-venv:
+	@scripts/venv .venv-openai3 --group openai3
+
+bench-venv:
+	@scripts/venv .venv-litellm-proxy --group bench-peer || \
+		echo "the LiteLLM proxy does not install here; the benchmark runs without it"
+
+serve: gateway-venv
+	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)
+
+test: setup openai3-venv
+	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
+
+test-all: setup openai3-venv
+	$(BIN)/python -m pytest $(PYTEST)
+	@scripts/test-pythons $(PYTEST)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup bench-venv
+	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+conformance: setup
+	$(BIN)/python tests/conformance/run.py
+
+clean:
+	rm -rf .venv .venv-* build dist node_modules bench-results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

