@@ -38,6 +38,7 @@ from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
+from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import OpenAPIEndpoint
@@ -113,6 +114,7 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
+        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
         self.asgi = _with_lifespan(
             AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
         )
@@ -135,6 +137,7 @@ class Gateway:
             Route("GET", "/v1/functions", functions),
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
+            *self.responses_wire.routes,
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
@@ -165,6 +168,7 @@ class Gateway:
             await self.database.open()
             await self.keys.start()
             await self.usage.start()
+            await self.responses_wire.start()
             for capability in self.catalog:
                 self._started.append(capability)
                 await capability.start()
@@ -183,6 +187,7 @@ class Gateway:
             self._warming.cancel()
         if not await self.dispatcher.drained(self.settings.shutdown_grace_s):
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
+        await self.responses_wire.stop()
         await self.mcp.stop()
         for capability in reversed(self._started):
             try:

@@ -102,7 +102,7 @@ def _import_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise ConfigurationError(
-                f"there is no module {name!r}; for a file write its path, such as {name}.py"
+                f"there is no module {name!r}; for a file write its path, which ends in .py"
             ) from None
         raise _import_failure(error, name) from error
     except BaseException as error:

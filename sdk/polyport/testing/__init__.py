@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polyport.testing.engine import ScriptedEngine
+    from polyport.testing.engine import ScriptedEngine, ScriptExhaustedError, ToolCall
     from polyport.testing.server import gateway
 
-__all__ = ["ScriptedEngine", "gateway"]
+__all__ = ["ScriptExhaustedError", "ScriptedEngine", "ToolCall", "gateway"]
 
-_HOME_OF = {"ScriptedEngine": "engine", "gateway": "server"}
+_HOME_OF = {"ScriptExhaustedError": "engine", "ScriptedEngine": "engine", "ToolCall": "engine", "gateway": "server"}
 
 
 def __getattr__(name: str) -> Any:

@@ -190,9 +190,7 @@ def test_every_status_becomes_its_error(
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
-def test_what_may_be_repeated_is_repeated(
-    http: respx.MockRouter, ask: Ask, waits: list[float], status: int
-) -> None:
+def test_what_may_be_repeated_is_repeated(http: respx.MockRouter, ask: Ask, waits: list[float], status: int) -> None:
     route = http.get("/v1/models").mock(
         side_effect=[httpx.Response(status), httpx.Response(status), httpx.Response(200, json={"data": []})]
     )
@@ -206,7 +204,15 @@ def test_what_may_be_repeated_is_repeated(
 
 @pytest.mark.parametrize(
     ("status", "idempotent", "tries"),
-    [(429, False, 3), (503, False, 3), (502, False, 1), (504, False, 1), (502, True, 3), (500, True, 1), (409, True, 1)],
+    [
+        (429, False, 3),
+        (503, False, 3),
+        (502, False, 1),
+        (504, False, 1),
+        (502, True, 3),
+        (500, True, 1),
+        (409, True, 1),
+    ],
 )
 def test_a_function_is_repeated_only_if_it_has_not_run_or_may_run_twice(
     http: respx.MockRouter, ask: Ask, waits: list[float], status: int, idempotent: bool, tries: int

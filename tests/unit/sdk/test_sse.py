@@ -46,7 +46,9 @@ _text = st.text(st.characters(blacklist_characters="\r\n\0", blacklist_categorie
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["message", "error", "x"]), st.lists(_text, min_size=1, max_size=3)), max_size=5),
+    st.lists(
+        st.tuples(st.sampled_from(["message", "error", "x"]), st.lists(_text, min_size=1, max_size=3)), max_size=5
+    ),
     st.lists(st.sampled_from(["\n", "\r", "\r\n"]), min_size=1, max_size=7),
     st.lists(st.integers(1, 9), min_size=1),
 )
