@@ -102,7 +102,8 @@ class AgentCapability:
             return found
         known = [capability.name for capability in self._catalog if capability.name != self.name]
         near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"registered are: {', '.join(known)}"
+        others = f"registered are: {', '.join(known)}" if known else "nothing else is registered"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else others
         raise ConfigurationError(f"agent {self.name!r}: there is no {role} {name!r}; {hint}")
 
     def invoke(self, call: Call) -> AsyncIterator[CallEvent]:

@@ -71,7 +71,9 @@ def _split(target: str) -> tuple[Path | None, str | None]:
 
 def _import_file(path: Path) -> ModuleType:
     if path.is_dir():
-        raise ConfigurationError(f"{path} is a folder; name the file in it that holds the app, such as {path / 'app.py'}")
+        raise ConfigurationError(
+            f"{path} is a folder; name the file in it that holds the app, such as {path / 'app.py'}"
+        )
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path}")
     if path.suffix != ".py":
@@ -99,7 +101,9 @@ def _import_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            raise ConfigurationError(f"there is no module {name!r}; for a file write its path, such as {name}.py") from None
+            raise ConfigurationError(
+                f"there is no module {name!r}; for a file write its path, which ends in .py"
+            ) from None
         raise _import_failure(error, name) from error
     except BaseException as error:
         raise _import_failure(error, name) from error

@@ -81,5 +81,6 @@ def configure_logging(level: str = "info", format: str = "auto", *, stream: Text
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # Its "Started server process", "Waiting for …" say nothing that our own lines don't.
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    # What these say of starting and stopping adds nothing to our own lines.
+    for name in ("uvicorn.error", "mcp"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
