@@ -235,9 +235,9 @@ async def test_a_function_asks_the_person_and_the_model(revision: str) -> None:
         asked.append((messages[0].content.text, params.system_prompt))
         return "sunny"
 
-    async with serving(make_app()) as served:
-        async with served.client(revision, elicitation_handler=on_elicit, sampling_handler=on_sample) as client:
-            result = await client.call_tool("greet")
+    handlers = {"elicitation_handler": on_elicit, "sampling_handler": on_sample}
+    async with serving(make_app()) as served, served.client(revision, **handlers) as client:
+        result = await client.call_tool("greet")
     assert result.content[0].text == "Ada (36): sunny"
     assert asked == [("Who are you?", ["name", "age"]), ("How is the weather?", "Be brief.")]
 
@@ -357,7 +357,8 @@ async def test_subscribers_hear_of_changes(revision: str) -> None:
 
     async with serving(make_app()) as served:
         if revision == MODERN:
-            return await _listen(served)
+            await _listen(served)
+            return
         async with served.client(revision, message_handler=on_message) as client:
             session = client.session
             await session.subscribe_resource("note://today")

@@ -114,7 +114,7 @@ async def test_failures_are_masked_unless_meant_for_the_reader() -> None:
         raise FunctionError("told") if x == "told" else KeyError("secret")
 
     found = resource("a://{x}", fail, name="broken")
-    with pytest.raises(FunctionError, match="^told"):
+    with pytest.raises(FunctionError, match=r"^told"):
         await read(found, x="told")
     with pytest.raises(CallError, match="Resource 'broken' raised KeyError") as caught:
         await read(found, x="y")

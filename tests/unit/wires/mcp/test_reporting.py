@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_progress_always_grows(given_events: list[Event]) -> None:
     import asyncio
 
     values = [value for value, _, _ in asyncio.run(told(*given_events)).progress]
-    assert all(later > earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(values))
 
 
 @pytest.mark.anyio
