@@ -59,13 +59,14 @@ class Served:
     """A `polyport serve` process; reads its output until the address appears."""
 
     def __init__(self, folder, *arguments):
-        self.process = subprocess.Popen(
-            [*POLYPORT, "serve", *arguments, "--port", "0"],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "stderr.txt").open("w"),
-            text=True,
-        )
+        with (folder / "stderr.txt").open("w") as errors:
+            self.process = subprocess.Popen(
+                [*POLYPORT, "serve", *arguments, "--port", "0"],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.output = ""
 
     def url(self):
