@@ -38,6 +38,7 @@ from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
+from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import OpenAPIEndpoint
@@ -113,10 +114,12 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
+        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
         self.asgi = _with_lifespan(
             AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
         )
         self._started: list[Capability] = []
+        self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
 
@@ -134,6 +137,7 @@ class Gateway:
             Route("GET", "/v1/functions", functions),
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
+            *self.responses_wire.routes,
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
@@ -150,7 +154,7 @@ class Gateway:
         """
         if token is not None and (token.startswith("pp_") or self.keys.any_keys):
             return await self.keys.verify(token)
-        if self.keys.any_keys or self.settings.require_keys or not self.settings.loopback_only:
+        if self.keys.any_keys or not self._open_to_all:
             raise AuthenticationError("No API key was given; send the header Authorization: Bearer YOUR_KEY")
         return LOCAL
 
@@ -164,6 +168,7 @@ class Gateway:
             await self.database.open()
             await self.keys.start()
             await self.usage.start()
+            await self.responses_wire.start()
             for capability in self.catalog:
                 self._started.append(capability)
                 await capability.start()
@@ -182,6 +187,7 @@ class Gateway:
             self._warming.cancel()
         if not await self.dispatcher.drained(self.settings.shutdown_grace_s):
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
+        await self.responses_wire.stop()
         await self.mcp.stop()
         for capability in reversed(self._started):
             try:

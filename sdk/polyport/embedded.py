@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -11,7 +12,7 @@ from polyport.errors import MissingDependencyError
 if TYPE_CHECKING:
     from polyport.app import App
 
-__all__ = ["ASGIApplication", "EmbeddedGateway", "GatewayFactory", "load_gateway"]
+__all__ = ["ASGIApplication", "EmbeddedGateway", "GatewayFactory", "RunningGateway", "load_gateway"]
 
 _Message: TypeAlias = MutableMapping[str, Any]
 ASGIApplication: TypeAlias = Callable[
@@ -36,6 +37,15 @@ class EmbeddedGateway(Protocol):
         ...
 
 
+class RunningGateway(Protocol):
+    """A gateway that answers over HTTP."""
+
+    @property
+    def url(self) -> str:
+        """Where, without a trailing slash."""
+        ...
+
+
 class GatewayFactory(Protocol):
     """What the entry point names."""
 
@@ -45,6 +55,10 @@ class GatewayFactory(Protocol):
 
     def embed(self, app: App, **settings: Any) -> EmbeddedGateway:
         """Build a gateway for use in this process."""
+        ...
+
+    def run_in_thread(self, app: App, **settings: Any) -> AbstractContextManager[RunningGateway]:
+        """Serve over HTTP from a thread, on a free loopback port unless told otherwise, while inside."""
         ...
 
 

@@ -111,7 +111,14 @@ def serve(
                 wait_until_answering(url + ready, process, timeout=timeout)
             except (RuntimeError, TimeoutError) as error:
                 output.seek(0)
-                raise RuntimeError(f"{command[0]}: {error}\n{output.read().decode(errors='replace')[-3000:]}") from error
+<<<<<<< HEAD
+                raise RuntimeError(
+                    f"{command[0]}: {error}\n{output.read().decode(errors='replace')[-3000:]}"
+                ) from error
+=======
+                said = output.read().decode(errors="replace")[-3000:]
+                raise RuntimeError(f"{command[0]}: {error}\n{said}") from error
+>>>>>>> project
             yield Server(url, process.pid, time.monotonic() - started)
         finally:
             _end(process)
@@ -119,10 +126,8 @@ def serve(
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        pass
     # Whatever it started is in its own session, so that nothing outlives the test.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 9)

@@ -103,16 +103,23 @@ def _chat_of(name: str, values: Mapping[str, Any]) -> Chat:
         raise invalid_arguments(name, error) from error
 
 
-async def adapt_events(
-    capability: Capability, call: Call, events: AsyncIterator[CallEvent]
-) -> AsyncIterator[CallEvent]:
+async def adapt_events(call: Call, events: AsyncIterator[CallEvent]) -> AsyncIterator[CallEvent]:
     """Give back events in the form of what the wire asked: `Result` for a tool call, text for a chat.
 
     Args:
-        capability: What was invoked.
         call: As the wire built it.
         events: What the capability gives.
     """
+    try:
+        async for event in _adapted(call, events):
+            yield event
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _adapted(call: Call, events: AsyncIterator[CallEvent]) -> AsyncIterator[CallEvent]:
     if isinstance(call.input, Chat):
         async for event in events:
             if isinstance(event, Result):

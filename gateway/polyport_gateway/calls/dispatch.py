@@ -6,14 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
 from dataclasses import replace
 
-from polyport.errors import DeadlineExceededError, ServiceUnavailableError
+from polyport.errors import ServiceUnavailableError
 from polyport.events import Usage
 from polyport_gateway.agents.server_tools import with_server_tools
 from polyport_gateway.call import Call, CallEvent, Chat, Input, InputRequired
 from polyport_gateway.calls.adapt import adapt_events, adapt_input
+from polyport_gateway.calls.deadline import Deadline
 from polyport_gateway.calls.features import check_features
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.errors import to_call_error
@@ -87,11 +87,19 @@ class Dispatcher:
         try:
             capability = self._catalog.resolve(call.name, call.caller, granted=call.granted)
             self._set_deadline(call, capability, started)
-            async with aclosing(self._invoke(call, capability)) as events:
-                async for event in events:
+            events = self._invoke(call, capability)
+            step = events.__anext__
+            deadline = Deadline(call.deadline, call.name)
+            try:
+                while True:
+                    event = await deadline.next(step)
                     if isinstance(event, Usage):
                         usage = event if usage is None else usage + event
                     yield event
+            except StopAsyncIteration:
+                pass
+            finally:
+                await _close(events)
         except (asyncio.CancelledError, GeneratorExit):
             status, code = 499, "cancelled"
             call.cancel()
@@ -137,17 +145,15 @@ class Dispatcher:
             deadline = started + limit
             call.deadline = deadline if call.deadline is None else min(call.deadline, deadline)
 
-    def _invoke(self, call: Call, capability: Capability) -> AsyncGenerator[CallEvent, None]:
+    def _invoke(self, call: Call, capability: Capability) -> AsyncIterator[CallEvent]:
         given = call.input
         if isinstance(given, Chat) and given.server_tools is not None and capability.kind == "model":
             capability = with_server_tools(capability, self._catalog)
         adapted = adapt_input(capability, given)
         check_features(capability, given)
         if adapted is given:
-            events = capability.invoke(call)
-        else:
-            events = adapt_events(capability, call, capability.invoke(_with_input(call, adapted)))
-        return _until_deadline(call, events)
+            return capability.invoke(call)
+        return adapt_events(call, capability.invoke(_with_input(call, adapted)))
 
     def _account(
         self,
@@ -181,31 +187,7 @@ def _with_input(call: Call, adapted: Input) -> Call:
     return replace(call, input=adapted, parent=call)
 
 
-async def _until_deadline(call: Call, events: AsyncIterator[CallEvent]) -> AsyncGenerator[CallEvent, None]:
-    """Pass events on, and cancel what makes them once the call's deadline has passed."""
-    deadline = call.deadline
-    try:
-        if deadline is None:
-            async for event in events:
-                yield event
-            return
-        loop = asyncio.get_running_loop()
-        at = loop.time() + deadline - time.monotonic()
-        step = events.__anext__
-        while True:
-            try:
-                async with asyncio.timeout_at(at) as limit:
-                    event = await step()
-            except StopAsyncIteration:
-                return
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
-                raise DeadlineExceededError(
-                    f"The call of {call.name!r} took longer than its deadline and was cancelled."
-                ) from error
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
+async def _close(events: AsyncIterator[CallEvent]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()

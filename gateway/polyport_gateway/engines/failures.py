@@ -17,7 +17,17 @@ from polyport.errors import (
     UpstreamError,
 )
 
-__all__ = ["UpstreamAnswer", "broken_off", "from_answer", "invalid", "refused", "scrub", "silent", "unreachable"]
+__all__ = [
+    "UpstreamAnswer",
+    "broken_off",
+    "from_answer",
+    "invalid",
+    "refused",
+    "retry_after",
+    "scrub",
+    "silent",
+    "unreachable",
+]
 
 _log = logging.getLogger("polyport.engines")
 
@@ -125,7 +135,7 @@ def from_answer(
     answer = UpstreamAnswer(body)
     said = scrub(answer.message, secrets) if answer.message else None
     _log.warning("upstream of %r answered %d: %s", name, status, said or "no message")
-    retry_after = _retry_after(headers)
+    wait = retry_after(headers)
     if status in (400, 422):
         return BadRequestError(
             said or f"The engine behind {name!r} refused the request (HTTP {status}).",
@@ -147,17 +157,17 @@ def from_answer(
         return RateLimitError(
             said or f"The engine behind {name!r} is out of capacity; try again later.",
             code=answer.code,
-            retry_after=retry_after,
+            retry_after=wait,
         )
     if 300 <= status < 400:
         return invalid(name, f"a redirect (HTTP {status}), which is not followed")
     if status in (408, 504):
         return DeadlineExceededError(f"The engine behind {name!r} ran out of time.", code="upstream_timeout")
     shown = f": {said}" if said else "."
-    return UpstreamError(f"The engine behind {name!r} failed (HTTP {status}){shown}", retry_after=retry_after)
+    return UpstreamError(f"The engine behind {name!r} failed (HTTP {status}){shown}", retry_after=wait)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from ``retry-after-ms`` (OpenAI's) or ``Retry-After``; a date there is ignored."""
     for header, scale in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
         try:

@@ -284,7 +284,7 @@ class OpenAIEngine(BaseEngine):
             raise BadRequestError(f"The request can't be written as JSON: {error}") from error
         url = self._urls[operation]
         response = await transport.post(call.name, url, payload, call.request_id, call.traceparent)
-        if response.status != 200:
+        if not 200 <= response.status < 300:
             raise await self._failure(call, transport, response)
         return transport, response
 

@@ -51,8 +51,8 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._finished: dict[int, bool] = {}
-        self._calls: dict[tuple[int, int], str | None] = {}
-        self._current: dict[int, int] = {}
+        self._calls: dict[int, list[str | None]] = {}
+        self._places: dict[int, dict[int, int]] = {}
         self._usage: Usage | None = None
 
     def read(self, body: Mapping[str, Any]) -> Iterator[Event]:
@@ -117,34 +117,32 @@ class AnswerReader:
 
     def _tool_call(self, piece: Mapping[str, Any], choice: int, position: int | None) -> ToolCallDelta:
         identity = piece.get("id") or None
-        index = self._tool_index(piece.get("index"), identity, choice, position)
-        first = (choice, index) not in self._calls
-        self._calls.setdefault((choice, index), identity)
-        self._current[choice] = index
+        given = piece.get("index")
+        index = self._tool_index(given if isinstance(given, int) else position, identity, choice)
+        first = index == len(self._calls.setdefault(choice, []))
+        if first:
+            self._calls[choice].append(identity)
         function = piece.get("function") or {}
         arguments = function.get("arguments") or ""
         if not isinstance(arguments, str):
             raise TypeError("the arguments of a tool call are not text")
-        return ToolCallDelta(
-            index,
-            identity if first else None,
-            (function.get("name") or None) if first else None,
-            arguments,
-            choice,
-        )
+        name = function.get("name") or None
+        return ToolCallDelta(index, identity if first else None, name if first else None, arguments, choice)
 
-    def _tool_index(self, given: object, identity: str | None, choice: int, position: int | None) -> int:
-        """Return a call's position; some servers leave it out, or send 0 for each of several calls."""
-        index = given if isinstance(given, int) else position
-        if index is None:
-            index = self._current.get(choice, 0)
-        known = self._calls.get((choice, index))
-        if identity is None or known is None or known == identity:
-            return index
-        for (other, at), seen in self._calls.items():
-            if other == choice and seen == identity:
-                return at
-        return 1 + max(at for other, at in self._calls if other == choice)
+    def _tool_index(self, given: int | None, identity: str | None, choice: int) -> int:
+        """Return a call's position among its choice's calls.
+
+        Servers differ: some leave the index out, some send 0 for each of several calls, some count
+        pieces of text too. The id tells calls apart where there is one.
+        """
+        calls = self._calls.get(choice, [])
+        places = self._places.setdefault(choice, {})
+        index = places.get(given, len(calls)) if given is not None else max(0, len(calls) - 1)
+        if identity is not None and index < len(calls) and calls[index] not in (None, identity):
+            index = calls.index(identity) if identity in calls else len(calls)
+        if given is not None:
+            places[given] = index
+        return index
 
 
 def _citation(annotation: Mapping[str, Any]) -> Iterator[Event]:

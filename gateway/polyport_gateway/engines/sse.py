@@ -18,11 +18,11 @@ _BOUNDARY = re.compile(rb"\r?\n\r?\n")
 
 
 class EventSplitter:
-    """Cuts a stream of network chunks at event boundaries, so that no half event is handed on.
+    r"""Cuts a stream of network chunks at event boundaries, so that no half event is handed on.
 
     >>> splitter = EventSplitter()
-    >>> splitter.feed(b"data: 1\\n\\ndata:")
-    b'data: 1\\n\\n'
+    >>> splitter.feed(b"data: 1\n\ndata:")
+    b'data: 1\n\n'
     >>> splitter.rest
     b'data:'
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from polyport.errors import ServiceUnavailableError
 
@@ -16,10 +20,11 @@ __all__ = ["ThreadBudget"]
 T = TypeVar("T")
 
 _numbers = itertools.count(1)
+_IDLE_S = 10.0
 
 
 class ThreadBudget:
-    """Runs a plain function's calls in threads of their own, so many at a time.
+    """Runs a plain function's calls in worker threads, so many at a time.
 
     A thread can't be stopped from outside: a cancelled call returns at once and its thread goes on until
     the function ends, counting against the budget. Threads are daemons, so they never hold up an exit.
@@ -34,7 +39,7 @@ class ThreadBudget:
         self._limit = limit
         self._running = 0
         self._abandoned = 0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: deque[asyncio.Future[None]] = deque()
 
     async def run(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """Call `function` in a thread and wait for what it gives.
@@ -43,41 +48,13 @@ class ThreadBudget:
             ServiceUnavailableError: Calls that were given up but never ended fill the budget.
         """
         await self._acquire()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        context = contextvars.copy_context()
-        state = _Run()
-
-        def settle(result: T | None, error: BaseException | None) -> None:
-            self._release(abandoned=state.abandoned)
-            if done.done():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(result)  # type: ignore[arg-type]
-
-        def work() -> None:
-            result: T | None = None
-            failure: BaseException | None = None
-            try:
-                result = context.run(function, *args, **kwargs)
-            except StopIteration as error:
-                failure = RuntimeError(f"{self._name} raised StopIteration")
-                failure.__cause__ = error
-            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
-                failure = error
-            try:
-                loop.call_soon_threadsafe(settle, result, failure)
-            except RuntimeError:
-                return  # the loop has closed: nobody waits any more
-
-        threading.Thread(target=work, name=f"{self._name}-{next(_numbers)}", daemon=True).start()
+        job: _Job[T] = _Job(self, function, args, kwargs)
+        _workers.submit(job)
         try:
-            return await done
+            return await job.done
         except asyncio.CancelledError:
-            if not done.done() or done.cancelled():
-                state.abandoned = True
+            if not job.settled:
+                job.abandoned = True
                 self._abandoned += 1
             raise
 
@@ -93,26 +70,110 @@ class ThreadBudget:
             self._waiters.append(waiter)
             try:
                 await waiter
-            finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake()  # its turn had come; the next one takes it
+                raise
         self._running += 1
 
-    def _release(self, *, abandoned: bool) -> None:
+    def release(self, *, abandoned: bool) -> None:
+        """Give back what one call took."""
         self._running -= 1
         if abandoned:
             self._abandoned -= 1
+        self._wake()
+
+    def _wake(self) -> None:
         while self._waiters:
-            waiter = self._waiters.pop(0)
+            waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-                break
+                return
 
 
-class _Run:
-    """Whether one run's caller has given it up."""
+class _Job(Generic[T]):
+    """One call on its way through a thread.
 
-    __slots__ = ("abandoned",)
+    Attributes:
+        done: What the function gives.
+        settled: Whether the function has ended.
+        abandoned: Whether whoever waited has gone.
+    """
+
+    def __init__(
+        self, budget: ThreadBudget, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._budget = budget
+        self._work = partial(contextvars.copy_context().run, function, *args, **kwargs)
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[T] = self._loop.create_future()
+        self.settled = False
+        self.abandoned = False
+
+    def run(self) -> Callable[[], None]:
+        """Call the function, in a worker thread; return what hands its result to the loop."""
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = self._work()
+        except StopIteration as error:
+            failure = RuntimeError("the function raised StopIteration")
+            failure.__cause__ = error
+        except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
+            failure = error
+
+        def settle() -> None:
+            # Once the loop has closed nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._settle, result, failure)
+
+        return settle
+
+    def _settle(self, result: T | None, failure: BaseException | None) -> None:
+        self.settled = True
+        self._budget.release(abandoned=self.abandoned)
+        if self.done.done():
+            return
+        if failure is not None:
+            self.done.set_exception(failure)
+        else:
+            self.done.set_result(result)  # type: ignore[arg-type]
+
+
+class _Workers:
+    """Threads that take one job after another and end when there is none for a while."""
 
     def __init__(self) -> None:
-        self.abandoned = False
+        self._idle: deque[SimpleQueue[_Job[Any]]] = deque()
+        self._lock = threading.Lock()
+
+    def submit(self, job: _Job[Any]) -> None:
+        """Hand a job to an idle thread, or to a new one."""
+        with self._lock:
+            inbox = self._idle.pop() if self._idle else None
+        if inbox is None:
+            inbox = SimpleQueue()
+            threading.Thread(
+                target=self._work, args=(inbox,), name=f"polyport-worker-{next(_numbers)}", daemon=True
+            ).start()
+        inbox.put(job)
+
+    def _work(self, inbox: SimpleQueue[_Job[Any]]) -> None:
+        while True:
+            try:
+                job = inbox.get(timeout=_IDLE_S)
+            except Empty:
+                with self._lock:
+                    if inbox not in self._idle:
+                        continue  # a job is on its way
+                    self._idle.remove(inbox)
+                return
+            settle = job.run()
+            # Idle before the result is out, so that whoever gets it finds this thread again.
+            with self._lock:
+                self._idle.append(inbox)
+            settle()
+            del job, settle
+
+
+_workers = _Workers()

@@ -24,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from polyport.errors import ConfigurationError, ServiceUnavailableError
 from polyport_gateway.storage.engine import (
     READ_ONLY,
+    WAIT_S,
     Dialect,
     dialect_of,
     explain,
@@ -44,6 +45,7 @@ T = TypeVar("T")
 
 _READERS = 4
 _COMPLAIN_EVERY_S = 30.0
+_SHORT_WAIT_S = 0.05
 _POSTGRES_WRITERS = 4
 _OUR_FAULT = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 _SCHEMA_LOCK = 0x706F6C79  # "poly": names our advisory lock among those of a shared PostgreSQL database
@@ -131,7 +133,7 @@ class Database:
         Raises:
             ServiceUnavailableError: The database is locked, full, read-only or gone.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self.run_sync, work)
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._in_turn, work, time.monotonic())
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which only reads, in a thread; never waits for writers.
@@ -151,18 +153,25 @@ class Database:
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Start `work` as `run` does, in turn with the other writers, for a thread that waits by itself."""
-        return self._writing.submit(self.run_sync, work)
+        return self._writing.submit(self._in_turn, work, time.monotonic())
 
     def explain(self, error: BaseException) -> str:
         """Say what a failure means and what to do; for the log, not for callers."""
         cause = error.__cause__ if isinstance(error, ServiceUnavailableError) else error
         return explain(cause if isinstance(cause, Exception) else Exception(str(error)), self._engine.url)
 
-    def _transact(self, work: Callable[[Connection], T], *, read_only: bool) -> T:
+    def _in_turn(self, work: Callable[[Connection], T], asked_at: float) -> T:
+        # Behind others that waited for a locked database in vain, one doesn't wait as long once more.
+        wait_s = self._busy_timeout_s
+        if time.monotonic() - asked_at > wait_s / 2:
+            wait_s = min(wait_s, _SHORT_WAIT_S)
+        return self._transact(work, read_only=False, wait_s=wait_s)
+
+    def _transact(self, work: Callable[[Connection], T], *, read_only: bool, wait_s: float | None = None) -> T:
+        wait_s = self._busy_timeout_s if wait_s is None else wait_s
         try:
             with self._engine.connect() as connection:
-                if read_only:
-                    connection = connection.execution_options(**{READ_ONLY: True})
+                connection = connection.execution_options(**{READ_ONLY: read_only, WAIT_S: wait_s})
                 with connection.begin():
                     return work(connection)
         except _OUR_FAULT:

@@ -15,12 +15,25 @@ from sqlalchemy.pool import StaticPool
 
 from polyport.errors import ConfigurationError, MissingDependencyError
 
-__all__ = ["READ_ONLY", "Dialect", "dialect_of", "explain", "make_engine", "parse_url", "prepare_sqlite", "shown"]
+__all__ = [
+    "READ_ONLY",
+    "WAIT_S",
+    "Dialect",
+    "dialect_of",
+    "explain",
+    "make_engine",
+    "parse_url",
+    "prepare_sqlite",
+    "shown",
+]
 
 Dialect = Literal["sqlite", "postgresql"]
 
 READ_ONLY = "polyport_read_only"
 """Execution option of a connection that only reads, and so needs no write lock."""
+
+WAIT_S = "polyport_wait_s"
+"""Execution option: the seconds that a connection waits for SQLite's write lock."""
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -113,8 +126,12 @@ def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_sqlite_begin(connection: Connection) -> None:
     # A deferred transaction that reads first and then writes fails at once when another has written meanwhile,
     # without waiting for the lock; one that takes the lock at its start waits its turn.
-    reads = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    wait_s = options.get(WAIT_S)
+    if wait_s is not None and connection.info.get(WAIT_S) != wait_s:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(wait_s * 1000)}")
+        connection.info[WAIT_S] = wait_s
+    connection.exec_driver_sql("BEGIN" if options.get(READ_ONLY, False) else "BEGIN IMMEDIATE")
 
 
 def prepare_sqlite(engine: Engine, *, busy_timeout_s: float) -> None:

@@ -77,7 +77,7 @@ class ResponseStore:
             "expires_at": expires_at,
         }
 
-        def store(connection: Connection) -> int:
+        def store(connection: Connection) -> bool:
             # Encoded here, in the thread: a body may be megabytes.
             values["body"] = _encode(response.body)
             values["input_items"] = _encode(response.input_items)
@@ -86,9 +86,9 @@ class ResponseStore:
             changed = {name: upsert.excluded[name] for name in values if name not in ("id", "owner")}
             same_owner = responses.c.owner == upsert.excluded.owner
             upsert = upsert.on_conflict_do_update(index_elements=["id"], set_=changed, where=same_owner)
-            return connection.execute(upsert).rowcount
+            return connection.execute(upsert.returning(responses.c.id)).one_or_none() is not None
 
-        if await self._db.run(store) == 0:
+        if not await self._db.run(store):
             raise ConflictError(f"a response with the id {response.id!r} exists already", param="id")
 
     async def get(self, id: str, owner: str) -> StoredResponse | None:  # noqa: A002

@@ -38,6 +38,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
+_WATCH_AFTER_S = 0.05
 _NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
 
@@ -219,7 +220,14 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
                 task.cancel()
                 return
 
-    watcher = asyncio.ensure_future(watch())
+    watcher: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.ensure_future(watch())
+
+    # Most answers are out before a task for the watching would have paid off.
+    timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, begin)
     try:
         return await work
     except asyncio.CancelledError:
@@ -227,4 +235,6 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
             raise ClientGoneError from None
         raise
     finally:
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

@@ -1,1 +1,18 @@
-"""`Client` and `AsyncClient`."""
+"""The clients: `Client` and `AsyncClient`, one API."""
+
+from __future__ import annotations
+
+from polyport.client.aio import AsyncClient
+from polyport.client.decoding import ChatEvent
+from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, ChatStream, CompletionStream
+from polyport.client.sync import Client
+
+__all__ = [
+    "AsyncChatStream",
+    "AsyncClient",
+    "AsyncCompletionStream",
+    "ChatEvent",
+    "ChatStream",
+    "Client",
+    "CompletionStream",
+]

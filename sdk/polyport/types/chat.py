@@ -281,6 +281,11 @@ class ChatCompletion(WireModel):
     usage: CompletionUsage | None = None
     system_fingerprint: str | None = None
 
+    @property
+    def text(self) -> str:
+        """The first answer's text; empty where there is none."""
+        return (self.choices[0].message.content or "") if self.choices else ""
+
 
 class ToolCallChunk(WireModel):
     """A piece of a tool call."""

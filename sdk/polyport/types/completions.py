@@ -53,3 +53,8 @@ class Completion(WireModel):
     model: str
     choices: list[CompletionChoice]
     usage: CompletionUsage | None = None
+
+    @property
+    def text(self) -> str:
+        """The first continuation; empty where there is none."""
+        return self.choices[0].text if self.choices else ""

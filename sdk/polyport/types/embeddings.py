@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from typing import Literal
 
 from pydantic import Field
@@ -43,3 +45,17 @@ class EmbeddingList(WireModel):
     data: list[Embedding]
     model: str
     usage: EmbeddingUsage = Field(default_factory=EmbeddingUsage)
+
+    @property
+    def vectors(self) -> list[list[float]]:
+        """The vectors as lists of floats, in the order of the texts, whatever form they came in."""
+        return [_floats(item.embedding) for item in sorted(self.data, key=lambda item: item.index)]
+
+
+def _floats(vector: list[float] | str) -> list[float]:
+    if not isinstance(vector, str):
+        return vector
+    data = base64.b64decode(vector, validate=True)
+    if len(data) % 4:
+        raise ValueError(f"an embedding of {len(data)} bytes is not made of float32 numbers")
+    return list(struct.unpack(f"<{len(data) // 4}f", data))

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,22 @@ async def test_a_lock_held_too_long_is_a_clear_503_without_detail(url: str, capl
         await db.run(lambda c: c.execute(api_keys.insert().values(KEY)))
 
 
+async def test_many_that_wait_for_a_lock_do_not_wait_one_after_the_other(url: str) -> None:
+    async with Database(url, busy_timeout_s=1) as db:
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        writes = [db.run(lambda c: c.execute(api_keys.insert().values(KEY))) for _ in range(10)]
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert all(isinstance(result, ServiceUnavailableError) for result in results)
+        assert time.monotonic() - started < 4
+        other.execute("ROLLBACK")
+        other.close()
+        await db.run(lambda c: c.execute(api_keys.insert().values(KEY)))
+        timeouts = await db.run(lambda c: c.exec_driver_sql("PRAGMA busy_timeout").scalar())
+        assert timeouts == 1000
+
+
 async def test_the_callers_own_mistakes_are_not_called_an_outage(db: Database) -> None:
     await db.run(lambda c: c.execute(api_keys.insert().values(KEY)))
     with pytest.raises(IntegrityError):
@@ -126,7 +143,7 @@ async def test_the_callers_own_mistakes_are_not_called_an_outage(db: Database) -
 async def test_a_newer_database_is_refused(url: str) -> None:
     async with Database(url) as db:
         await db.run(lambda c: c.execute(text("UPDATE polyport_version SET version_num = '9999'")))
-    with pytest.raises(ConfigurationError, match="newer version of Polyport .*9999.*upgrade Polyport"):
+    with pytest.raises(ConfigurationError, match=r"newer version of Polyport .*9999.*upgrade Polyport"):
         async with Database(url):
             pass
 

@@ -58,7 +58,7 @@ class ChatEndpoint(JSONEndpoint):
         async for event in events:
             if isinstance(event, RawFrame):
                 raw = event.data
-            else:
+            elif raw is None:
                 answer.add(event)
         if raw is not None:
             await send_bytes(send, raw)

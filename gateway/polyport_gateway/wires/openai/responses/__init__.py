@@ -1,0 +1,1 @@
+"""OpenAI's ``/v1/responses``: the same calls as everywhere, in items and with a memory."""

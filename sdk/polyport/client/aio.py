@@ -1,0 +1,372 @@
+"""`AsyncClient`: call a gateway, over HTTP or in this process, from an event loop."""
+
+# ruff: noqa: ASYNC109 - a timeout here spans retries and travels to httpx; the caller may still use asyncio.timeout
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+import httpx
+
+from polyport.app import App
+from polyport.client import requests
+from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
+from polyport.client.decoding import FunctionDecoder
+from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
+from polyport.client.requests import Messages
+from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, AsyncEventStream
+from polyport.client.transport import EmbeddedTransport
+from polyport.errors import UsageError
+from polyport.events import Log, Progress
+from polyport.types.chat import ChatCompletion
+from polyport.types.completions import Completion
+from polyport.types.embeddings import EmbeddingList
+from polyport.types.functions import Function, FunctionResult
+from polyport.types.models import Model
+
+__all__ = ["AsyncClient", "AsyncFunctions", "AsyncModels"]
+
+T = TypeVar("T")
+FunctionsFound: TypeAlias = list[Function]
+ModelsFound: TypeAlias = list[Model]
+
+
+class AsyncClient(BaseClient):
+    """Calls a gateway from one event loop; any number of tasks may share one.
+
+    >>> app = App("demo")
+    >>> @app.function
+    ... def add(a: int, b: int) -> int:
+    ...     return a + b
+    >>> async with AsyncClient(app) as client:  # doctest: +SKIP
+    ...     await client.functions.call("add", a=1, b=2)
+    3
+
+    Args:
+        target: A gateway's address, or an `App`, which is then served inside this process without a socket, from
+            its first use until `close`. By default the address in ``POLYPORT_BASE_URL``, or this machine's port 8400.
+        api_key: A gateway's key; ``POLYPORT_API_KEY`` by default. An embedded gateway needs none.
+        timeout: Seconds for a whole call, its retries among them (for a stream: until it begins, and then the
+            longest silence); or httpx's own; or None for no limit.
+        max_retries: Tries after the first one, where trying again can help.
+        headers: Sent with every request.
+        http_client: Sends the requests instead of one of the client's own; not closed with it.
+        **settings: Settings of the embedded gateway, by name (``data_dir=`` …).
+
+    Raises:
+        ConfigurationError: A value can't be used.
+        MissingDependencyError: For an App: the gateway is not installed.
+    """
+
+    def __init__(
+        self,
+        target: str | App | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: Timeout = DEFAULT_TIMEOUT_S,
+        max_retries: int = 2,
+        headers: Mapping[str, str] | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(
+            target, api_key=api_key, timeout=timeout, max_retries=max_retries, headers=headers, settings=settings
+        )
+        self._owns_http = http_client is None
+        if http_client is None:
+            embedded = EmbeddedTransport(self._build_gateway, local=self._local) if self._app is not None else None
+            http_client = httpx.AsyncClient(transport=embedded, limits=_LIMITS)
+        self._http = http_client
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.functions = AsyncFunctions(self)
+        self.models = AsyncModels(self)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close connections; stop the embedded gateway, if there is one."""
+        if self._owns_http:
+            await self._http.aclose()
+
+    @overload
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        stream: Literal[False] = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> ChatCompletion: ...
+    @overload
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        stream: Literal[True],
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> AsyncChatStream: ...
+    async def chat(
+        self,
+        model: str,
+        messages: Messages,
+        *,
+        stream: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> ChatCompletion | AsyncChatStream:
+        """Chat with anything that has a name: a model, a pipeline, an agent, a function.
+
+        Args:
+            model: The name.
+            messages: A question, or a conversation.
+            stream: Give events as they arrive instead of the whole answer.
+            timeout: Instead of the client's own.
+            **params: Any other member of OpenAI's chat request (``temperature=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        request = requests.chat(model, messages, params, stream=stream)
+        if stream:
+            return AsyncChatStream(await self._exchange(request, timeout, stream=True))
+        return await self._ask(request, timeout)
+
+    @overload
+    async def complete(
+        self,
+        model: str,
+        prompt: str | list[str] | list[int] | list[list[int]],
+        *,
+        stream: Literal[False] = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Completion: ...
+    @overload
+    async def complete(
+        self,
+        model: str,
+        prompt: str | list[str] | list[int] | list[list[int]],
+        *,
+        stream: Literal[True],
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> AsyncCompletionStream: ...
+    async def complete(
+        self,
+        model: str,
+        prompt: str | list[str] | list[int] | list[list[int]],
+        *,
+        stream: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Completion | AsyncCompletionStream:
+        """Continue a text.
+
+        Args:
+            model: The name of a model whose engine can.
+            prompt: Text, texts, tokens, or lists of tokens.
+            stream: Give events as they arrive instead of the whole answer.
+            timeout: Instead of the client's own.
+            **params: Any other member of OpenAI's completion request (``max_tokens=``, ``echo=``, ``logprobs=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        request = requests.complete(model, prompt, params, stream=stream)
+        if stream:
+            return AsyncCompletionStream(await self._exchange(request, timeout, stream=True))
+        return await self._ask(request, timeout)
+
+    async def embed(
+        self,
+        model: str,
+        texts: str | list[str] | list[int] | list[list[int]],
+        *,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> EmbeddingList:
+        """Embed texts; `EmbeddingList.vectors` are lists of floats.
+
+        Args:
+            model: The name of a model whose engine can.
+            texts: A text, texts, tokens, or lists of tokens.
+            timeout: Instead of the client's own.
+            **params: Any other member of OpenAI's embeddings request (``dimensions=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        return await self._ask(requests.embed(model, texts, params), timeout)
+
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise UsageError("this client was first used on another event loop; make one for each loop")
+
+    async def _ask(self, request: Request[T], timeout: TimeoutChoice) -> T:
+        return parsed(request, await self._exchange(request, timeout))
+
+    async def _exchange(self, request: Request[Any], timeout: TimeoutChoice, *, stream: bool = False) -> httpx.Response:
+        self._check_open(self._http.is_closed)
+        self._check_loop()
+        flow = exchange(request, policy=self._policy, timeout=self._timeout(timeout))
+        step: Step = next(flow)
+        while True:
+            try:
+                if isinstance(step, Send):
+                    response = await self._send(request, step, stream=stream)
+                else:
+                    await _sleep(step.seconds)
+                    response = None
+            except httpx.TransportError as error:
+                step = flow.throw(error)
+                continue
+            try:
+                step = flow.send(response)
+            except StopIteration as done:
+                answer: httpx.Response = done.value
+                return answer
+
+    async def _send(self, request: Request[Any], step: Send, *, stream: bool) -> httpx.Response:
+        response = await self._http.send(self._http.build_request(**self._arguments(request, step)), stream=stream)
+        if stream and not response.is_success:
+            await response.aread()
+        return response
+
+
+class AsyncFunctions:
+    """Everything that can be called; `AsyncClient.functions`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def list(self, *, timeout: TimeoutChoice = NOT_GIVEN) -> FunctionsFound:
+        """Return every function (and pipeline, model and agent) in OpenAI's tool format."""
+        return await self._client._ask(requests.list_functions(), timeout)  # noqa: SLF001
+
+    async def get(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Function:
+        """Return one of them."""
+        return await self._client._ask(requests.get_function(name), timeout)  # noqa: SLF001
+
+    async def call(self, name: str, /, **arguments: Any) -> Any:
+        """Call a function and return what it returned, as JSON data.
+
+        Pictures, sounds and resources come back as `polyport.Image` and so on.
+
+        >>> await AsyncClient().functions.call("add", a=1, b=2)  # doctest: +SKIP
+        3
+
+        Raises:
+            CallError: It failed.
+        """
+        return await self.invoke(name, arguments)
+
+    @overload
+    async def invoke(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        returns: type[T],
+        on_progress: Callable[[Progress], object] | None = None,
+        on_log: Callable[[Log], object] | None = None,
+        idempotent: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+    ) -> T: ...
+    @overload
+    async def invoke(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        on_progress: Callable[[Progress], object] | None = None,
+        on_log: Callable[[Log], object] | None = None,
+        idempotent: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+    ) -> Any: ...
+    async def invoke(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        returns: Any = None,
+        on_progress: Callable[[Progress], object] | None = None,
+        on_log: Callable[[Log], object] | None = None,
+        idempotent: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+    ) -> Any:
+        """Call a function with options; `call` is the short form.
+
+        Args:
+            name: The function's name.
+            arguments: By parameter name.
+            returns: The type to give the result, such as a model or a dataclass; JSON data without.
+            on_progress: Called with each report of progress, and awaited if it is async.
+            on_log: Called with each line that the function logs, and awaited if it is async.
+            idempotent: Whether calling it twice does no harm, so that it may be tried again after a failure.
+            timeout: Instead of the client's own.
+
+        Raises:
+            CallError: It failed, or returned something other than `returns`.
+        """
+        events = on_progress is not None or on_log is not None
+        request = requests.call_function(name, arguments or {}, idempotent=idempotent, events=events)
+        response = await self._client._exchange(request, timeout, stream=events)  # noqa: SLF001
+        result = await _watched(response, on_progress, on_log) if events else parsed(request, response)
+        return requests.returned(name, result, returns, request_id=response.headers.get("x-request-id"))
+
+
+async def _watched(
+    response: httpx.Response,
+    on_progress: Callable[[Progress], object] | None,
+    on_log: Callable[[Log], object] | None,
+) -> FunctionResult:
+    decoder = FunctionDecoder()
+    async with AsyncEventStream(response, decoder) as events:
+        async for event in events:
+            if isinstance(event, Progress) and on_progress is not None:
+                await _told(on_progress(event))
+            elif isinstance(event, Log) and on_log is not None:
+                await _told(on_log(event))
+    assert decoder.result is not None  # noqa: S101 - the decoder has refused a stream without one
+    return decoder.result
+
+
+async def _told(answer: object) -> None:
+    if inspect.isawaitable(answer):
+        await answer
+
+
+class AsyncModels:
+    """Every name that can be chatted with; `AsyncClient.models`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def list(self, *, timeout: TimeoutChoice = NOT_GIVEN) -> ModelsFound:
+        """Return all of them."""
+        return await self._client._ask(requests.list_models(), timeout)  # noqa: SLF001
+
+    async def get(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Model:
+        """Return one of them."""
+        return await self._client._ask(requests.get_model(name), timeout)  # noqa: SLF001
+
+
+_sleep = asyncio.sleep
+_LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
