@@ -35,14 +35,8 @@ COMPLETION = json.dumps(
         "system_fingerprint": "fp_benchmark",
     }
 ).encode()
-<<<<<<< HEAD
-PLAIN = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(COMPLETION) + COMPLETION
-)
-=======
 PLAIN_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 PLAIN = PLAIN_HEAD % len(COMPLETION) + COMPLETION
->>>>>>> project
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

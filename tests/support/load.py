@@ -60,17 +60,8 @@ class Load:
 
 def post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
     """Return the bytes of a POST request with a JSON body."""
-<<<<<<< HEAD
-    fields = {
-        "Host": "127.0.0.1",
-        "Content-Type": "application/json",
-        "Content-Length": str(len(body)),
-        **(headers or {}),
-    }
-=======
     fields = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": str(len(body))}
     fields.update(headers or {})
->>>>>>> project
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 

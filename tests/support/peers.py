@@ -111,14 +111,8 @@ def serve(
                 wait_until_answering(url + ready, process, timeout=timeout)
             except (RuntimeError, TimeoutError) as error:
                 output.seek(0)
-<<<<<<< HEAD
-                raise RuntimeError(
-                    f"{command[0]}: {error}\n{output.read().decode(errors='replace')[-3000:]}"
-                ) from error
-=======
                 said = output.read().decode(errors="replace")[-3000:]
                 raise RuntimeError(f"{command[0]}: {error}\n{said}") from error
->>>>>>> project
             yield Server(url, process.pid, time.monotonic() - started)
         finally:
             _end(process)
