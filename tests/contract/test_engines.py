@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
+from tests.support.upstream import Behaviour, Upstream
 
 from polyport.errors import CallError
 from polyport.events import Finish, Result, TextDelta, ToolCallDelta, Usage
@@ -18,14 +20,13 @@ from polyport_gateway.engines.base import Engine
 from polyport_gateway.engines.echo import EchoEngine
 from polyport_gateway.engines.litellm import LiteLLMEngine
 from polyport_gateway.engines.openai import OpenAIEngine
-from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
-from tests.support.upstream import Behaviour, Upstream
 
 pytestmark = pytest.mark.anyio
 
 TEXT = "three little words"
-TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}] + [
-    {"type": "function", "function": {"name": "sub", "parameters": {"type": "object", "properties": {}}}}
+TOOLS = [
+    {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
+    for name in ("add", "sub")
 ]
 CALLS = (("add", '{"a": 1}'), ("sub", '{"b": 2}'))
 TOOL_PROMPT = '/tool add {"a": 1}\n/tool sub {"b": 2}'

@@ -46,6 +46,7 @@ from polyport_gateway.engines.vectors import to_base64
 __all__ = ["LiteLLMEngine"]
 
 _PREFIX = re.compile(r"^(?:[\w.]+(?:Error|Exception|Timeout)(?:: | - ))+")
+_CONNECTION_ERRORS = frozenset({"ClientConnectorDNSError", "ClientConnectorError", "ConnectError", "ConnectTimeout"})
 _ADVICE = (" To drop", " Handle with `litellm", "\nReceived Model Group")
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 _OWN = frozenset({"acompletion", "input", "messages", "model", "prompt", "stream", "stream_options"})
@@ -226,8 +227,7 @@ class LiteLLMEngine(BaseEngine):
             return UnsupportedParameterError(said)
         if isinstance(error, errors.Timeout | TimeoutError):
             return DeadlineExceededError(f"The engine behind {name!r} ran out of time.", code="upstream_timeout")
-        # For OpenAI-like providers litellm tells a failed connection as an internal error.
-        if isinstance(error, errors.APIConnectionError) or said.startswith("Connection error"):
+        if isinstance(error, errors.APIConnectionError) or _never_connected(error):
             return unreachable(name)
         status = getattr(error, "status_code", None)
         if status in (401, 403):
@@ -267,6 +267,17 @@ def _message(error: Exception) -> str:
     for advice in _ADVICE:
         text = text.partition(advice)[0]
     return UpstreamAnswer(text.encode("utf-8", "replace")).message or text.strip() or type(error).__name__
+
+
+def _never_connected(error: BaseException | None) -> bool:
+    """Whether a failed connection is at the bottom of it; litellm often tells one as an internal error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if type(error).__name__ in _CONNECTION_ERRORS:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _headers(error: Exception) -> Mapping[str, str]:

@@ -68,12 +68,12 @@ class Transport:
         max_connections: int,
     ) -> None:
         self._timeout_s = timeout_s
-        self._headers = CIMultiDict(headers)
         # No total: the call's own deadline is the dispatcher's to keep.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s, sock_read=timeout_s)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
             timeout=timeout,
             response_class=_Response,
             skip_auto_headers=_SKIPPED,
@@ -94,8 +94,7 @@ class Transport:
         Raises:
             CallError: No answer came.
         """
-        headers = self._headers.copy()
-        headers["x-request-id"] = request_id
+        headers = CIMultiDict({"x-request-id": request_id})
         if traceparent is not None:
             headers["traceparent"] = traceparent
         attempt = 0

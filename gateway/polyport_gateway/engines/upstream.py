@@ -94,7 +94,6 @@ class Upstream:
         """
         headers = {
             "Content-Type": "application/json",
-            "Accept": "*/*",
             # What arrives is handed on as it is, so it had better not be compressed.
             "Accept-Encoding": "identity",
             "User-Agent": "polyport",

@@ -8,7 +8,7 @@ import sys
 import typing
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Optional, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
 
 import jsonschema
 import pytest
@@ -16,9 +16,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 from polyport import Audio, Context, DeclarationError, Image
 from polyport.signature import describe
-
-if TYPE_CHECKING:
-    from polyport import Context as HiddenContext
 
 
 class Node(BaseModel):
