@@ -11,7 +11,8 @@ from polyport.errors import BadRequestError, NotFoundError, UnsupportedParameter
 from polyport.types.chat import ChatRequest
 from polyport.types.responses import Response, ResponseRequest
 from polyport_gateway.call import Caller, Chat, ServerTools
-from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.catalog import Catalog
+from polyport_gateway.catalog.capability import Kind
 from polyport_gateway.jobs.responses import ResponseArchive
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.wires.openai.responses.conversation import Conversation
@@ -106,7 +107,7 @@ class Planner:
             CallError: It asks for what the gateway can't do, or names what this caller can't see.
         """
         request = ResponseRequest.model_validate(body)
-        capability = self._catalog.resolve(request.model, caller)
+        kind = self._kind(request, caller)
         _check_supported(request)
         store = self._store and request.store is not False
         if request.background and not store:
@@ -116,7 +117,7 @@ class Planner:
                 param="background",
             )
         tooling = read_tools(request, self._catalog, caller)
-        _check_tools(request, tooling, capability)
+        _check_tools(request, tooling, kind)
         response_id = new_response_id()
         input_items = await complete_items(request.input, ItemIds(response_id, inputs=True), self._lookup(caller))
         conversation = Conversation(tooling.labels)
@@ -127,7 +128,7 @@ class Planner:
             conversation.add(item)
         return Plan(
             request=request,
-            chat=_chat(request, tooling, conversation, capability),
+            chat=_chat(request, tooling, conversation, kind),
             response=_response(request, response_id, tooling, store=store),
             input_items=input_items,
             labels=tooling.labels,
@@ -136,6 +137,17 @@ class Planner:
             approvals=conversation.requested,
             summary=_wants_summary(request),
         )
+
+    def _kind(self, request: ResponseRequest, caller: Caller) -> Kind:
+        """Return what is called; a name that isn't there is left for the dispatcher to refuse, as on every wire.
+
+        Raises:
+            NotFoundError: It isn't there, and the call would run in the background.
+        """
+        if request.background:
+            return self._catalog.resolve(request.model, caller).kind
+        capability = self._catalog.find(request.model)
+        return capability.kind if capability is not None and caller.may(request.model) else "model"
 
     async def _history(self, previous: str | None, caller: Caller) -> list[StoredResponse]:
         if previous is None:
@@ -217,10 +229,10 @@ def _check_reasoning(request: ResponseRequest) -> None:
             )
 
 
-def _check_tools(request: ResponseRequest, tooling: Tooling, capability: Capability) -> None:
-    if tooling.listings and capability.kind != "model":
+def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None:
+    if tooling.listings and kind != "model":
         raise UnsupportedParameterError(
-            f"{capability.name!r} is a {capability.kind}; only a model takes tools of this gateway.", param="tools"
+            f"{request.model!r} is a {kind}; only a model takes tools of this gateway.", param="tools"
         )
     client = {tool["function"]["name"] for tool in tooling.client}
     if both := sorted(client & tooling.labels.keys()):
@@ -231,7 +243,7 @@ def _check_tools(request: ResponseRequest, tooling: Tooling, capability: Capabil
         )
 
 
-def _chat(request: ResponseRequest, tooling: Tooling, conversation: Conversation, capability: Capability) -> Chat:
+def _chat(request: ResponseRequest, tooling: Tooling, conversation: Conversation, kind: Kind) -> Chat:
     messages = conversation.messages()
     if request.instructions:
         messages.insert(0, {"role": "system", "content": request.instructions})
@@ -252,7 +264,7 @@ def _chat(request: ResponseRequest, tooling: Tooling, conversation: Conversation
     if request.stream or request.background:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     chat = Chat.from_body(body)
-    return Chat(chat.request, body, _server_tools(request, tooling, conversation, capability))
+    return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind))
 
 
 def _renamed(request: ResponseRequest) -> dict[str, Any]:
@@ -286,7 +298,7 @@ def _response_format(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _server_tools(
-    request: ResponseRequest, tooling: Tooling, conversation: Conversation, capability: Capability
+    request: ResponseRequest, tooling: Tooling, conversation: Conversation, kind: Kind
 ) -> ServerTools | None:
     if tooling.labels:
         return ServerTools(
@@ -296,7 +308,7 @@ def _server_tools(
             approved=dict(conversation.approved),
             max_calls=request.max_tool_calls,
         )
-    if capability.kind == "agent" and request.max_tool_calls is not None:
+    if kind == "agent" and request.max_tool_calls is not None:
         return ServerTools(names=frozenset(), max_calls=request.max_tool_calls)
     return None
 
