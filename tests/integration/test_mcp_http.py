@@ -330,3 +330,25 @@ async def test_state_handed_to_one_key_is_no_good_for_another() -> None:
         wrong = {**again, "inputResponses": {"answer": {"action": "accept", "content": {"ok": "maybe"}}}}
         assert (await send(wrong, wide))["result"]["resultType"] == "input_required"
         assert (await send(again, wide))["result"]["content"][0]["text"] == '{"ok": true}'
+
+
+async def test_streams_that_wait_for_news_end_when_the_server_does() -> None:
+    async with serving(make_app()) as served, httpx.AsyncClient(timeout=10) as http:
+        session = {name.replace("_", "-"): value for name, value in (await open_session(served)).items()}
+        wanted = {"notifications": {"toolsListChanged": True}}
+        listening = {**HEADERS, "mcp-protocol-version": MODERN, "mcp-method": "subscriptions/listen"}
+        body = modern("subscriptions/listen", wanted)
+        async with (
+            http.stream("GET", served.url, headers={**HEADERS, **session}) as standing,
+            http.stream("POST", served.url, headers=listening, json=body) as listen,
+        ):
+            lines = listen.aiter_lines()
+            while not (await anext(lines)).startswith("data:"):
+                pass
+            served.gateway.mcp.end_streams()
+            async with asyncio.timeout(2):
+                await standing.aread()
+                rest = [line async for line in lines if line.startswith("data:")]
+        assert json.loads(rest[-1].removeprefix("data:"))["result"]["resultType"] == "complete"
+        dashed = {name.replace("-", "_"): value for name, value in session.items()}
+        assert (await call(served, LEGACY, "add", {"a": 1, "b": 2}, **dashed)).status_code == 200
