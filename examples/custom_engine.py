@@ -7,13 +7,11 @@ from polyport.events import Finish, TextDelta, Usage
 from polyport_gateway.call import Call, CallEvent, Chat, Operation
 from polyport_gateway.engines.base import BaseEngine
 
-CODE = dict(
-    zip(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --..".split(),
-        strict=True,
-    )
-)
+ALPHABET = """
+A.- B-... C-.-. D-.. E. F..-. G--. H.... I.. J.--- K-.- L.-.. M-- N-. O--- P.--. Q--.- R.-. S... T- U..- V...-
+W.-- X-..- Y-.-- Z--..
+"""
+CODE = {entry[0]: entry[1:] for entry in ALPHABET.split()}
 
 
 class MorseEngine(BaseEngine):

@@ -73,10 +73,9 @@ async def handbook(question: str) -> AsyncIterator[str | Answer]:
     found = [topic for topic in PAGES if topic in question.casefold()]
     if not found:
         yield f"The handbook says nothing on that; it has pages on {', '.join(PAGES)}."
-    for topic in found:
-        for word in re.findall(r"\s*\S+", PAGES[topic]):
-            yield word
-        yield Answer("\n", citations=[Citation(topic, url=f"handbook://{topic}", text=PAGES[topic])])
+    for word in re.findall(r"\s*\S+", "\n".join(PAGES[topic] for topic in found)):
+        yield word
+    yield Answer("", citations=[Citation(topic, url=f"handbook://{topic}", text=PAGES[topic]) for topic in found])
 
 
 # The echo engine answers with what it is told, so this starts with no model. A real one is one line too:
