@@ -50,6 +50,11 @@ _STREAM_HEADERS: Final = (
 class SessionManager(StreamableHTTPSessionManager):
     """The SDK's session manager, with `_Transport` for each session."""
 
+    def end_streams(self) -> None:
+        """End the streams on which sessions wait for news; the sessions themselves go on."""
+        for transport in self._server_instances.values():
+            transport.close_standalone_sse_stream()
+
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
         made = super()._admit_session(requestor)
         if made is None or made.mcp_session_id is None:

@@ -53,6 +53,11 @@ class MCPWire:
         """Load the SDK, so that the first request needn't wait for it."""
         await self._load()
 
+    def end_streams(self) -> None:
+        """End the streams on which clients wait for news, which would keep a server from closing its connections."""
+        if self._endpoint is not None:
+            self._endpoint.end_streams()
+
     async def stop(self) -> None:
         """End every session and stream."""
         self._stopped = True
