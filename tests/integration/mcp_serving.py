@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastmcp import Client
+
 from polyport import App
 from polyport_gateway.server import Gateway, create_gateway
 from polyport_gateway.settings import Settings

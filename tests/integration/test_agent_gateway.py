@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests.support.scripted import USAGE, collect, text, tool_calls
 
 from polyport import App, FunctionError
 from polyport.errors import CallError, ConfigurationError, NotFoundError
@@ -12,7 +13,6 @@ from polyport_gateway.catalog.capability import ALL_FEATURES
 from polyport_gateway.engines.base import BaseEngine
 from polyport_gateway.server import create_gateway, running
 from polyport_gateway.settings import Settings
-from tests.support.scripted import USAGE, collect, text, tool_calls
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +69,7 @@ HI = [{"role": "user", "content": "hi"}]
 
 
 async def test_an_agent_reaches_functions_and_pipelines_and_every_call_is_recorded():
-    turn = tool_calls(("1", "add", {"a": 1, "b": 2}), ("2", "ask", {"question": "why"}), ("3", "fail", {}), usage=USAGE)
+    turn = tool_calls(("1", "add", {"a": 1, "b": 2}), ("2", "ask", {"prompt": "why"}), ("3", "fail", {}), usage=USAGE)
     gateway, engine, rows = build(turn, text("done", usage=USAGE))
     async with running(gateway):
         events = await collect(call(gateway, "helper", HI))

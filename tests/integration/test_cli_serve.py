@@ -59,13 +59,14 @@ class Served:
     """A `polyport serve` process; reads its output until the address appears."""
 
     def __init__(self, folder, *arguments):
-        self.process = subprocess.Popen(
-            [*POLYPORT, "serve", *arguments, "--port", "0"],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "stderr.txt").open("w"),
-            text=True,
-        )
+        with (folder / "stderr.txt").open("w") as errors:
+            self.process = subprocess.Popen(
+                [*POLYPORT, "serve", *arguments, "--port", "0"],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.output = ""
 
     def url(self):
@@ -252,3 +253,56 @@ def test_mcp_over_standard_input_and_output(folder):
 
     anyio.run(talk)
     assert "noise" in (folder / "stderr.txt").read_text()
+
+
+def test_a_conversation_on_a_terminal(folder):
+    import pty
+
+    (folder / "app.py").write_text(
+        "import asyncio\nfrom polyport import App\napp = App('demo')\n"
+        "@app.pipeline\nasync def ask(question: str):\n    yield f'<{question}>'\n"
+        "    if question == 'slow':\n        await asyncio.sleep(60)\n",
+        encoding="utf-8",
+    )
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*POLYPORT, "chat", "ask", "--app", "app.py"],
+        cwd=folder,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    shown = b""
+
+    def see(text):
+        nonlocal shown
+        end = time.monotonic() + 20
+        while text not in shown:
+            assert time.monotonic() < end, shown
+            shown += os.read(main, 4096)
+        shown = shown[shown.index(text) + len(text) :]
+
+    try:
+        see(b"Ctrl-D leaves")
+        see(b"> ")
+        os.write(main, b"hello\n")
+        see(b"<hello>")
+        see(b"> ")
+        os.write(main, b"slow\n")
+        see(b"<slow>")
+        os.write(main, b"\x03")
+        see(b"(stopped)")
+        see(b"> ")
+        os.write(main, b"again\n")
+        see(b"<again>")
+        see(b"> ")
+        os.write(main, b"\x04")
+        assert process.wait(10) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(main)

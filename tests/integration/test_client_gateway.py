@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import enum
 import sqlite3
 import subprocess
@@ -25,9 +25,9 @@ from polyport import Answer, App, AsyncClient, Citation, Client, Context, Functi
 from polyport.client.streams import ChatStream
 from polyport.events import CitationAdded, Log, Progress, TextDelta
 from polyport.testing import gateway
-from polyport.testing.plugin import StartGateway
+from polyport.testing.plugin import StartGateway, polyport_gateway
 
-pytest_plugins = ["polyport.testing.plugin"]
+__all__ = ["polyport_gateway"]  # a fixture; users name the plugin in their conftest.py instead
 
 
 class Colour(enum.Enum):
@@ -64,7 +64,7 @@ def add(a: int, b: int = 1) -> int:
 
 @app.function
 def shapes(
-    point: Point, when: datetime.datetime, raw: bytes, colour: Colour = Colour.RED, kind: Literal["a", "b"] = "a"
+    point: Point, when: dt.datetime, raw: bytes, colour: Colour = Colour.RED, kind: Literal["a", "b"] = "a"
 ) -> dict[str, Any]:
     return {"point": asdict(point), "when": when, "raw": raw, "colour": colour.value, "kind": kind}
 
@@ -198,8 +198,7 @@ def outcome(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except polyport.CallError as error:
-        assert error.request_id
-        return type(error), error.status, error.code, error.param, error.message
+        return type(error), error.status, error.code, error.param, error.message, bool(error.request_id)
 
 
 def same(house: House, work: Callable[[Any], Any]) -> Any:
@@ -224,7 +223,7 @@ def test_calls(house: House) -> None:
     assert same(house, lambda c: c.functions.call("add", a=1, b=2)) == 3
     assert same(house, lambda c: c.functions.call("add", a=1)) == 2
     point = {"x": 1}
-    when = datetime.datetime(2026, 11, 20, 10, tzinfo=datetime.UTC)
+    when = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
     found = same(house, lambda c: c.functions.call("shapes", point=point, when=when, raw=b"\xff\xfe"))
     assert found == {
         "point": {"x": 1, "y": 0.0},
@@ -249,7 +248,8 @@ def test_failures(house: House) -> None:
     ):
         found = same(house, lambda c, arguments=arguments: c.functions.call("add", **arguments))
         assert issubclass(found[0], kind), found
-        assert "secret" not in found[-1]
+        assert "secret" not in found[4]
+        assert found[5]
     assert same(house, lambda c: c.functions.call("nope"))[0] is polyport.NotFoundError
     assert same(house, lambda c: c.functions.call("late"))[0] is polyport.DeadlineExceededError
 
@@ -317,6 +317,28 @@ def test_vectors(house: House) -> None:
     for mine, theirs in zip(one, other, strict=True):
         assert mine == pytest.approx(theirs, abs=1e-6)
     assert same(house, lambda c: c.embed("add", "x"))[0] is polyport.UnsupportedOperationError
+
+
+def test_responses(house: House) -> None:
+    def work(client: Any) -> Any:
+        made = client.responses.create("shout", "hello you")
+        again = client.responses.retrieve(made.id)
+        assert again == made
+        items = client.responses.input_items(made.id)
+        client.responses.delete(made.id)
+        gone = outcome(lambda: client.responses.retrieve(made.id))
+        return made.output_text, made.status, [item["role"] for item in items], gone[0]
+
+    assert same(house, work) == ("HELLO YOU ", "completed", ["user"], polyport.NotFoundError)
+    assert same(house, lambda c: c.responses.create("nope", "x"))[0] is polyport.NotFoundError
+    for name in ("remote", "embedded"):
+        client = house.clients[name]
+        with client.responses.create("shout", "hello you", stream=True) as stream:
+            events = list(stream)
+        assert events[0].type == "response.created"
+        assert [event.text for event in events if event.text] == ["HELLO ", "YOU "]
+        assert client.responses.create("shout", "a b", stream=True).text() == "A B "
+        assert client.responses.create("shout", "a b", stream=True).collect().output_text == "A B "
 
 
 @pytest.mark.parametrize("name", ["remote", "embedded"])

@@ -10,11 +10,11 @@ import pytest
 from fastmcp.client.elicitation import ElicitResult
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+from tests.integration.mcp_serving import BOTH, LEGACY, MODERN, eventually, serving
+
 from polyport import Answer, App, Citation, Context, EmbeddedResource, Image, Text
 from polyport.errors import FunctionError
-from pydantic import BaseModel
-
-from tests.integration.mcp_serving import BOTH, LEGACY, MODERN, eventually, serving
 
 pytestmark = [
     pytest.mark.anyio,
@@ -198,15 +198,14 @@ async def test_progress_and_logs_arrive_while_it_runs(revision: str) -> None:
     async def on_log(message: Any) -> None:
         logs.append((message.level, message.logger, message.data))
 
-    async with serving(make_app()) as served:
-        async with served.client(revision, log_handler=on_log) as client:
-            if revision == LEGACY:
-                await client.set_logging_level("warning")
-                meta = None
-            else:
-                meta = {"io.modelcontextprotocol/logLevel": "warning"}
-            await client.call_tool("work", progress_handler=on_progress, meta=meta)
-            await eventually(lambda: len(heard) == 3 and len(logs) == 3)
+    async with serving(make_app()) as served, served.client(revision, log_handler=on_log) as client:
+        if revision == LEGACY:
+            await client.set_logging_level("warning")
+            meta = None
+        else:
+            meta = {"io.modelcontextprotocol/logLevel": "warning"}
+        await client.call_tool("work", progress_handler=on_progress, meta=meta)
+        await eventually(lambda: len(heard) == 3 and len(logs) == 3)
     assert heard == [(1, 3, "step 1"), (2, 3, "step 2"), (3, 3, "step 3")]
     assert logs[0] == ("warning", "work", {"step": 0})
 
@@ -236,9 +235,9 @@ async def test_a_function_asks_the_person_and_the_model(revision: str) -> None:
         asked.append((messages[0].content.text, params.system_prompt))
         return "sunny"
 
-    async with serving(make_app()) as served:
-        async with served.client(revision, elicitation_handler=on_elicit, sampling_handler=on_sample) as client:
-            result = await client.call_tool("greet")
+    handlers = {"elicitation_handler": on_elicit, "sampling_handler": on_sample}
+    async with serving(make_app()) as served, served.client(revision, **handlers) as client:
+        result = await client.call_tool("greet")
     assert result.content[0].text == "Ada (36): sunny"
     assert asked == [("Who are you?", ["name", "age"]), ("How is the weather?", "Be brief.")]
 
@@ -358,7 +357,8 @@ async def test_subscribers_hear_of_changes(revision: str) -> None:
 
     async with serving(make_app()) as served:
         if revision == MODERN:
-            return await _listen(served)
+            await _listen(served)
+            return
         async with served.client(revision, message_handler=on_message) as client:
             session = client.session
             await session.subscribe_resource("note://today")
@@ -383,7 +383,6 @@ async def _listen(served: Any) -> None:
     import json
 
     import httpx
-
     from tests.integration.mcp_serving import HEADERS, modern
 
     wanted = {"resourceSubscriptions": ["note://today", "note://none"], "toolsListChanged": True}

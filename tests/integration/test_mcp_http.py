@@ -8,8 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from polyport import App, Context
-
 from tests.integration.mcp_serving import (
     BOTH,
     HEADERS,
@@ -21,6 +19,8 @@ from tests.integration.mcp_serving import (
     modern_headers,
     serving,
 )
+
+from polyport import App, Context
 
 pytestmark = pytest.mark.anyio
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack, aclosing, suppress
-from typing import Annotated, Any
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from polyport.errors import CallError, ConfigurationError
-from polyport.events import Progress, ReasoningDelta, ServerToolCall, TextDelta
-from polyport_gateway.cli.output import command, complain, is_terminal, style
-from polyport_gateway.cli.target import ApiKey, AppTarget, Target, Url, open_target
+from polyport_gateway.cli.connection import ApiKey, AppTarget, Url, open_client
+from polyport_gateway.cli.output import command, complain, style
+
+if TYPE_CHECKING:
+    from polyport.client import AsyncClient
 
 __all__ = ["chat"]
 
@@ -37,6 +39,8 @@ def chat(
 
     In a conversation Ctrl-C stops the answer and Ctrl-D leaves. Text piped in is put after the prompt.
     """
+    from polyport_gateway.cli.answer import print_answer
+
     messages: Messages = [{"role": "system", "content": system}] if system else []
     interactive = prompt is None and sys.stdin.isatty()
     if not sys.stdin.isatty():
@@ -45,18 +49,20 @@ def chat(
             raise ConfigurationError("there is nothing to say: give a prompt, or text on standard input")
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        target = runner.run(stack.enter_async_context(open_target(app=app, url=url, api_key=api_key)))
+        client = runner.run(stack.enter_async_context(open_client(app=app, url=url, api_key=api_key)))
         try:
             if interactive:
-                _converse(runner, target, model, messages)
+                _converse(runner, client, model, messages)
             else:
                 messages.append({"role": "user", "content": prompt})
-                runner.run(_answer(target, model, messages))
+                runner.run(print_answer(client, model, messages))
         finally:
             runner.run(stack.aclose())
 
 
-def _converse(runner: asyncio.Runner, target: Target, model: str, messages: Messages) -> None:
+def _converse(runner: asyncio.Runner, client: AsyncClient, model: str, messages: Messages) -> None:
+    from polyport_gateway.cli.answer import print_answer
+
     with suppress(ImportError):
         import readline  # noqa: F401 - importing it gives `input` its history and line editing
     typer.echo(style(f"Chat with {model}. Ctrl-C stops an answer, Ctrl-D leaves.", dim=True))
@@ -73,7 +79,7 @@ def _converse(runner: asyncio.Runner, target: Target, model: str, messages: Mess
             continue
         messages.append({"role": "user", "content": said})
         try:
-            text = runner.run(_answer(target, model, messages))
+            text = runner.run(print_answer(client, model, messages))
         except KeyboardInterrupt:
             typer.echo(style(" (stopped)", dim=True))
             messages.pop()
@@ -82,32 +88,3 @@ def _converse(runner: asyncio.Runner, target: Target, model: str, messages: Mess
             messages.pop()
         else:
             messages.append({"role": "assistant", "content": text})
-
-
-async def _answer(target: Target, model: str, messages: Messages) -> str:
-    """Print an answer as it comes, and return it."""
-    pieces: list[str] = []
-    thinking = False
-    async with aclosing(target.chat(model, messages)) as events:
-        async for event in events:
-            match event:
-                case TextDelta(choice=0):
-                    if thinking:
-                        typer.echo("\n", err=True)
-                        thinking = False
-                    pieces.append(event.text)
-                    typer.echo(event.text, nl=False)
-                    sys.stdout.flush()
-                case ReasoningDelta() if is_terminal(sys.stderr):
-                    thinking = True
-                    typer.echo(style(event.text, err=True, dim=True), nl=False, err=True)
-                case ServerToolCall() if is_terminal(sys.stderr):
-                    typer.echo(style(f"→ {event.name} {event.arguments}", err=True, dim=True), err=True)
-                case Progress(message=str() as message) if is_terminal(sys.stderr):
-                    typer.echo(style(f"  {message}", err=True, dim=True), err=True)
-                case _:
-                    pass
-    text = "".join(pieces)
-    if not text.endswith("\n"):
-        typer.echo()
-    return text

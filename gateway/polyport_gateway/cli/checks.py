@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import locale
+import logging
 import os
 import platform
 import re
@@ -17,7 +18,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, r
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from polyport.errors import ConfigurationError, PolyportError
+from polyport.errors import ConfigurationError, PolyportError, ServiceUnavailableError
 
 __all__ = ["Check", "run_checks"]
 
@@ -47,6 +48,8 @@ class Check:
 
 def run_checks(config: Path | None, data_dir: Path | None, database_url: str | None) -> list[Check]:
     """Look at everything."""
+    # What fails is reported here; without a handler it would be written to standard error as well.
+    logging.getLogger("polyport").addHandler(logging.NullHandler())
     checks = [_python(), *_extras(), *_engines()]
     try:
         from polyport_gateway.settings import load_settings
@@ -139,27 +142,34 @@ def _records(settings: Any) -> Iterator[Check]:
             yield _key_check(0, settings)
             return
     try:
-        where, revision, live = asyncio.run(_look_at_database(settings.records_url))
+        check, live = asyncio.run(_look_at_database(settings.records_url))
     except PolyportError as error:
         yield Check("database", "failed", str(error))
         return
-    yield Check("database", "ok", f"{where}, schema {revision}")
-    yield _key_check(live, settings)
+    yield check
+    if live is not None:
+        yield _key_check(live, settings)
 
 
-async def _look_at_database(url: str) -> tuple[str, str | None, int]:
+async def _look_at_database(url: str) -> tuple[Check, int | None]:
+    """Read the schema's revision and count the live keys, without bringing the schema up to date."""
     from polyport_gateway.storage.database import Database
     from polyport_gateway.storage.keys import KeyStore
     from polyport_gateway.storage.migrate import current_revision
+    from polyport_gateway.storage.schema import REVISION
 
     database = Database(url)
-    await database.open()
     try:
         revision = await database.read(current_revision)
+        if revision != REVISION:
+            state = "no tables yet" if revision is None else f"schema {revision}, brought to {REVISION}"
+            return Check("database", "ok", f"{database.where}: {state} at the next start"), None
         keys = await KeyStore(database).list()
+    except ServiceUnavailableError as error:
+        return Check("database", "failed", database.explain(error)), None
     finally:
         await database.close()
-    return database.where, revision, sum(key.state == "live" for key in keys)
+    return Check("database", "ok", f"{database.where}, schema {revision}"), sum(key.state == "live" for key in keys)
 
 
 def _key_check(live: int, settings: Any) -> Check:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyport_gateway.cli.connection import ApiKey, AppTarget, Url, open_client
 from polyport_gateway.cli.output import command, is_terminal, print_json, print_table
-from polyport_gateway.cli.target import ApiKey, AppTarget, Url, open_target
+
+if TYPE_CHECKING:
+    from polyport.types.functions import Function
 
 __all__ = ["list_names"]
 
@@ -25,22 +28,18 @@ def list_names(
     """List everything that can be called: name, kind, description."""
     functions = asyncio.run(_functions(app, url, api_key))
     if as_json:
-        print_json(functions)
+        print_json([entry.model_dump(mode="json", exclude_unset=True) for entry in functions])
         return
     if not functions and is_terminal():
         typer.echo("Nothing is registered, or nothing that this key may use.")
         return
     rows = [
-        (
-            entry["function"]["name"],
-            entry.get("kind") or "",
-            (entry["function"].get("description") or "").partition("\n")[0],
-        )
+        (entry.function.name, entry.kind or "", (entry.function.description or "").partition("\n")[0])
         for entry in functions
     ]
     print_table(("NAME", "KIND", "DESCRIPTION"), rows)
 
 
-async def _functions(app: str | None, url: str | None, api_key: str | None) -> list[dict[str, Any]]:
-    async with open_target(app=app, url=url, api_key=api_key) as target:
-        return await target.functions()
+async def _functions(app: str | None, url: str | None, api_key: str | None) -> list[Function]:
+    async with open_client(app=app, url=url, api_key=api_key) as client:
+        return list(await client.functions.list())

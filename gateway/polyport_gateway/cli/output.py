@@ -56,6 +56,15 @@ def exit_code(error: PolyportError) -> ExitCode:
     return ExitCode.CALL_FAILED
 
 
+def _hint(error: PolyportError) -> str | None:
+    """Return what to do about an error whose own message, made for any client, can't say it."""
+    if isinstance(error, APIConnectionError):
+        return "Start a gateway with `polyport serve APP`, name another with --url, or run an app here with --app APP."
+    if isinstance(error, CallError) and error.code == "invalid_api_key":
+        return "Give a key with --api-key, or in POLYPORT_API_KEY."
+    return None
+
+
 def command(function: Callable[P, None]) -> Callable[P, None]:
     """Wrap a command: an error becomes one message and an exit code, never a traceback."""
 
@@ -65,8 +74,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except PolyportError as error:
             complain(error)
-            if isinstance(error, CallError) and error.code == "invalid_api_key":
-                typer.echo("Give a key with --api-key, or in POLYPORT_API_KEY.", err=True)
+            if hint := _hint(error):
+                typer.echo(hint, err=True)
             raise typer.Exit(exit_code(error)) from None
         except ModuleNotFoundError as error:
             complain(f"the package {error.name!r} is not installed; `polyport doctor` says which pip line mends it")

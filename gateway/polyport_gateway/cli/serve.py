@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import io
 import os
 import socket
 import sys
@@ -93,7 +95,11 @@ def mcp(
 
     flags = {"data_dir": data_dir, "database_url": database_url, "log_level": log_level, "log_format": log_format}
     settings = _settings(config, flags)
-    gateway = create_gateway(load_app(app), settings)
+    # Standard output is the protocol's: what the app prints goes to standard error, at once.
+    with contextlib.redirect_stdout(sys.stderr):
+        gateway = create_gateway(load_app(app), settings)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     prepare_data_dir(settings)
 
     async def run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyport.client.aio import AsyncClient
 from polyport.client.decoding import ChatEvent
+from polyport.client.responses import AsyncResponseStream, ResponseEvent, ResponseStream
 from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, ChatStream, CompletionStream
 from polyport.client.sync import Client
 
@@ -11,8 +12,11 @@ __all__ = [
     "AsyncChatStream",
     "AsyncClient",
     "AsyncCompletionStream",
+    "AsyncResponseStream",
     "ChatEvent",
     "ChatStream",
     "Client",
     "CompletionStream",
+    "ResponseEvent",
+    "ResponseStream",
 ]

@@ -13,11 +13,12 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import httpx
 
 from polyport.app import App
-from polyport.client import requests
+from polyport.client import requests, responses
 from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
 from polyport.client.decoding import FunctionDecoder
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
 from polyport.client.requests import Messages
+from polyport.client.responses import AsyncResponseStream
 from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, AsyncEventStream
 from polyport.client.transport import EmbeddedTransport
 from polyport.errors import UsageError
@@ -27,8 +28,9 @@ from polyport.types.completions import Completion
 from polyport.types.embeddings import EmbeddingList
 from polyport.types.functions import Function, FunctionResult
 from polyport.types.models import Model
+from polyport.types.responses import Response
 
-__all__ = ["AsyncClient", "AsyncFunctions", "AsyncModels"]
+__all__ = ["AsyncClient", "AsyncFunctions", "AsyncModels", "AsyncResponses"]
 
 T = TypeVar("T")
 FunctionsFound: TypeAlias = list[Function]
@@ -84,6 +86,7 @@ class AsyncClient(BaseClient):
         self._loop: asyncio.AbstractEventLoop | None = None
         self.functions = AsyncFunctions(self)
         self.models = AsyncModels(self)
+        self.responses = AsyncResponses(self)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -366,6 +369,75 @@ class AsyncModels:
     async def get(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Model:
         """Return one of them."""
         return await self._client._ask(requests.get_model(name), timeout)  # noqa: SLF001
+
+
+class AsyncResponses:
+    """OpenAI's Responses: answers that are kept and continued; `AsyncClient.responses`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    @overload
+    async def create(
+        self,
+        model: str,
+        input: str | list[Any],
+        *,
+        stream: Literal[False] = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Response: ...
+    @overload
+    async def create(
+        self,
+        model: str,
+        input: str | list[Any],
+        *,
+        stream: Literal[True],
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> AsyncResponseStream: ...
+    async def create(
+        self,
+        model: str,
+        input: str | list[Any],  # noqa: A002 - OpenAI's name for it
+        *,
+        stream: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Response | AsyncResponseStream:
+        """Ask for a response.
+
+        Args:
+            model: The name of a model, a pipeline, an agent or a function.
+            input: Text, or OpenAI's input items.
+            stream: Give events as they arrive instead of the whole response.
+            timeout: Instead of the client's own.
+            **params: Any other member of OpenAI's request (``previous_response_id=``, ``tools=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        request = responses.create(model, input, params, stream=stream)
+        if stream:
+            return AsyncResponseStream(await self._client._exchange(request, timeout, stream=True))  # noqa: SLF001
+        return await self._client._ask(request, timeout)  # noqa: SLF001
+
+    async def retrieve(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Response:
+        """Return a stored response."""
+        return await self._client._ask(responses.retrieve(response_id), timeout)  # noqa: SLF001
+
+    async def delete(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> None:
+        """Forget a stored response."""
+        await self._client._ask(responses.delete(response_id), timeout)  # noqa: SLF001
+
+    async def cancel(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Response:
+        """Cancel a response that runs in the background."""
+        return await self._client._ask(responses.cancel(response_id), timeout)  # noqa: SLF001
+
+    async def input_items(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> list[dict[str, Any]]:
+        """Return what a stored response was made from."""
+        return (await self._client._ask(responses.input_items(response_id), timeout)).data  # noqa: SLF001
 
 
 _sleep = asyncio.sleep

@@ -24,13 +24,17 @@ __all__ = [
     "Messages",
     "call_function",
     "chat",
+    "checked_name",
     "complete",
     "embed",
+    "encoded",
     "function_value",
     "get_function",
     "get_model",
     "list_functions",
     "list_models",
+    "loads",
+    "path_of",
     "returned",
 ]
 
@@ -54,11 +58,17 @@ def encoded(value: Any) -> bytes:
         raise BadRequestError(f"The request can't be written as JSON: {error}") from error
 
 
-def _path(*parts: str) -> str:
+def path_of(*parts: str) -> str:
+    """Return a path under ``/v1`` whose parts are quoted."""
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def _checked_name(name: str, what: str) -> str:
+def checked_name(name: str, what: str) -> str:
+    """Return a name that can be part of a path.
+
+    Raises:
+        BadRequestError: It can't.
+    """
     if not isinstance(name, str) or not name or name in (".", ".."):
         raise BadRequestError(f"{name!r} is not the name of a {what}")
     return name
@@ -71,7 +81,7 @@ def list_functions() -> Request[list[Function]]:
 
 def get_function(name: str) -> Request[Function]:
     """Ask for one function's description."""
-    return Request("GET", _path("functions", _checked_name(name, "function")), Function.model_validate_json)
+    return Request("GET", path_of("functions", checked_name(name, "function")), Function.model_validate_json)
 
 
 def call_function(
@@ -80,7 +90,7 @@ def call_function(
     """Call a function."""
     return Request(
         "POST",
-        _path("functions", _checked_name(name, "function")),
+        path_of("functions", checked_name(name, "function")),
         FunctionResult.model_validate_json,
         body=encoded(dict(arguments)),
         safe=idempotent,
@@ -95,7 +105,7 @@ def list_models() -> Request[list[Model]]:
 
 def get_model(name: str) -> Request[Model]:
     """Ask for one of them."""
-    return Request("GET", _path("models", _checked_name(name, "model")), Model.model_validate_json)
+    return Request("GET", path_of("models", checked_name(name, "model")), Model.model_validate_json)
 
 
 def chat(model: str, messages: Messages, params: Mapping[str, Any], *, stream: bool) -> Request[ChatCompletion]:

@@ -10,12 +10,13 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import httpx
 
 from polyport.app import App
-from polyport.client import requests
+from polyport.client import requests, responses
 from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
 from polyport.client.decoding import FunctionDecoder
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
 from polyport.client.portal import PortalTransport
 from polyport.client.requests import Messages
+from polyport.client.responses import ResponseStream
 from polyport.client.streams import ChatStream, CompletionStream, EventStream
 from polyport.events import Log, Progress
 from polyport.types.chat import ChatCompletion
@@ -23,8 +24,9 @@ from polyport.types.completions import Completion
 from polyport.types.embeddings import EmbeddingList
 from polyport.types.functions import Function, FunctionResult
 from polyport.types.models import Model
+from polyport.types.responses import Response
 
-__all__ = ["Client", "Functions", "Models"]
+__all__ = ["Client", "Functions", "Models", "Responses"]
 
 T = TypeVar("T")
 FunctionsFound: TypeAlias = list[Function]
@@ -79,6 +81,7 @@ class Client(BaseClient):
         self._http = http_client
         self.functions = Functions(self)
         self.models = Models(self)
+        self.responses = Responses(self)
 
     def __enter__(self) -> Client:
         return self
@@ -348,6 +351,75 @@ class Models:
     def get(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Model:
         """Return one of them."""
         return self._client._ask(requests.get_model(name), timeout)  # noqa: SLF001
+
+
+class Responses:
+    """OpenAI's Responses: answers that are kept and continued; `Client.responses`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @overload
+    def create(
+        self,
+        model: str,
+        input: str | list[Any],
+        *,
+        stream: Literal[False] = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Response: ...
+    @overload
+    def create(
+        self,
+        model: str,
+        input: str | list[Any],
+        *,
+        stream: Literal[True],
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> ResponseStream: ...
+    def create(
+        self,
+        model: str,
+        input: str | list[Any],  # noqa: A002 - OpenAI's name for it
+        *,
+        stream: bool = False,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> Response | ResponseStream:
+        """Ask for a response.
+
+        Args:
+            model: The name of a model, a pipeline, an agent or a function.
+            input: Text, or OpenAI's input items.
+            stream: Give events as they arrive instead of the whole response.
+            timeout: Instead of the client's own.
+            **params: Any other member of OpenAI's request (``previous_response_id=``, ``tools=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        request = responses.create(model, input, params, stream=stream)
+        if stream:
+            return ResponseStream(self._client._exchange(request, timeout, stream=True))  # noqa: SLF001
+        return self._client._ask(request, timeout)  # noqa: SLF001
+
+    def retrieve(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Response:
+        """Return a stored response."""
+        return self._client._ask(responses.retrieve(response_id), timeout)  # noqa: SLF001
+
+    def delete(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> None:
+        """Forget a stored response."""
+        self._client._ask(responses.delete(response_id), timeout)  # noqa: SLF001
+
+    def cancel(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> Response:
+        """Cancel a response that runs in the background."""
+        return self._client._ask(responses.cancel(response_id), timeout)  # noqa: SLF001
+
+    def input_items(self, response_id: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> list[dict[str, Any]]:
+        """Return what a stored response was made from."""
+        return (self._client._ask(responses.input_items(response_id), timeout)).data  # noqa: SLF001
 
 
 _LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)

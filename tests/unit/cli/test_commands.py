@@ -113,7 +113,7 @@ class TestCall:
     def test_not_an_address(self, run):
         result = run("list", "--url", "localhost:8400")
         assert result.exit_code == 2
-        assert "must start with http" in result.stderr
+        assert "not a gateway's address" in result.stderr
 
 
 def test_list(run):

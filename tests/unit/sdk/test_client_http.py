@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime
+import datetime as dt
 import inspect
 import json
 import os
@@ -75,7 +75,11 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 def test_both_clients_offer_the_same() -> None:
     with Client(URL) as client:
         twin = AsyncClient(URL)
-        for one, other in ((client, twin), (client.functions, twin.functions), (client.models, twin.models)):
+        pairs = [
+            (client, twin),
+            *((getattr(client, n), getattr(twin, n)) for n in ("functions", "models", "responses")),
+        ]
+        for one, other in pairs:
             names = {name for name in dir(one) if not name.startswith("_")}
             assert names == {name for name in dir(other) if not name.startswith("_")}
             for name in names:
@@ -86,7 +90,7 @@ def test_both_clients_offer_the_same() -> None:
 
 def test_a_call_sends_its_arguments_and_gives_the_result(http: respx.MockRouter, ask: Ask) -> None:
     route = http.post("/v1/functions/f").respond(json=RESULT)
-    assert ask("functions.call", "f", a=1, when=datetime.date(2026, 1, 2), raw=b"\xff", client={"api_key": "pp_x"}) == 3
+    assert ask("functions.call", "f", a=1, when=dt.date(2026, 1, 2), raw=b"\xff", client={"api_key": "pp_x"}) == 3
     request = route.calls.last.request
     assert json.loads(request.content) == {"a": 1, "when": "2026-01-02", "raw": "_w=="}
     assert request.headers["authorization"] == "Bearer pp_x"

@@ -170,14 +170,14 @@ def streamed(body: bytes, method: str) -> tuple[Any, Any]:
     """The outcome of a stream's method on the sync and on the async client."""
 
     def sync() -> Any:
-        with Client(URL, http_client=httpx.Client(transport=answer(body))) as client:
-            with client.chat("m", "x", stream=True) as stream:
-                return list(stream) if method == "iterate" else getattr(stream, method)()
+        client = Client(URL, http_client=httpx.Client(transport=answer(body)))
+        with client.chat("m", "x", stream=True) as stream:
+            return list(stream) if method == "iterate" else getattr(stream, method)()
 
     async def work() -> Any:
-        async with AsyncClient(URL, http_client=httpx.AsyncClient(transport=answer(body))) as client:
-            async with await client.chat("m", "x", stream=True) as stream:
-                return [event async for event in stream] if method == "iterate" else await getattr(stream, method)()
+        client = AsyncClient(URL, http_client=httpx.AsyncClient(transport=answer(body)))
+        async with await client.chat("m", "x", stream=True) as stream:
+            return [event async for event in stream] if method == "iterate" else await getattr(stream, method)()
 
     return outcome(sync), outcome(lambda: asyncio.run(work()))
 

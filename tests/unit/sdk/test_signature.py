@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import functools
 import json
@@ -50,7 +50,7 @@ def everything(
     /,
     row: Row = {"id": 1},  # noqa: B006
     *,
-    when: datetime.datetime = datetime.datetime(2020, 1, 1),  # noqa: DTZ001
+    when: dt.datetime = dt.datetime(2020, 1, 1),  # noqa: DTZ001
     raw: bytes = b"\xff",
     kind: Literal["a", "b"] = "a",
     least: Annotated[int, Field(ge=3)] = 5,
@@ -100,7 +100,7 @@ def test_json_becomes_python_values_and_defaults_are_filled_in() -> None:
     assert values["colour"] is Colour.GREEN
     assert values["point"] == Point(1)
     assert values["raw"] == b"\xff\xef"
-    assert values["when"] == datetime.datetime(2026, 11, 20, 10, tzinfo=datetime.UTC)
+    assert values["when"] == dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
     assert values["node"].children[0].value == 2
     assert values["default"] is SENTINEL
     assert values["limit"] == 3
@@ -157,11 +157,11 @@ def test_wrong_arguments_are_named(arguments: dict[str, Any], where: tuple[str, 
         (list[Node], [Node(value=1)], [{"value": 1, "children": []}]),
         (Row, {"id": 1}, {"id": 1}),
         (Colour, Colour.RED, "red"),
-        (datetime.date, datetime.date(2026, 1, 2), "2026-01-02"),
+        (dt.date, dt.date(2026, 1, 2), "2026-01-02"),
         (Optional[int], None, None),  # noqa: UP045
         (tuple[int, str], (1, "a"), [1, "a"]),
         (None, None, None),
-        (Any, {"a": datetime.date(2026, 1, 2)}, {"a": "2026-01-02"}),
+        (Any, {"a": dt.date(2026, 1, 2)}, {"a": "2026-01-02"}),
     ],
 )
 def test_results_become_json(annotation: Any, value: Any, dumped: Any) -> None:

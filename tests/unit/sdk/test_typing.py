@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from polyport import App, AsyncClient, Client
-from polyport.client import AsyncChatStream, ChatEvent, ChatStream, CompletionStream
+from polyport.client import AsyncChatStream, ChatEvent, ChatStream, CompletionStream, ResponseStream
 from polyport.types.chat import ChatCompletion
 from polyport.types.completions import Completion
 from polyport.types.functions import Function
 from polyport.types.models import Model
+from polyport.types.responses import Response
 
 
 @dataclass
@@ -33,6 +34,8 @@ def sync_client(client: Client) -> None:
     assert_type(client.complete("m", "once", stream=True), CompletionStream)
     assert_type(client.embed("m", ["a"]).vectors, list[list[float]])
     assert_type(client.functions.list(), list[Function])
+    assert_type(client.responses.create("m", "hi"), Response)
+    assert_type(client.responses.create("m", "hi", stream=True), ResponseStream)
     assert_type(client.models.get("m"), Model)
     assert_type(client.functions.call("f", a=1), Any)
     assert_type(client.functions.invoke("f", {"a": 1}, returns=Point), Point)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped, unused-ignore]
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -39,7 +39,7 @@ class Form:
             try:
                 self._adapter = TypeAdapter(schema)
                 self.schema = _flat(self._adapter.json_schema(schema_generator=_FormSchema))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, PydanticUserError) as error:
                 raise FunctionError(f"{schema!r} can't be asked as a form: {error}") from error
         if self.schema.get("type") != "object":
             raise FunctionError("a form's schema must be an object, with one property for each field")

@@ -68,7 +68,9 @@ def _complete(item: InputItem, ids: ItemIds, where: str) -> ItemBody:
             body.setdefault("summary", [])
             return body
         case ApprovalResponseItem():
-            return {**_plain(item), "id": item.id or ids.new("mcprr")}
+            # OpenAI's description requires request_id besides, without saying what it is.
+            named = {"id": item.id or ids.new("mcprr"), "request_id": item.approval_request_id}
+            return {**_plain(item), **named}
         case OtherItem():
             raise UnsupportedParameterError(
                 f"{where}: items of type {item.type!r} are not supported by this gateway.", param=where

@@ -19,6 +19,7 @@ from polyport_gateway.wires.openai.responses.conversation import Conversation
 from polyport_gateway.wires.openai.responses.ids import ItemIds, new_response_id, response_of_item
 from polyport_gateway.wires.openai.responses.items import ItemBody, complete_items
 from polyport_gateway.wires.openai.responses.tools import Tooling, read_tools
+from polyport_gateway.wires.openai.responses.validation import parse_request
 
 __all__ = ["Plan", "Planner"]
 
@@ -103,10 +104,10 @@ class Planner:
         """Understand a request.
 
         Raises:
-            pydantic.ValidationError: It is not a request for a response.
-            CallError: It asks for what the gateway can't do, or names what this caller can't see.
+            CallError: It is not a request for a response, asks for what the gateway can't do, or names what this
+                caller can't see.
         """
-        request = ResponseRequest.model_validate(body)
+        request = parse_request(body)
         kind = self._kind(request, caller)
         _check_supported(request)
         store = self._store and request.store is not False

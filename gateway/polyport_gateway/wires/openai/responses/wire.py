@@ -8,7 +8,7 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qsl
 
-from polyport.errors import BadRequestError, NotFoundError
+from polyport.errors import BadRequestError, CallError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
 from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
@@ -18,9 +18,10 @@ from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint
-from polyport_gateway.wires.openai.responses.plan import Planner
+from polyport_gateway.wires.openai.responses.plan import Plan, Planner
 from polyport_gateway.wires.openai.responses.replay import replay
 from polyport_gateway.wires.openai.responses.serving import Serving
+from polyport_gateway.wires.openai.responses.validation import name_as_asked
 from polyport_gateway.wires.openai.sse import EventStream, data_frame
 from polyport_gateway.wires.router import Route
 
@@ -90,6 +91,12 @@ class _Create(JSONEndpoint):
     async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
         """Answer with one JSON body, or with a stream."""
         plan = await self._planner.plan(body, info_of(scope).caller)
+        try:
+            await self._answer(scope, plan, send)
+        except CallError as error:
+            raise name_as_asked(error) from error.__cause__
+
+    async def _answer(self, scope: Scope, plan: Plan, send: Send) -> None:
         request = plan.request
         call: Call = self.call(scope, request.model, plan.chat)
         serving = Serving(plan, call, self._archive)

@@ -1,10 +1,10 @@
 """What a request becomes: messages, options and tools; and what is refused."""
 
 import pytest
+from tests.support.scripted import text
 
 from polyport.events import TextDelta
 from polyport_gateway.call import ServerTools
-from tests.support.scripted import text
 
 pytestmark = pytest.mark.anyio
 
@@ -258,10 +258,10 @@ async def test_what_cannot_be_honoured_is_refused_by_name(make_wire, members, pa
     assert not wire.dispatch.calls
 
 
-async def test_a_model_must_be_visible(make_wire, shop):
+async def test_a_model_must_be_visible_before_work_begins_in_the_background(make_wire, shop):
     wire = make_wire({"m": [text("ok")]}, shop)
-    hidden = await wire.create(allow=frozenset({"look"}))
-    missing = await wire.create(model="nothing")
+    hidden = await wire.create(allow=frozenset({"look"}), background=True)
+    missing = await wire.create(model="nothing", background=True)
     assert (hidden.status, hidden.error["code"]) == (404, "model_not_found")
     assert hidden.error["message"].replace("'m'", "'nothing'") == missing.error["message"]
 

@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
+from tests.support.scripted import text
 
 from polyport.events import Finish, ServerToolCall, TextDelta
 from polyport_gateway.jobs.responses import INTERRUPTED, MemoryResponseStore
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
-from tests.support.scripted import text
 
 pytestmark = pytest.mark.anyio
 
