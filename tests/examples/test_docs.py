@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from tests.support.machine import ROOT
 from tests.support.markdown import blocks, matches
 from tests.support.peers import clean_environment

@@ -11,9 +11,9 @@ from importlib.metadata import PathDistribution, entry_points
 from pathlib import Path
 
 import pytest
-from tests.support.machine import ROOT
 
 import polyport
+from tests.support.machine import ROOT
 
 PACKAGES = {"polyport", "polyport_gateway", "polyport_sandbox", "polyport_contrib"}
 
