@@ -13,7 +13,8 @@ from polyport.errors import BadRequestError, CallError, PayloadTooLargeError, Se
 from polyport_gateway.call import Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, Send, check_depth, info_of, read_body, send_bytes
+from polyport_gateway.wires.http import Receive, Scope, Send, info_of, read_body, send_bytes
+from polyport_gateway.wires.json_bodies import check_shape
 
 if TYPE_CHECKING:
     from polyport_gateway.wires.mcp.endpoint import Endpoint
@@ -75,7 +76,7 @@ class MCPWire:
             endpoint = self._endpoint or await self._load()
             if scope["method"] == "POST":
                 body = await read_body(scope, receive, self._settings.max_body_bytes)
-                check_depth(body, self._settings.max_json_depth)
+                check_shape(body, self._settings.max_json_depth)
                 receive = _replay(body, receive)
         except CallError as error:
             await _refuse(send, error)
