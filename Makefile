@@ -3,7 +3,7 @@
 #   make serve     set up, then serve examples/quickstart.py on http://127.0.0.1:8400
 #   make test      set up, then the tests of the first tier
 #   make test-all  the slow ones too, on every Python from 3.11 on that is here
-#   make check     format, lint, types, layers
+#   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
 #   make conformance  the MCP conformance suite against a running gateway
 
@@ -49,6 +49,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/docs.py --check
 
 format: setup
 	$(BIN)/ruff format .

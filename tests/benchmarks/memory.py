@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import psutil
+
 from tests.benchmarks.chat import CONNECTIONS, REQUEST
 from tests.benchmarks.house import measured_gateway, upstream
 from tests.benchmarks.report import Section, at_most

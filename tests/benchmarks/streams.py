@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+
 from tests.benchmarks.house import measured_gateway, upstream
 from tests.benchmarks.report import Section, at_least
 from tests.benchmarks.upstream import CHUNKS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from tests.benchmarks.house import fastmcp_peer, measured_gateway
 from tests.benchmarks.report import Section, at_least, ratio
 from tests.support.load import Target, generate, post

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.machine import ROOT
 from tests.support.peers import Server, gateway
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.machine import ROOT
-from tests.support.peers import Server, clean_environment, free_port, gateway, serve
 
 from polyport import Client
+from tests.support.machine import ROOT
+from tests.support.peers import Server, clean_environment, free_port, gateway, serve
 
 EXAMPLES = ROOT / "examples"
 TESTED = {

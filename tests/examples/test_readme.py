@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.support.machine import ROOT
 from tests.support.markdown import Block, blocks, commands, matches
 from tests.support.peers import clean_environment, free_port, wait_until_answering
