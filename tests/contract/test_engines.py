@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
-from tests.support.upstream import Behaviour, Upstream
 
 from polyport.errors import CallError
 from polyport.events import Finish, Result, TextDelta, ToolCallDelta, Usage
@@ -20,6 +18,8 @@ from polyport_gateway.engines.base import Engine
 from polyport_gateway.engines.echo import EchoEngine
 from polyport_gateway.engines.litellm import LiteLLMEngine
 from polyport_gateway.engines.openai import OpenAIEngine
+from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
+from tests.support.upstream import Behaviour, Upstream
 
 pytestmark = pytest.mark.anyio
 

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from pydantic import Field
+
+from polyport import App, Context
+from polyport_gateway.wires.mcp import sessions
 from tests.integration.mcp_serving import (
     BOTH,
     HEADERS,
@@ -20,9 +23,6 @@ from tests.integration.mcp_serving import (
     modern_headers,
     serving,
 )
-
-from polyport import App, Context
-from polyport_gateway.wires.mcp import sessions
 
 pytestmark = pytest.mark.anyio
 
