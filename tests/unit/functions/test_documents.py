@@ -122,16 +122,11 @@ async def test_failures_are_masked_unless_meant_for_the_reader() -> None:
 
 
 async def test_a_resource_must_give_text_or_bytes() -> None:
-<<<<<<< HEAD
-    with pytest.raises(InvalidOutputError, match="dict"):
-        await read(resource("a://b", lambda: {}))
-=======
     def number() -> int:
         return 7
 
     with pytest.raises(InvalidOutputError, match="int"):
         await read(resource("a://b", number))
->>>>>>> mcp
 
 
 class Tone(Enum):
