@@ -119,7 +119,13 @@ async def _serve(
         timeout_keep_alive=75,
         backlog=2048,
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            gateway.mcp.end_streams()
+            await super().shutdown(sockets)
+
+    server = Server(config)
     watching = asyncio.ensure_future(_announce(server, listener, on_ready, stop))
     try:
         await server.serve(sockets=[listener])

@@ -210,7 +210,8 @@ def json_schema_2020_12_tool(
 
 @app.function
 def test_custom_header(
-    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})], query: str = ""  # noqa: PT028 - no test
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})],
+    query: str = "",  # noqa: PT028 - no test
 ) -> str:
     """Take an argument that proxies may route by."""
     return f"{region}: {query}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
+from pydantic import Field
 from tests.integration.mcp_serving import (
     BOTH,
     HEADERS,
@@ -21,6 +22,7 @@ from tests.integration.mcp_serving import (
 )
 
 from polyport import App, Context
+from polyport_gateway.wires.mcp import sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +60,17 @@ def make_app(states: list[str] | None = None) -> App:
             seen.append("cancelled")
             raise
         return "done"
+
+    @app.function
+    def routed(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+        """Take an argument that proxies may route by."""
+        return region
+
+    @app.function
+    async def nap() -> str:
+        """Say nothing for a while."""
+        await asyncio.sleep(0.3)
+        return "rested"
 
     @app.resource("note://secret", name="secret_note")
     def secret_note() -> str:
@@ -235,7 +248,8 @@ async def test_a_cancelled_request_of_a_session_ends_its_stream() -> None:
         cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
         assert (await served.post(cancel, **session)).status_code == 202
         await eventually(lambda: states == ["started", "cancelled"])
-        assert (await waiting).json()["error"]["code"] == -32800
+        answer = (await waiting).text.strip().splitlines()[-1]
+        assert json.loads(answer.removeprefix("data: "))["error"]["code"] == -32800
 
 
 async def test_one_id_is_not_used_twice_at_a_time() -> None:
@@ -330,3 +344,68 @@ async def test_state_handed_to_one_key_is_no_good_for_another() -> None:
         wrong = {**again, "inputResponses": {"answer": {"action": "accept", "content": {"ok": "maybe"}}}}
         assert (await send(wrong, wide))["result"]["resultType"] == "input_required"
         assert (await send(again, wide))["result"]["content"][0]["text"] == '{"ok": true}'
+
+
+async def test_streams_that_wait_for_news_end_when_the_server_does() -> None:
+    async with serving(make_app()) as served, httpx.AsyncClient(timeout=10) as http:
+        session = {name.replace("_", "-"): value for name, value in (await open_session(served)).items()}
+        wanted = {"notifications": {"toolsListChanged": True}}
+        listening = {**HEADERS, "mcp-protocol-version": MODERN, "mcp-method": "subscriptions/listen"}
+        body = modern("subscriptions/listen", wanted)
+        async with (
+            http.stream("GET", served.url, headers={**HEADERS, **session}) as standing,
+            http.stream("POST", served.url, headers=listening, json=body) as listen,
+        ):
+            lines = listen.aiter_lines()
+            while not (await anext(lines)).startswith("data:"):
+                pass
+            served.gateway.mcp.end_streams()
+            async with asyncio.timeout(2):
+                await standing.aread()
+                rest = [line async for line in lines if line.startswith("data:")]
+        assert json.loads(rest[-1].removeprefix("data:"))["result"]["resultType"] == "complete"
+        dashed = {name.replace("-", "_"): value for name, value in session.items()}
+        assert (await call(served, LEGACY, "add", {"a": 1, "b": 2}, **dashed)).status_code == 200
+
+
+async def test_headers_for_proxies_must_match_the_arguments() -> None:
+    async with serving(make_app()) as served:
+        params = {"name": "routed", "arguments": {"region": "eu"}}
+        assert (await served.ask("tools/call", params, mcp_param_region="eu")).status_code == 200
+        for headers in ({}, {"mcp_param_region": "us"}):
+            answer = await served.ask("tools/call", params, **headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
+
+
+async def test_a_hidden_tools_headers_do_not_give_it_away() -> None:
+    async with serving(make_app()) as served:
+        narrow, _ = await _keys(served)
+        hidden = await served.ask("tools/call", {"name": "routed", "arguments": {"region": "eu"}}, **narrow)
+        absent = await served.ask("tools/call", {"name": "absent", "arguments": {"region": "eu"}}, **narrow)
+        assert hidden.json()["error"]["code"] == absent.json()["error"]["code"] == -32602
+        assert hidden.text == absent.text.replace("absent", "routed")
+
+
+async def test_a_silent_call_of_a_session_shows_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_PING_INTERVAL_S", 0.05)
+    async with serving(make_app()) as served:
+        answer = await call(served, LEGACY, "nap", {})
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.text.count(": ping") >= 3
+        last = answer.text.strip().splitlines()[-1]
+        assert json.loads(last.removeprefix("data: "))["result"]["content"][0]["text"] == "rested"
+
+
+@pytest.mark.parametrize("revision", BOTH)
+async def test_every_call_leaves_one_usage_row(revision: str) -> None:
+    async with serving(make_app()) as served:
+        rows: list[Any] = []
+        served.gateway.dispatcher._record = rows.append
+        await call(served, revision, "add", {"a": 1, "b": 2})
+        await call(served, revision, "add", {"a": "x"})
+        await call(served, revision, "absent", {})
+        assert [(row.wire, row.name, row.status) for row in rows] == [
+            ("mcp", "add", 200),
+            ("mcp", "add", 400),
+            ("mcp", "absent", 404),
+        ]

@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.openai_spec import Description, load_open_responses, load_openai, streaming_events
 
 from polyport import Answer, App, Citation, FunctionError
 from polyport.errors import UpstreamError
@@ -30,6 +29,7 @@ from polyport.events import (
 )
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
+from tests.support.openai_spec import Description, load_open_responses, load_openai, streaming_events
 
 pytestmark = pytest.mark.requires("data")
 

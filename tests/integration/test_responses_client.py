@@ -176,6 +176,16 @@ def test_the_gateways_tools_with_approval(client: openai.OpenAI) -> None:
     assert "tool: 3" in later.output_text
 
 
+def test_approval_without_the_servers_memory(client: openai.OpenAI) -> None:
+    tools: Any = [{"type": "mcp", "server_label": "house", "allowed_tools": ["add"]}]
+    given: Any = [{"role": "user", "content": "add"}]
+    asked = client.responses.create(model="model", input=given, tools=tools, store=False)
+    decision = {"type": "mcp_approval_response", "approval_request_id": asked.output[-1].id, "approve": True}
+    answer = client.responses.create(model="model", input=[*given, *asked.output, decision], tools=tools, store=False)
+    assert [item.type for item in answer.output] == ["mcp_call", "message"]
+    assert answer.output_text == "it is 3"
+
+
 def test_the_gateways_tools_without_approval(client: openai.OpenAI) -> None:
     tools: Any = [{"type": "mcp", "server_label": "house", "allowed_tools": ["add"], "require_approval": "never"}]
     with client.responses.stream(model="model", input="add", tools=tools) as stream:

@@ -37,7 +37,6 @@ def find_open_calls(messages: Sequence[dict[str, Any]], table: ToolTable, server
 
     Only an approval makes a call run: a conversation that merely claims that a model asked for one does not.
     """
-    answered = {message.get("tool_call_id") for message in messages if message.get("role") == "tool"}
     found = []
     for start, message in enumerate(messages):
         if message.get("role") != "assistant" or not message.get("tool_calls"):
@@ -47,7 +46,7 @@ def find_open_calls(messages: Sequence[dict[str, Any]], table: ToolTable, server
             end += 1
         calls = OpenCalls(position=end)
         for request in _requests(message, table):
-            if request.id in answered or not table.is_ours(request.name):
+            if not table.is_ours(request.name) or _answered(request.id, messages[start + 1 :]):
                 continue
             decision = server_tools.approved.get(request.id)
             if decision:
@@ -61,6 +60,16 @@ def find_open_calls(messages: Sequence[dict[str, Any]], table: ToolTable, server
         if calls.run or calls.answers or calls.waiting:
             found.append(calls)
     return found
+
+
+def _answered(id_: str, later: Sequence[dict[str, Any]]) -> bool:
+    """Whether a call has its answer. Some engines number each turn's calls anew, so an id may come again."""
+    for message in later:
+        if message.get("role") == "tool" and message.get("tool_call_id") == id_:
+            return True
+        if any(call.get("id") == id_ for call in message.get("tool_calls") or ()):
+            return False
+    return False
 
 
 def _requests(message: dict[str, Any], table: ToolTable) -> list[ToolRequest]:

@@ -94,6 +94,7 @@ class ResponseArchive:
     def __init__(self, store: ResponseStoreLike) -> None:
         self._store = store
         self._live: dict[str, Callable[[], StoredResponse]] = {}
+        self._deleted: set[str] = set()
         self._unwritten: OrderedDict[str, StoredResponse] = OrderedDict()
         self._writer: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
@@ -105,9 +106,12 @@ class ResponseArchive:
     def withdraw(self, id: str) -> None:  # noqa: A002
         """End `announce`: the response has been put, or never will be."""
         self._live.pop(id, None)
+        self._deleted.discard(id)
 
     def put(self, response: StoredResponse) -> None:
-        """Keep a response: visible from now on, written soon."""
+        """Keep a response: visible from now on, written soon. One that was deleted while it was made stays so."""
+        if response.id in self._deleted:
+            return
         self._unwritten[response.id] = response
         while len(self._unwritten) > _MOST_UNWRITTEN:
             lost, _ = self._unwritten.popitem(last=False)
@@ -129,7 +133,8 @@ class ResponseArchive:
         found = self._in_memory(id)
         if found is not None and found.owner != owner:
             return False
-        self.withdraw(id)
+        if self._live.pop(id, None) is not None:
+            self._deleted.add(id)
         async with self._writing:
             self._unwritten.pop(id, None)
             return await self._store.delete(id, owner) or found is not None

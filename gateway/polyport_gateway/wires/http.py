@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 from polyport.errors import BadRequestError, CallError, PayloadTooLargeError
 from polyport_gateway.call import Caller
 from polyport_gateway.errors import to_call_error
+from polyport_gateway.wires.json_bodies import check_shape, to_json
 
 __all__ = [
     "ClientGoneError",
@@ -21,7 +21,6 @@ __all__ = [
     "RequestInfo",
     "Scope",
     "Send",
-    "check_depth",
     "error_headers",
     "info_of",
     "read_body",
@@ -115,7 +114,7 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     body = await read_body(scope, receive, limit)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
-    check_depth(body, max_depth)
+    check_shape(body, max_depth)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -125,36 +124,9 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
     return value
 
 
-def check_depth(body: bytes, max_depth: int) -> None:
-    """Refuse JSON that nests deeper than `max_depth`.
-
-    Raises:
-        BadRequestError: It does.
-    """
-    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
-        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
-
-
 def _kind(value: Any) -> str:
     names = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
     return names.get(type(value), "null")
-
-
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _deeper_than(body: bytes, limit: int) -> bool:
-    """Whether brackets outside strings nest deeper than `limit`; a malformed body may count as deeper.
-
-    Works by passes that each remove the innermost pairs, so that it runs at the speed of `bytes.replace`.
-    """
-    left = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
-    for _ in range(limit):
-        if not left:
-            return False
-        left = left.replace(b"[]", b"\0").replace(b"{}", b"\0").replace(b"\0", b"")
-    return bool(left)
 
 
 async def send_bytes(
@@ -177,7 +149,7 @@ async def send_bytes(
 
 async def send_json(send: Send, value: Any, *, status: int = 200) -> None:
     """Send a pydantic model (members that are None are kept) or plain data as JSON."""
-    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else orjson.dumps(value)
+    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else to_json(value)
     await send_bytes(send, body, status=status)
 
 
@@ -198,7 +170,7 @@ async def send_error(send: Send, error: BaseException, *, request_id: str | None
     """Answer with an error's status and OpenAI body."""
     failure = to_call_error(error, request_id=request_id)
     status = failure.status if 400 <= failure.status <= 599 else 500
-    await send_bytes(send, orjson.dumps({"error": failure.body()}), status=status, headers=error_headers(failure))
+    await send_bytes(send, to_json({"error": failure.body()}), status=status, headers=error_headers(failure))
 
 
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -4,6 +4,7 @@ import time
 from contextlib import aclosing
 
 import pytest
+from tests.support.scripted import USAGE, FakeCapability, ScriptedDispatch, collect, make_call, text, tool_calls
 
 from polyport.errors import (
     BadRequestError,
@@ -26,7 +27,6 @@ from polyport.events import (
 )
 from polyport_gateway.agents import run_loop
 from polyport_gateway.call import ServerTools
-from tests.support.scripted import USAGE, FakeCapability, ScriptedDispatch, collect, make_call, text, tool_calls
 
 pytestmark = pytest.mark.anyio
 
@@ -352,3 +352,17 @@ class TestApprovals:
         dispatch = ScriptedDispatch({"m": [text("fine")]}, {"add": add})
         await collect(loop(make_call(dispatch, messages=self.history())))
         assert [call.name for call in dispatch.calls] == ["m"]
+
+    async def test_an_id_that_an_engine_uses_again_is_another_call(self):
+        dispatch = ScriptedDispatch({"m": [text("done")]}, {"add": add})
+        call = {"id": "0", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+        messages = [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "0", "content": "3"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+        ]
+        given = ServerTools(approve="always", approved={"0": True})
+        events = await collect(loop(make_call(dispatch, messages=messages), server_tools=given))
+        assert [event.id for event in events if isinstance(event, ServerToolResult)] == ["0"]
+        assert [m["role"] for m in dispatch.bodies("m")[0]["messages"]][-2:] == ["assistant", "tool"]

@@ -123,7 +123,7 @@ async def test_failures_are_masked_unless_meant_for_the_reader() -> None:
 
 async def test_a_resource_must_give_text_or_bytes() -> None:
     with pytest.raises(InvalidOutputError, match="dict"):
-        await read(resource("a://b", dict))
+        await read(resource("a://b", lambda: {}))
 
 
 class Tone(Enum):

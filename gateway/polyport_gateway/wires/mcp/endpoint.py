@@ -49,6 +49,11 @@ class Endpoint:
         if self._task is not None:
             await self._task
 
+    def end_streams(self) -> None:
+        """End the streams on which clients wait for news."""
+        self._server.subscriptions.end()
+        self._manager.end_streams()
+
     async def handle(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
         """Answer one request.
 

@@ -20,6 +20,7 @@ import orjson
 from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.streamable_http import (
+    REQUEST_CANCELLED,
     REQUEST_STREAM_BUFFER_SIZE,
     EventMessage,
     StreamableHTTPServerTransport,
@@ -49,6 +50,11 @@ _STREAM_HEADERS: Final = (
 
 class SessionManager(StreamableHTTPSessionManager):
     """The SDK's session manager, with `_Transport` for each session."""
+
+    def end_streams(self) -> None:
+        """End the streams on which sessions wait for news; the sessions themselves go on."""
+        for transport in self._server_instances.values():
+            transport.close_standalone_sse_stream()
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
         made = super()._admit_session(requestor)
@@ -112,7 +118,7 @@ class _Transport(StreamableHTTPServerTransport):
 
     async def _send_answer(self, events: MemoryObjectReceiveStream[EventMessage], send: Send) -> None:
         event = await _receive(events)
-        if event is not None and _is_answer(event):
+        if event is not None and _is_answer(event) and not _is_cancelled(event):
             body = _to_json(event)
             headers = [_JSON, (b"content-length", str(len(body)).encode("ascii")), *self._session_headers()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -152,6 +158,11 @@ async def _receive(events: MemoryObjectReceiveStream[EventMessage]) -> EventMess
 
 def _is_answer(event: EventMessage) -> bool:
     return isinstance(event.message, JSONRPCResponse | JSONRPCError)
+
+
+def _is_cancelled(event: EventMessage) -> bool:
+    # The SDK's client, when it cancels because it is closing, fails over a JSON answer but not over a stream.
+    return isinstance(event.message, JSONRPCError) and event.message.error.code == REQUEST_CANCELLED
 
 
 def _to_json(event: EventMessage) -> bytes:

@@ -110,9 +110,13 @@ class Subscriptions:
                 try:
                     yield
                 finally:
-                    self._listen.close()
+                    self.end()
                     self._tasks = None
                     tasks.cancel_scope.cancel()
+
+    def end(self) -> None:
+        """End every ``subscriptions/listen`` stream, telling its client that this is meant."""
+        self._listen.close()
 
     async def initialized(self, request: Request, params: NotificationParams) -> None:
         """Take in a session that has finished its handshake."""

@@ -13,7 +13,8 @@ from polyport.errors import BadRequestError, CallError, PayloadTooLargeError, Se
 from polyport_gateway.call import Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, Send, check_depth, info_of, read_body, send_bytes
+from polyport_gateway.wires.http import Receive, Scope, Send, info_of, read_body, send_bytes
+from polyport_gateway.wires.json_bodies import check_shape
 
 if TYPE_CHECKING:
     from polyport_gateway.wires.mcp.endpoint import Endpoint
@@ -53,6 +54,11 @@ class MCPWire:
         """Load the SDK, so that the first request needn't wait for it."""
         await self._load()
 
+    def end_streams(self) -> None:
+        """End the streams on which clients wait for news, which would keep a server from closing its connections."""
+        if self._endpoint is not None:
+            self._endpoint.end_streams()
+
     async def stop(self) -> None:
         """End every session and stream."""
         self._stopped = True
@@ -70,7 +76,7 @@ class MCPWire:
             endpoint = self._endpoint or await self._load()
             if scope["method"] == "POST":
                 body = await read_body(scope, receive, self._settings.max_body_bytes)
-                check_depth(body, self._settings.max_json_depth)
+                check_shape(body, self._settings.max_json_depth)
                 receive = _replay(body, receive)
         except CallError as error:
             await _refuse(send, error)

@@ -14,11 +14,13 @@ from polyport.events import (
     Finish,
     ReasoningDelta,
     RefusalDelta,
+    ServerToolCall,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
 from polyport_gateway.call import Call, CallEvent, Chat, RawFrame
+from polyport_gateway.calls.adapt import TURN_BREAK
 from polyport_gateway.wires.http import Scope, Send, info_of, send_bytes, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint, new_id, now, usage_body
 from polyport_gateway.wires.openai.sse import DONE, EventStream, data_frame
@@ -46,7 +48,7 @@ class ChatEndpoint(JSONEndpoint):
         """Answer with one JSON body, or with a stream."""
         chat = Chat.from_body(body)
         call = self.call(scope, chat.request.model, chat, raw=True)
-        async with aclosing(call.run()) as events:
+        async with aclosing(call.run()) as given, aclosing(_in_one_text(given)) as events:
             if chat.stream:
                 await self._stream(call, chat, events, send, info_of(scope).request_id)
             else:
@@ -89,6 +91,19 @@ class ChatEndpoint(JSONEndpoint):
             for frame in chunks.last():
                 await stream.write(frame)
         await stream.end()
+
+
+async def _in_one_text(events: AsyncGenerator[CallEvent, None]) -> AsyncGenerator[CallEvent, None]:
+    """Part what an agent says before its tool calls from what it says after them."""
+    spoken = parted = False
+    async for event in events:
+        if isinstance(event, TextDelta):
+            if parted:
+                yield TextDelta(TURN_BREAK)
+            spoken, parted = True, False
+        elif isinstance(event, ServerToolCall):
+            parted = spoken
+        yield event
 
 
 @dataclass

@@ -10,8 +10,6 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
 from polyport.content import Audio, Content, EmbeddedResource, Image
 from polyport.errors import CallError, NotFoundError, UpstreamError
 from polyport.events import Log, Progress, Result, ServerToolCall, ServerToolResult, TextDelta
@@ -31,6 +29,7 @@ from polyport_gateway.wires.http import (
     send_error,
     send_json,
 )
+from polyport_gateway.wires.json_bodies import to_json
 
 __all__ = ["FunctionCallEndpoint", "FunctionListEndpoint"]
 
@@ -149,7 +148,7 @@ async def _stream(call: Call, send: Send) -> None:
                     ],
                 }
             )
-        body = b"event: " + kind.encode("ascii") + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+        body = b"event: " + kind.encode("ascii") + b"\ndata: " + to_json(data) + b"\n\n"
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
     try:

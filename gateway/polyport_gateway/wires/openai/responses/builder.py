@@ -65,7 +65,7 @@ class ResponseBuilder:
         self._number = 0
         self._speaking: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenFunctionCall] = {}
-        self._server_calls: dict[str, OpenMCPCall] = {}
+        self._server_calls: list[tuple[str, OpenMCPCall]] = []
         self._usage: Usage | None = None
         self._reason: FinishReason | None = None
 
@@ -197,12 +197,14 @@ class ResponseBuilder:
         call = OpenMCPCall(
             self._ids.new("mcp"), label=label, name=event.name, arguments=event.arguments, approval_request_id=approved
         )
-        self._server_calls[event.id] = call
+        self._server_calls.append((event.id, call))
         yield from self._numbered(call.begin())
 
     def _server_result(self, event: ServerToolResult) -> Events:
-        call = self._server_calls.pop(event.id, None)
-        if call is not None:
+        # Some models give several calls one id; their results come in the order of the calls.
+        place = next((place for place, (id_, _) in enumerate(self._server_calls) if id_ == event.id), None)
+        if place is not None:
+            _, call = self._server_calls.pop(place)
             yield from self._numbered(call.result(event.output, error=event.error))
 
     def _approval(self, event: ApprovalRequest) -> Events:
@@ -252,7 +254,7 @@ class ResponseBuilder:
 
     def _open(self) -> list[OpenItem]:
         speaking = [] if self._speaking is None else [self._speaking]
-        return [*self._server_calls.values(), *self._calls.values(), *speaking]
+        return [*(call for _, call in self._server_calls), *self._calls.values(), *speaking]
 
     def _forget_open(self) -> None:
         self._speaking = None

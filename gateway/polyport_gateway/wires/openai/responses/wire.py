@@ -34,9 +34,10 @@ _OBFUSCATED_BYTES = 16
 class ResponsesWire:
     """Everything under ``/v1/responses``.
 
-    A response belongs to the caller that made it; to all others it does not exist. One that was streamed to a client
-    that went away is kept as ``cancelled``. Responses in the background run in this process: those that a restart
-    cuts off are ``failed`` when they are next asked for.
+    A response belongs to the caller that made it; to all others it does not exist. One that was streamed to a
+    client that went away is kept as ``cancelled``; of one that was to be answered whole nothing is kept, as its
+    client never learned its id. Responses in the background run in this process: those that a restart cuts off are
+    ``failed`` when they are next asked for.
 
     Args:
         dispatcher: The way to every call.

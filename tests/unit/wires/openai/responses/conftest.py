@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from tests.support.scripted import FakeCapability, ScriptedDispatch, model
 
 from polyport_gateway.call import Caller
 from polyport_gateway.catalog import Catalog
@@ -14,6 +13,7 @@ from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import RequestInfo
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.router import Router
+from tests.support.scripted import FakeCapability, ScriptedDispatch, model
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """What a call's events become: items, stream events and statuses."""
 
 import pytest
-from tests.support.scripted import text, tool_calls
 
 from polyport.content import Citation
 from polyport.errors import FunctionError, RateLimitError, UpstreamError
@@ -17,6 +16,7 @@ from polyport.events import (
     ToolCallDelta,
     Usage,
 )
+from tests.support.scripted import text, tool_calls
 
 pytestmark = pytest.mark.anyio
 

@@ -1,10 +1,10 @@
 """What a request becomes: messages, options and tools; and what is refused."""
 
 import pytest
-from tests.support.scripted import text
 
 from polyport.events import TextDelta
 from polyport_gateway.call import ServerTools
+from tests.support.scripted import text
 
 pytestmark = pytest.mark.anyio
 

@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from tests.support.scripted import text
 
 from polyport.events import Finish, ServerToolCall, TextDelta
 from polyport_gateway.jobs.responses import INTERRUPTED, MemoryResponseStore
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
+from tests.support.scripted import text
 
 pytestmark = pytest.mark.anyio
 
@@ -274,3 +274,17 @@ async def test_a_client_that_leaves_a_stream_leaves_a_cancelled_response(make_wi
     assert stored["status"] == "cancelled"
     assert stored["output"][0]["content"][0]["text"] == "one "
     assert stored["output"][0]["status"] == "incomplete"
+
+
+async def test_what_is_deleted_while_it_is_made_stays_deleted(make_wire):
+    slow = SlowWire(make_wire)
+    reading = asyncio.create_task(slow.wire.create(stream=True))
+    await asyncio.sleep(0.02)
+    (id_,) = slow.wire.wire.archive._live
+    path = f"/v1/responses/{id_}"
+    assert (await slow.wire.request("DELETE", path)).status == 200
+    assert (await slow.wire.request("GET", path)).status == 404
+    slow.release.set()
+    assert (await reading).types()[-1] == "response.completed"
+    assert (await slow.wire.request("GET", path)).status == 404
+    assert not slow.wire.wire.archive._deleted

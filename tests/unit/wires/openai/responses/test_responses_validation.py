@@ -1,10 +1,10 @@
 """Wrong requests: where they are wrong, in the caller's own words."""
 
 import pytest
-from tests.support.scripted import text
 
 from polyport.errors import BadRequestError, UnsupportedParameterError, UpstreamError
 from polyport_gateway.wires.openai.responses.validation import name_as_asked, parse_request
+from tests.support.scripted import text
 
 
 @pytest.mark.parametrize(
