@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -36,7 +35,7 @@ LITELLM = [
     pytest.param(
         name,
         marks=[
-            pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="litellm is not installed"),
+            pytest.mark.requires("litellm"),
             # What litellm leaves behind at the end of a loop is its own affair.
             pytest.mark.filterwarnings("ignore"),
         ],
