@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ __all__ = [
     "check_depth",
     "error_headers",
     "info_of",
+    "parse_exactly",
     "read_body",
     "read_json",
     "run_until_disconnect",
     "send_bytes",
     "send_error",
     "send_json",
+    "to_json",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -38,6 +41,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _WATCH_AFTER_S = 0.05
 _NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
@@ -104,8 +108,17 @@ def _too_large(limit: int) -> PayloadTooLargeError:
     )
 
 
-async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: int) -> dict[str, Any]:
+async def read_json(
+    scope: Scope, receive: Receive, *, limit: int, max_depth: int, exact: bool = False
+) -> dict[str, Any]:
     """Read a body that must be one JSON object.
+
+    Args:
+        scope: The request's scope.
+        receive: Gives its body.
+        limit: The most bytes.
+        max_depth: The deepest nesting.
+        exact: Whether whole numbers beyond 64 bits keep every digit, which takes a look at each byte.
 
     Raises:
         BadRequestError: It isn't JSON, isn't UTF-8, isn't an object, or nests deeper than `max_depth`.
@@ -117,12 +130,30 @@ async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: in
         raise BadRequestError("The request has no body; send a JSON object.")
     check_depth(body, max_depth)
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        value = parse_exactly(body) if exact else orjson.loads(body)
+    except ValueError as error:
         raise BadRequestError(f"The request body is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadRequestError(f"The request body must be a JSON object, not {_kind(value)}.")
     return value
+
+
+def parse_exactly(body: bytes) -> Any:
+    """Parse JSON; whole numbers keep every digit, where orjson makes floats of those beyond 64 bits.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    value = orjson.loads(body)
+    return json.loads(body) if _LONG_NUMBER.search(body) else value
+
+
+def to_json(value: Any) -> bytes:
+    """Return plain data as JSON, with whole numbers of any length."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def check_depth(body: bytes, max_depth: int) -> None:
@@ -177,7 +208,7 @@ async def send_bytes(
 
 async def send_json(send: Send, value: Any, *, status: int = 200) -> None:
     """Send a pydantic model (members that are None are kept) or plain data as JSON."""
-    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else orjson.dumps(value)
+    body = value.model_dump_json(by_alias=True).encode() if isinstance(value, BaseModel) else to_json(value)
     await send_bytes(send, body, status=status)
 
 

@@ -10,8 +10,6 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
 from polyport.content import Audio, Content, EmbeddedResource, Image
 from polyport.errors import CallError, NotFoundError, UpstreamError
 from polyport.events import Log, Progress, Result, ServerToolCall, ServerToolResult, TextDelta
@@ -30,6 +28,7 @@ from polyport_gateway.wires.http import (
     run_until_disconnect,
     send_error,
     send_json,
+    to_json,
 )
 
 __all__ = ["FunctionCallEndpoint", "FunctionListEndpoint"]
@@ -117,7 +116,11 @@ class FunctionCallEndpoint:
             await read_body(scope, receive, self._settings.max_body_bytes)
             return {}
         return await read_json(
-            scope, receive, limit=self._settings.max_body_bytes, max_depth=self._settings.max_json_depth
+            scope,
+            receive,
+            limit=self._settings.max_body_bytes,
+            max_depth=self._settings.max_json_depth,
+            exact=True,
         )
 
 
@@ -149,7 +152,7 @@ async def _stream(call: Call, send: Send) -> None:
                     ],
                 }
             )
-        body = b"event: " + kind.encode("ascii") + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+        body = b"event: " + kind.encode("ascii") + b"\ndata: " + to_json(data) + b"\n\n"
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
     try:
