@@ -109,8 +109,11 @@ async def _serve(
 ) -> None:
     import uvicorn
 
+    from polyport_gateway.wires.connections import PatientProtocol, close_stalled
+
     config = uvicorn.Config(
         gateway.asgi,
+        http=PatientProtocol,
         lifespan="off",
         log_config=None,
         access_log=settings.access_log,
@@ -127,10 +130,12 @@ async def _serve(
 
     server = Server(config)
     watching = asyncio.ensure_future(_announce(server, listener, on_ready, stop))
+    sweeping = asyncio.ensure_future(close_stalled(server, settings.request_timeout_s))
     try:
         await server.serve(sockets=[listener])
     finally:
         watching.cancel()
+        sweeping.cancel()
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def mcp_request(method: str, params: dict[str, Any], *, modern: bool) -> tuple[s
         }
         headers |= {"mcp-protocol-version": MODERN, "mcp-method": method}
         named = params.get("name") or params.get("uri")
-        if named:
+        if isinstance(named, str):
             headers["mcp-name"] = named
     return "/mcp", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}, headers
 

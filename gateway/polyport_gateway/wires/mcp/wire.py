@@ -74,7 +74,8 @@ class MCPWire:
         try:
             endpoint = self._endpoint or await self._load()
             if scope["method"] == "POST":
-                body = await read_body(scope, receive, self._settings.max_body_bytes)
+                limits = self._settings
+                body = await read_body(scope, receive, limits.max_body_bytes, limits.request_timeout_s)
                 check_depth(body, self._settings.max_json_depth)
                 receive = _replay(body, receive)
         except CallError as error:
