@@ -157,7 +157,8 @@ def _bodies(answer: httpx.Response) -> Iterator[dict[str, Any]]:
         return
     for line in answer.text.splitlines():
         if line.startswith("data: {"):
-            yield json.loads(line[6:])
+            with suppress(ValueError):  # what an upstream sent, passed on as it came
+                yield json.loads(line[6:])
 
 
 def check_clean(reply: Reply) -> None:
