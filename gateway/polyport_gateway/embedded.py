@@ -110,7 +110,7 @@ async def _serve(
 ) -> None:
     import uvicorn
 
-    from polyport_gateway.wires.connections import PatientProtocol
+    from polyport_gateway.wires.connections import PatientProtocol, close_stalled
 
     config = uvicorn.Config(
         gateway.asgi,
@@ -132,10 +132,12 @@ async def _serve(
 
     server = Server(config)
     watching = asyncio.ensure_future(_announce(server, listener, on_ready, stop))
+    sweeping = asyncio.ensure_future(close_stalled(server, settings.request_timeout_s))
     try:
         await server.serve(sockets=[listener])
     finally:
         watching.cancel()
+        sweeping.cancel()
 
 
 @contextmanager

@@ -16,6 +16,8 @@ __all__ = ["Route", "Router"]
 
 _log = logging.getLogger("polyport.wires")
 
+_LONGEST_SHOWN = 200
+
 
 class Route(NamedTuple):
     """A path (``{names}`` are passed in ``scope["path_params"]``), its method (``*`` for any) and its endpoint."""
@@ -56,18 +58,23 @@ class Router:
         methods = self._find(scope)
         info = info_of(scope)
         if methods is None:
-            error = NotFoundError(f"There is nothing at {scope['path']}; the endpoints are listed at /openapi.json.")
+            error = NotFoundError(
+                f"There is nothing at {_short(scope['path'])}; the endpoints are listed at /openapi.json."
+            )
             await send_error(send, error, request_id=info.request_id)
             return
-        endpoint = methods.get(scope["method"]) or methods.get("*")
+        # The server leaves out the body of what answers HEAD.
+        asked = "GET" if scope["method"] == "HEAD" else scope["method"]
+        endpoint = methods.get(asked) or methods.get("*")
         if endpoint is None:
             allowed = ", ".join(sorted(methods))
             failure = BadRequestError(
-                f"{scope['path']} does not take {scope['method']}; it takes {allowed}.",
+                f"{_short(scope['path'])} does not take {scope['method']}; it takes {allowed}.",
                 code="method_not_allowed",
                 status=405,
             )
-            await send_error(send, failure, request_id=info.request_id)
+            allow = [(b"allow", allowed.encode("ascii"))]
+            await send_error(send, failure, request_id=info.request_id, headers=allow)
             return
         await _guarded(endpoint, scope, receive, send, info.request_id)
 
@@ -83,6 +90,10 @@ class Router:
                 scope["path_params"] = match.groupdict()
                 return methods
         return None
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= _LONGEST_SHOWN else path[:_LONGEST_SHOWN] + "…"
 
 
 async def _guarded(endpoint: Any, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
