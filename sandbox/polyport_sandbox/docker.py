@@ -1,0 +1,170 @@
+"""The local provider: hardened single-use containers of a Docker daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Literal
+
+from .admission import Admission
+from .container import Container, NeverStartedError
+from .doctor import Report, examine
+from .engine import DEFAULT_SOCKET, Engine
+from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
+from .image import DEFAULT_IMAGE
+from .orphans import owner, remove_orphans
+from .pool import Pool
+from .types import LANGUAGES, Language, Limits, RunRequest, RunResult
+
+__all__ = ["DockerProvider"]
+
+_log = logging.getLogger(__name__)
+
+TRIES = 3
+
+
+class DockerProvider:
+    """Run code in containers of the Docker daemon on this machine.
+
+    Args:
+        image: The image of languages that name none; `polyport_sandbox.image.build` makes it.
+        socket: The daemon's Unix socket.
+        gvisor: ``"auto"`` uses gVisor where Docker offers a ``runsc`` that keeps the limits, ``"require"`` refuses to
+            run without it, ``"never"`` leaves it.
+        pool_size: Containers of `image` kept ready.
+        max_running: Runs at once.
+        max_waiting: Runs that may wait for their turn.
+        max_waiting_per_caller: Of these, one caller's.
+        limits: The limits that containers in the pool are made with: a run with the same ones starts soonest.
+        max_limits: What a run may ask for at most.
+        languages: More languages, or others in the place of the built-in ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        image: str = DEFAULT_IMAGE,
+        socket: str = DEFAULT_SOCKET,
+        gvisor: Literal["auto", "require", "never"] = "auto",
+        pool_size: int = 2,
+        max_running: int = 8,
+        max_waiting: int = 256,
+        max_waiting_per_caller: int = 64,
+        limits: Limits | None = None,
+        max_limits: Limits | None = None,
+        languages: tuple[Language, ...] = (),
+    ) -> None:
+        self._image = image
+        self._socket = socket
+        self._gvisor = gvisor
+        self._pool_size = pool_size
+        self._limits = limits or Limits()
+        self._max_limits = max_limits
+        self._languages = {**LANGUAGES, **{language.name: language for language in languages}}
+        self._admission = Admission(max_running, waiting=max_waiting, waiting_per_caller=max_waiting_per_caller)
+        self._engine: Engine | None = None
+        self._pools: dict[str, Pool] = {}
+        self._runtime: str | None = None
+
+    async def open(self) -> None:
+        """Examine the daemon, clear what a crash left and start filling the pool."""
+        report = await examine(socket=self._socket, image=self._image, gvisor=self._gvisor)
+        report.raise_if_unfit()
+        self._runtime = report.runtime
+        self._engine = Engine(self._socket)
+        await remove_orphans(self._engine)
+        self._pool(self._image).fill()
+
+    async def aclose(self) -> None:
+        """Remove every container of this provider."""
+        await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
+        if self._engine is not None:
+            await self._engine.aclose()
+            self._engine = None
+
+    async def __aenter__(self) -> DockerProvider:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def doctor(self) -> Report:
+        """Say what is missing, and what mends it."""
+        return await examine(socket=self._socket, image=self._image, gvisor=self._gvisor)
+
+    @property
+    def ready(self) -> int:
+        """How many containers of the default image stand ready."""
+        return self._pools[self._image].ready if self._image in self._pools else 0
+
+    def language(self, name: str) -> Language | None:
+        """How a language is run."""
+        return self._languages.get(name)
+
+    def languages(self) -> list[str]:
+        """The names of the languages there are."""
+        return sorted(self._languages)
+
+    async def run(self, request: RunRequest, *, caller: str) -> RunResult:
+        """Run once in a container that nothing ran in before and nothing will run in after."""
+        self._check_limits(request.limits)
+        asked = time.monotonic()
+        await self._admission.enter(caller)
+        try:
+            result = await self._run(request, asked)
+        finally:
+            self._admission.leave()
+        _log.info(
+            "sandbox run: language=%s status=%s queued_s=%.3f wall_s=%.3f cpu_s=%.3f peak_memory_mb=%s bytes_out=%d",
+            request.language.name,
+            result.status,
+            result.usage.queued_s,
+            result.usage.wall_s,
+            result.usage.cpu_s,
+            result.usage.peak_memory_mb,
+            len(result.stdout) + len(result.stderr),
+        )
+        return result
+
+    async def _run(self, request: RunRequest, asked: float) -> RunResult:
+        pool = self._pool(request.language.image or self._image)
+        lost: NeverStartedError | None = None
+        for _ in range(TRIES + pool.ready):  # all that stood ready may be lost at once, when the daemon restarts
+            container = await pool.take()
+            try:
+                return await container.run(request, time.monotonic() - asked)
+            except NeverStartedError as error:
+                lost = error
+            finally:
+                pool.discard(container)
+        raise SandboxError(f"The run was not started: {TRIES} containers were lost one after another: {lost}")
+
+    def _check_limits(self, limits: Limits) -> None:
+        most = self._max_limits
+        for name in vars(limits) if most is not None else ():
+            asked, allowed = getattr(limits, name), getattr(most, name)
+            if asked > allowed:
+                raise InvalidRunError(f"limits.{name} is {asked}, and at most {allowed} may be asked for", param=name)
+
+    def _pool(self, image: str) -> Pool:
+        if image not in self._pools:
+            engine = self._engine
+            if engine is None:
+                raise SandboxUnavailableError("The sandbox is not open.", mend="async with Sandbox() as box: …")
+
+            async def make() -> Container:
+                return await Container.ready(engine, image, self._limits, owner=owner(), runtime=self._runtime)
+
+            # Others than the default image are made as they are asked for.
+            self._pools[image] = Pool(make, size=self._pool_size if image == self._image else 0)
+        return self._pools[image]
+
+    async def when_ready(self, count: int, *, within_s: float = 60.0) -> None:
+        """Wait until `count` containers stand ready."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.ready < count:
+                    await asyncio.sleep(0.01)

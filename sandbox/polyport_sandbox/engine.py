@@ -1,0 +1,163 @@
+"""The few calls of Docker's Engine API that a sandbox needs, over its socket, on httpx.
+
+The `docker` package was not taken: it is synchronous, a thread for each attached container, and httpx is here anyway.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, Mapping
+from typing import Any, Protocol, cast
+
+import httpx
+
+from .errors import SandboxError, SandboxUnavailableError
+
+__all__ = ["API_VERSION", "Attachment", "Engine", "EngineError"]
+
+API_VERSION = "1.41"  # Docker 20.10, the first with private cgroup namespaces and seccomp's own error numbers
+DEFAULT_SOCKET = "/var/run/docker.sock"
+
+
+class EngineError(SandboxError):
+    """Docker refused a request; `status` is its HTTP status."""
+
+
+class Attachment(Protocol):
+    """A container's stdin, stdout and stderr, as httpcore hands over an upgraded connection."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what is there, at most `max_bytes`; nothing once the other end has closed."""
+        ...
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of `buffer`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Engine:
+    """A Docker daemon.
+
+    Args:
+        socket: The path of its Unix socket.
+    """
+
+    def __init__(self, socket: str = DEFAULT_SOCKET) -> None:
+        self.socket = socket
+        transport = httpx.AsyncHTTPTransport(
+            uds=socket, limits=httpx.Limits(max_connections=None, max_keepalive_connections=8)
+        )
+        self._http = httpx.AsyncClient(
+            transport=transport, base_url=f"http://docker/v{API_VERSION}", timeout=60, trust_env=False
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def info(self) -> dict[str, Any]:
+        """What the daemon says about itself."""
+        return cast(dict[str, Any], await self._json("GET", "/info"))
+
+    async def version(self) -> dict[str, Any]:
+        """Which versions of the API the daemon speaks; asked without naming one, so that an old daemon answers."""
+        return cast(dict[str, Any], await self._json("GET", "http://docker/version"))
+
+    async def image(self, name: str) -> dict[str, Any] | None:
+        """Inspect an image; None if there is none of that name."""
+        try:
+            return cast(dict[str, Any], await self._json("GET", f"/images/{name}/json"))
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def import_image(
+        self, archive: AsyncIterable[bytes], *, repository: str, tag: str, changes: list[str]
+    ) -> None:
+        """Make an image of one layer out of a tar of its root file system."""
+        params: list[tuple[str, str]] = [("fromSrc", "-"), ("repo", repository), ("tag", tag)]
+        params += [("changes", change) for change in changes]
+        response = await self._send("POST", "/images/create", params=params, content=archive, timeout=600)
+        for line in response.text.splitlines():
+            if "error" in (message := json.loads(line)):
+                raise EngineError(f"Docker could not import the image: {message['error']}")
+
+    async def create(self, settings: Mapping[str, Any], *, name: str) -> str:
+        """Create a container and return its id."""
+        answer = await self._json("POST", "/containers/create", params={"name": name}, json=settings)
+        return str(answer["Id"])
+
+    async def attach(self, container: str) -> tuple[Attachment, httpx.Response]:
+        """Connect to a container's three streams; close the response to let go of them."""
+        request = self._http.build_request(
+            "POST",
+            f"/containers/{container}/attach",
+            params={"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1},
+            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status_code != 101:
+            await response.aread()
+            raise EngineError(f"Docker would not attach: {_message(response)}", status=response.status_code)
+        return cast(Attachment, response.extensions["network_stream"]), response
+
+    async def start(self, container: str) -> None:
+        """Start a created container."""
+        await self._send("POST", f"/containers/{container}/start")
+
+    async def update(self, container: str, resources: Mapping[str, int]) -> None:
+        """Change a running container's limits."""
+        await self._send("POST", f"/containers/{container}/update", json=dict(resources))
+
+    async def inspect(self, container: str) -> dict[str, Any]:
+        """Everything about a container."""
+        return cast(dict[str, Any], await self._json("GET", f"/containers/{container}/json"))
+
+    async def labelled(self, label: str) -> list[dict[str, Any]]:
+        """The containers with a label, ended ones too."""
+        params = {"all": "1", "filters": json.dumps({"label": [label]})}
+        return cast(list[dict[str, Any]], await self._json("GET", "/containers/json", params=params))
+
+    async def remove(self, container: str) -> None:
+        """Kill and remove a container; one that is gone, or going, is fine."""
+        try:
+            await self._send("DELETE", f"/containers/{container}", params={"force": 1, "v": 1})
+        except EngineError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def _json(self, method: str, path: str, **options: Any) -> Any:
+        return (await self._send(method, path, **options)).json()
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status_code >= 400:
+            raise EngineError(
+                f"Docker answered {response.status_code} to {method} {path}: {_message(response)}",
+                status=response.status_code,
+            )
+        return response
+
+    def _unreachable(self, error: Exception) -> SandboxUnavailableError:
+        return SandboxUnavailableError(
+            f"Docker does not answer on {self.socket}: {error or type(error).__name__}.",
+            mend="python -m polyport_sandbox doctor",
+        )
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]
