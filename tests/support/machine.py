@@ -68,6 +68,15 @@ def _docker() -> str | None:
     return None if _output("docker", "info", "--format", "{{.ServerVersion}}") else "no Docker daemon answers"
 
 
+def _sandbox() -> str | None:
+    image = "polyport/sandbox:minimal"
+    if missing := _docker():
+        return missing
+    if _output("docker", "image", "inspect", "--format", "{{.Id}}", image):
+        return None
+    return f"Docker has no image {image} (sudo python -m polyport_sandbox build)"
+
+
 def _postgres() -> str | None:
     return None if postgres_binary("initdb") else "PostgreSQL's initdb is not installed (apt install postgresql)"
 
