@@ -1,0 +1,163 @@
+"""What every provider of sandboxes does alike. Add a provider to `PROVIDERS` to hold it to this."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from polyport_sandbox import InvalidRunError, Limits, Sandbox, SandboxBusyError, SyncSandbox
+from tests.support.sandbox import containers, opened
+
+PROVIDERS = [pytest.param("docker", marks=pytest.mark.requires("docker", "sandbox"))]
+
+
+@pytest.fixture(scope="module", params=PROVIDERS)
+def box(request: pytest.FixtureRequest) -> Iterator[SyncSandbox]:
+    assert request.param == "docker"
+    with opened() as box:
+        yield box
+
+
+def test_a_result_tells_everything(box: SyncSandbox):
+    code = "import sys\nprint(6*7)\nprint('oh', file=sys.stderr)\nopen('out.txt', 'w').write(open('in.csv').read())"
+    result = box.run(code, files={"in.csv": b"a,b\n"}, limits=Limits(wall_s=5, memory_mb=256))
+    assert (result.status, result.exit_code) == ("ok", 0)
+    assert (result.stdout, result.stderr) == (b"42\n", b"oh\n")
+    assert dict(result.files) == {"out.txt": b"a,b\n"}
+    assert result.usage.cpu_s > 0
+    assert result.usage.wall_s > 0
+    assert result.usage.queued_s >= 0
+    assert result.usage.peak_memory_mb is None or 1 < result.usage.peak_memory_mb < 256
+    assert not result.stdout_truncated
+    assert not result.stderr_truncated
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "exit_code"),
+    [
+        ("pass", "ok", 0),
+        ("raise SystemExit(3)", "error", 3),
+        ("1/0", "error", 1),
+        ("raise MemoryError", "error", 1),
+        ("raise TimeoutError", "error", 1),
+        ("import os; os._exit(137)", "error", 137),
+        ("def broken(", "error", 1),
+        ("import time; time.sleep(60)", "timeout", -9),
+        ("while True: pass", "timeout", -9),
+        ("x = b'x' * (1 << 30)", "out_of_memory", -9),
+        ("while True: print('x' * 1000)", "output_limit", -9),
+        ("import sys\nwhile True: sys.stderr.write('x' * 1000)", "output_limit", -9),
+        ("import os; os.kill(os.getpid(), 9)", "killed", -9),
+        ("import os; os.abort()", "killed", -6),
+        ("import ctypes; ctypes.string_at(0)", "killed", -11),
+    ],
+)
+def test_the_status_is_right(box: SyncSandbox, code: str, status: str, exit_code: int):
+    result = box.run(code, limits=Limits(wall_s=1.5, memory_mb=128))
+    assert (result.status, result.exit_code) == (status, exit_code), result
+
+
+def test_a_part_killed_for_memory_is_no_failure_of_what_goes_on_without_it(box: SyncSandbox):
+    code = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'x = b\"x\" * (1 << 30)']).returncode)"
+    result = box.run(code, limits=Limits(memory_mb=128))
+    assert (result.status, result.stdout) == ("ok", b"-9\n"), result
+
+
+def test_output_just_within_the_limit_is_whole(box: SyncSandbox):
+    limits = Limits(output_bytes=300_000)
+    whole = box.run("import sys; sys.stdout.write('x' * 300_000)", limits=limits)
+    assert (whole.status, len(whole.stdout), whole.stdout_truncated) == ("ok", 300_000, False)
+    over = box.run("import sys; sys.stdout.write('x' * 300_001)", limits=limits)
+    assert (over.status, len(over.stdout), over.stdout_truncated) == ("output_limit", 300_000, True)
+
+
+def test_what_was_printed_before_a_timeout_is_kept(box: SyncSandbox):
+    result = box.run("print('before')\nwhile True: pass", limits=Limits(wall_s=0.5))
+    assert (result.status, result.stdout) == ("timeout", b"before\n")
+    assert 0.5 <= result.usage.wall_s < 2
+
+
+def test_bash_stdin_and_helper_modules(box: SyncSandbox):
+    result = box.run("cat; echo over >&2; exit 4", language="bash", stdin=b"a\0\xffb" * 100_000)
+    assert (result.status, result.exit_code, result.stderr) == ("error", 4, b"over\n")
+    assert result.stdout == b"a\0\xffb" * 100_000
+    helped = box.run("import helper; print(helper.X)", files={"helper.py": b"X = 5", "deep/er/x": b""})
+    assert helped.stdout == b"5\n"
+
+
+def test_a_changed_file_comes_back_and_an_unchanged_one_does_not(box: SyncSandbox):
+    code = "open('a', 'ab').write(b'!'); import os; os.makedirs('d/e'); open('d/e/f', 'wb').write(bytes(range(256)))"
+    result = box.run(code, files={"a": b"a", "b": b"b"})
+    assert dict(result.files) == {"a": b"a!", "d/e/f": bytes(range(256))}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"language": "cobol"},
+        {"files": {"/etc/passwd": b""}},
+        {"files": {"../x": b""}},
+        {"files": {"a/../../x": b""}},
+        {"files": {"main.py": b""}},
+        {"files": {"a": b"", "a/b": b""}},
+        {"files": {str(n): b"" for n in range(65)}},
+        {"files": {"x": bytes(17 << 20)}},
+        {"files": {"x": "text"}},
+    ],
+)
+def test_bad_input_is_refused_before_anything_starts(box: SyncSandbox, arguments: dict[str, Any]):
+    with pytest.raises(InvalidRunError) as caught:
+        box.run("print(1)", **arguments)
+    assert caught.value.status == 400
+
+
+@pytest.mark.anyio
+@pytest.mark.requires("docker", "sandbox")
+async def test_a_cancelled_run_is_killed_within_a_second():
+    limits = Limits(wall_s=60, memory_mb=123)  # by which its container is told from those of other tests
+
+    async def mine() -> list[dict[str, Any]]:
+        found = await asyncio.to_thread(containers, "running")
+        return [container for container in found if container["HostConfig"]["Memory"] == 123 << 20]
+
+    async with Sandbox(pool_size=0, limits=limits, gvisor="never") as box:
+        run = asyncio.create_task(box.run("import time; time.sleep(60)", limits=limits))
+        while not await mine():
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        while await mine():
+            assert time.monotonic() - began < 1.0
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.anyio
+@pytest.mark.requires("docker", "sandbox")
+async def test_a_full_queue_refuses_clearly_and_the_rest_are_all_right():
+    async with Sandbox(pool_size=1, max_running=2, max_waiting=6, gvisor="never") as box:
+        runs = [box.run(f"import time; time.sleep(0.3); print({n})", caller=str(n % 2)) for n in range(12)]
+        results = await asyncio.gather(*runs, return_exceptions=True)
+    refused = [result for result in results if isinstance(result, SandboxBusyError)]
+    assert len(refused) == 4
+    assert all(error.status == 503 and error.retry_after for error in refused)
+    for number, result in enumerate(results):
+        if not isinstance(result, SandboxBusyError):
+            assert not isinstance(result, BaseException), result
+            assert (result.status, result.stdout) == ("ok", f"{number}\n".encode())
+            assert result.usage.queued_s > 0
+
+
+@pytest.mark.anyio
+@pytest.mark.requires("docker", "sandbox")
+async def test_nothing_is_left_behind():
+    async with Sandbox(pool_size=3, limits=Limits(memory_mb=124), gvisor="never") as box:
+        await asyncio.gather(*(box.run("print(1)", limits=Limits(memory_mb=124)) for _ in range(6)))
+    left = await asyncio.to_thread(containers)
+    assert not [container for container in left if container["HostConfig"]["Memory"] == 124 << 20]

@@ -1,0 +1,73 @@
+"""The Docker provider and a world that fails: lost containers, crashed owners, a missing image."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+
+import pytest
+
+from polyport_sandbox import InvalidRunError, Limits, Sandbox, SandboxUnavailableError
+from polyport_sandbox.docker import DockerProvider
+from tests.support.sandbox import containers, docker
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requires("docker", "sandbox")]
+
+
+def _own(provider: DockerProvider) -> list[str]:
+    return [container.identity for pool in provider._pools.values() for container in pool._ready]
+
+
+async def test_containers_lost_while_they_wait_are_replaced_unnoticed():
+    provider = DockerProvider(pool_size=3, gvisor="never")
+    async with Sandbox(provider) as box:
+        await provider.when_ready(3)
+        lost = _own(provider)
+        await asyncio.to_thread(docker, "kill", *lost)
+        result = await box.run("print(1)")
+        assert (result.status, result.stdout) == ("ok", b"1\n")
+
+
+async def test_a_container_killed_under_a_run_is_told_apart():
+    provider = DockerProvider(pool_size=1, gvisor="never")
+    async with Sandbox(provider) as box:
+        await provider.when_ready(1)
+        (identity,) = _own(provider)
+        run = asyncio.create_task(box.run("print('x', flush=True); import time; time.sleep(30)", limits=Limits(wall_s=40)))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(docker, "kill", identity)
+        result = await asyncio.wait_for(run, 10)
+        assert (result.status, result.stdout) == ("killed", b"x\n"), result
+
+
+async def test_what_a_crashed_process_left_ends_by_itself_and_is_removed_at_the_next_start():
+    program = (
+        "import asyncio, os\nfrom polyport_sandbox.docker import DockerProvider\n"
+        "async def main():\n    p = DockerProvider(pool_size=2, gvisor='never')\n    await p.open()\n    await p.when_ready(2)\n"
+        "    print(*[c.identity for q in p._pools.values() for c in q._ready], flush=True)\n    os._exit(1)\nasyncio.run(main())"
+    )
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    left = set(done.stdout.split())
+    assert len(left) == 2, done
+    deadline = time.monotonic() + 10
+    while left & {c["Id"] for c in await asyncio.to_thread(containers, "running")}:
+        assert time.monotonic() < deadline, "they still run"
+        await asyncio.sleep(0.1)
+    async with Sandbox(pool_size=0, gvisor="never"):
+        assert not left & {c["Id"] for c in await asyncio.to_thread(containers)}
+
+
+async def test_a_missing_image_is_said_with_the_command_that_makes_it():
+    with pytest.raises(SandboxUnavailableError, match=r"no image 'polyport/none:x'.*build --tag polyport/none:x"):
+        async with Sandbox(image="polyport/none:x", gvisor="never"):
+            pass
+
+
+async def test_a_provider_s_ceiling_holds():
+    async with Sandbox(pool_size=0, gvisor="never", max_limits=Limits(memory_mb=128)) as box:
+        with pytest.raises(InvalidRunError, match=r"limits\.memory_mb is 256, and at most 128"):
+            await box.run("pass")
