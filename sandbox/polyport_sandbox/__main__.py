@@ -42,8 +42,12 @@ async def _build(options: argparse.Namespace) -> int:
     return 0
 
 
+def _source(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
 async def _run(options: argparse.Namespace) -> int:
-    code = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
+    code = await asyncio.to_thread(_source, options.file)
     limits = Limits(wall_s=options.wall_s, memory_mb=options.memory_mb)
     async with Sandbox("docker", socket=options.socket, image=options.image, pool_size=0) as box:
         result = await box.run(code, language=options.language, limits=limits)

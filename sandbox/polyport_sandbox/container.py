@@ -62,7 +62,7 @@ class Container:
 
     async def _expect_ready(self) -> None:
         while True:
-            data = await self._read(READY_WITHIN_S)
+            data = await self._connection.read(CHUNK)
             if not data:
                 raise SandboxUnavailableError(
                     "A sandbox container ended before it was ready:"
@@ -107,14 +107,11 @@ class Container:
 
     async def _collect(self, collector: Collector) -> None:
         while collector.done is None:
-            data = await self._read(None)
+            data = await self._connection.read(CHUNK)
             if not data:
                 return
             for frame in self._frames.feed(self._streams.feed(data)):
                 collector.add(frame)
-
-    async def _read(self, timeout: float | None) -> bytes:
-        return await self._connection.read(CHUNK, timeout)
 
     async def _ended_early(self, collector: Collector, queued_s: float) -> RunResult:
         """Say what became of a run whose supervisor went away without its report."""

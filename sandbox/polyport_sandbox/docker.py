@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from typing import Literal
@@ -163,8 +162,10 @@ class DockerProvider:
         return self._pools[image]
 
     async def when_ready(self, count: int, *, within_s: float = 60.0) -> None:
-        """Wait until `count` containers stand ready."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while self.ready < count:
-                    await asyncio.sleep(0.01)
+        """Wait until `count` containers of the default image stand ready, `pool_size` at most.
+
+        Raises:
+            TimeoutError: If they don't in time.
+        """
+        async with asyncio.timeout(within_s):
+            await self._pool(self._image).when_ready(min(count, self._pool_size))

@@ -26,11 +26,11 @@ class EngineError(SandboxError):
 class Attachment(Protocol):
     """A container's stdin, stdout and stderr, as httpcore hands over an upgraded connection."""
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's signature
         """Read what is there, at most `max_bytes`; nothing once the other end has closed."""
         ...
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Write all of `buffer`."""
         ...
 

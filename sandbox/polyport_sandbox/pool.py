@@ -37,11 +37,18 @@ class Pool:
         self._removers: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
         self._closed = False
+        self._grew = asyncio.Event()
 
     @property
     def ready(self) -> int:
         """How many containers stand ready."""
         return len(self._ready)
+
+    async def when_ready(self, count: int) -> None:
+        """Wait until `count` containers stand ready."""
+        while len(self._ready) < count:
+            self._grew.clear()
+            await self._grew.wait()
 
     async def take(self) -> Container:
         """Get a container that nothing has run in; give it to `discard` afterwards.
@@ -106,6 +113,7 @@ class Pool:
             self.discard(container)
         else:
             self._ready.append(container)
+            self._grew.set()
 
     def _failed(self, error: Exception) -> None:
         """Tell those who wait, and pause before trying again for nobody in particular."""

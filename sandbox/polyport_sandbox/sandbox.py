@@ -17,7 +17,7 @@ __all__ = ["Sandbox", "SyncSandbox"]
 
 
 class Sandbox:
-    """Run untrusted code and get back what it wrote, and nothing else.
+    r"""Run untrusted code and get back what it wrote, and nothing else.
 
     Args:
         provider: A provider's name, or one of your own.
@@ -28,7 +28,7 @@ class Sandbox:
 
             async with Sandbox() as box:
                 result = await box.run("print(6*7)", language="python", limits=Limits(wall_s=5))
-                assert result.status == "ok" and result.stdout == b"42\\n"
+                assert result.status == "ok" and result.stdout == b"42\n"
     """
 
     def __init__(self, provider: str | Provider = "docker", **options: Any) -> None:

@@ -14,6 +14,8 @@ Up: frames of length, kind and nonce, then the payload. Kinds: ``R`` ready, ``S`
 ``F`` a file's name and size, ``B`` its bytes, ``D`` done, ``X`` the job could not be set up.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -23,29 +25,34 @@ import stat
 import struct
 import sys
 import time
+from typing import Any, NoReturn
 
 CHUNK = 65536
 WORK = "/work"
 MAX_DEPTH = 16
 PR_SET_DUMPABLE = 4
 
+Snapshot = dict[str, tuple[int, int, int]]
 
-class Gone(Exception):
+
+class HostGoneError(Exception):
     """The host closed its end; nobody waits for an answer."""
 
 
-def read_exactly(count):
+def read_exactly(count: int) -> bytes:
+    """Read so many bytes of stdin; no more, no fewer."""
     parts = []
     while count:
         part = os.read(0, min(count, 1 << 20))
         if not part:
-            raise Gone
+            raise HostGoneError
         parts.append(part)
         count -= len(part)
     return b"".join(parts)
 
 
-def copy_in(name, count):
+def copy_in(name: str, count: int) -> None:
+    """Write the next bytes of stdin to a new file of the work folder."""
     path = os.path.join(WORK, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "xb") as out:
@@ -55,7 +62,8 @@ def copy_in(name, count):
             count -= len(part)
 
 
-def write_all(data):
+def write_all(data: bytes) -> None:
+    """Write to stdout until all is written."""
     view = memoryview(data)
     while view:
         try:
@@ -63,21 +71,25 @@ def write_all(data):
         except InterruptedError:
             continue
         except OSError:
-            raise Gone from None
+            raise HostGoneError from None
 
 
 class Reporter:
-    def __init__(self, nonce):
+    """Sends frames, each with the run's nonce."""
+
+    def __init__(self, nonce: bytes) -> None:
         self.nonce = nonce
 
-    def send(self, kind, payload=b""):
+    def send(self, kind: bytes, payload: bytes = b"") -> None:
+        """Send one frame."""
         write_all(struct.pack(">Ic16s", len(payload), kind, self.nonce) + payload)
 
-    def send_json(self, kind, value):
+    def send_json(self, kind: bytes, value: Any) -> None:
+        """Send one frame whose payload is JSON."""
         self.send(kind, json.dumps(value).encode())
 
 
-def first_number(*candidates):
+def first_number(*candidates: tuple[str, str | None]) -> int | None:
     """Read the first cgroup file that is there; (path, key) reads one line of a keyed file."""
     for path, key in candidates:
         try:
@@ -93,11 +105,13 @@ def first_number(*candidates):
     return None
 
 
-def oom_kills():
+def oom_kills() -> int:
+    """How many processes of this container the kernel has killed for memory."""
     return first_number(("memory.events", "oom_kill"), ("memory/memory.oom_control", "oom_kill")) or 0
 
 
-def cpu_seconds():
+def cpu_seconds() -> float:
+    """Processor seconds of this container so far."""
     micro = first_number(("cpu.stat", "usage_usec"))
     if micro is not None:
         return micro / 1e6
@@ -108,27 +122,31 @@ def cpu_seconds():
     return used.user + used.system + used.children_user + used.children_system
 
 
-def peak_bytes():
+def peak_bytes() -> int | None:
+    """The most memory this container has had."""
     return first_number(("memory.peak", None), ("memory/memory.max_usage_in_bytes", None))
 
 
 class Run:
     """One job: its main process, its pipes and its limits."""
 
-    def __init__(self, job, report):
+    def __init__(self, job: dict[str, Any], report: Reporter) -> None:
         self.job = job
         self.report = report
-        self.stopped = None
-        self.exit = None
-        self.left = {}
-        self.truncated = []
+        self.stopped: str | None = None
+        self.exit: int | None = None
+        self.wall = 0.0
+        self.left: dict[int, int] = {}
+        self.kinds: dict[int, bytes] = {}
+        self.truncated: list[str] = []
         self.wake, wake_write = os.pipe()
         for end in (self.wake, wake_write):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def start(self, stdin):
+    def start(self, stdin: int) -> None:
+        """Start the code in a session of its own."""
         out, out_child = os.pipe()
         err, err_child = os.pipe()
         self.kinds = {out: b"O", err: b"E"}
@@ -143,7 +161,7 @@ class Run:
         os.close(out_child)
         os.close(err_child)
 
-    def become_code(self, stdin, out, err):
+    def become_code(self, stdin: int, out: int, err: int) -> NoReturn:
         """In the child: give up everything of the supervisor's, then exec."""
         try:
             signal.set_wakeup_fd(-1)
@@ -162,11 +180,11 @@ class Run:
             os.chdir(WORK)
             os.execvpe(self.job["command"][0], self.job["command"], self.job["env"])
         except OSError as error:
-            os.write(2, ("%s: %s\n" % (self.job["command"][0], error.strerror)).encode())
+            os.write(2, f"{self.job['command'][0]}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
 
-    def reap(self):
+    def reap(self) -> bool:
         """Collect what has ended; say whether anything is left."""
         while True:
             try:
@@ -178,7 +196,8 @@ class Run:
             if pid == self.main:
                 self.exit = os.waitstatus_to_exitcode(status)
 
-    def read(self, fd):
+    def read(self, fd: int) -> None:
+        """Pass on what a pipe holds, up to the limit; what is over it is read and dropped."""
         data = os.read(fd, CHUNK)
         if not data:
             del self.left[fd]
@@ -193,7 +212,7 @@ class Run:
                 self.truncated.append(self.kinds[fd].decode())
             self.stopped = self.stopped or "output_limit"
 
-    def watch(self):
+    def watch(self) -> None:
         """Pass output on until the main process ends or has to."""
         deadline = self.began + self.job["wall_s"]
         while True:
@@ -209,10 +228,11 @@ class Run:
             self.handle(ready)
         self.wall = time.monotonic() - self.began
 
-    def handle(self, ready):
+    def handle(self, ready: list[int]) -> None:
+        """See to the descriptors that have something."""
         for fd in ready:
             if fd == 0:
-                raise Gone  # nothing more is ever sent down, so this is the end of the connection
+                raise HostGoneError  # nothing more is ever sent down, so this is the end of the connection
             if fd == self.wake:
                 try:
                     os.read(self.wake, CHUNK)
@@ -221,7 +241,7 @@ class Run:
             else:
                 self.read(fd)
 
-    def sweep(self):
+    def sweep(self) -> None:
         """Kill every process but this one, however it detached itself, and pass on what the pipes still hold."""
         give_up = time.monotonic() + 5
         while True:
@@ -238,26 +258,29 @@ class Run:
             for fd in select.select(list(self.left), [], [])[0]:
                 self.read(fd)
 
-    def status(self):
+    def status(self) -> str:
+        """How the run ended."""
         if self.stopped:
             return self.stopped
         if self.exit == 0:
             return "ok"
         if oom_kills() > self.oom_before:
             return "out_of_memory"
-        return "killed" if self.exit < 0 else "error"
+        return "killed" if self.exit is not None and self.exit < 0 else "error"
 
 
-def changed_files(before, limit):
-    """Walk the work folder without following a link: (name, path, size) of what is new or changed, and what is not sent."""
-    found, skipped, seen = [], [], 0
+def changed_files(before: Snapshot, limit: int) -> tuple[list[tuple[str, int]], list[tuple[str, str]]]:
+    """Walk the work folder without following a link: names and sizes of the new and changed, and the rest."""
+    found: list[tuple[str, int]] = []
+    skipped: list[tuple[str, str]] = []
+    seen = 0
     folders = [("", 0)]
     while folders:
         folder, depth = folders.pop()
         try:
             entries = sorted(os.scandir(os.path.join(WORK, folder)), key=lambda entry: entry.name)
         except OSError as error:
-            skipped.append((folder, error.strerror))
+            skipped.append((folder, str(error.strerror)))
             continue
         for entry in entries:
             seen += 1
@@ -280,7 +303,8 @@ def changed_files(before, limit):
     return found, skipped
 
 
-def snapshot():
+def snapshot() -> Snapshot:
+    """What tells each file of the work folder from a changed one."""
     return {
         os.path.relpath(os.path.join(folder, name), WORK): (info.st_mtime_ns, info.st_size, info.st_ino)
         for folder, _, names in os.walk(WORK)
@@ -289,11 +313,12 @@ def snapshot():
     }
 
 
-def printable(name):
+def printable(name: str) -> str:
+    """A name as text, whatever bytes it has."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")[:256]
 
 
-def send_files(job, before, report):
+def send_files(job: dict[str, Any], before: Snapshot, report: Reporter) -> list[tuple[str, str]]:
     """Send what the run left, within its limits; return what was not sent, and why."""
     found, skipped = changed_files(before, job["max_files"])
     total = sent = 0
@@ -309,7 +334,7 @@ def send_files(job, before, report):
         try:
             fd = os.open(os.path.join(WORK, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            skipped.append((name, error.strerror))
+            skipped.append((name, str(error.strerror)))
             continue
         with open(fd, "rb") as source:
             report.send_json(b"F", [name, size])
@@ -324,9 +349,9 @@ def send_files(job, before, report):
     return [(printable(name), reason) for name, reason in skipped[:64]]
 
 
-def prepare(job):
+def prepare(job: dict[str, Any]) -> int:
     """Put the job's files in place; return the descriptor that the code reads as stdin."""
-    stdin = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
+    stdin = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)  # noqa: S108 - this container's own
     for name, size in job["files"]:
         copy_in(name, size)
     rest = job["stdin_bytes"]
@@ -338,7 +363,8 @@ def prepare(job):
     return stdin
 
 
-def serve():
+def serve() -> None:
+    """Do the one job."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     Reporter(bytes(16)).send(b"R")
@@ -348,7 +374,7 @@ def serve():
     try:
         stdin = prepare(job)
     except OSError as error:
-        report.send_json(b"X", "%s: %s" % (error.filename, error.strerror))
+        report.send_json(b"X", f"{error.filename}: {error.strerror}")
         return
     before = snapshot()
     report.send(b"S")
@@ -367,5 +393,5 @@ def serve():
 if __name__ == "__main__":
     try:
         serve()
-    except Gone:
+    except HostGoneError:
         sys.exit(0)

@@ -13,6 +13,20 @@ from polyport_sandbox import InvalidRunError, Limits, Sandbox, SandboxUnavailabl
 from polyport_sandbox.docker import DockerProvider
 from tests.support.sandbox import containers, docker
 
+CRASHING = """
+import asyncio, os
+from polyport_sandbox.docker import DockerProvider
+
+async def main():
+    provider = DockerProvider(pool_size=2, gvisor="never")
+    await provider.open()
+    await provider.when_ready(2)
+    print(*[container.identity for pool in provider._pools.values() for container in pool._ready], flush=True)
+    os._exit(1)
+
+asyncio.run(main())
+"""
+
 pytestmark = [pytest.mark.anyio, pytest.mark.requires("docker", "sandbox")]
 
 
@@ -35,7 +49,9 @@ async def test_a_container_killed_under_a_run_is_told_apart():
     async with Sandbox(provider) as box:
         await provider.when_ready(1)
         (identity,) = _own(provider)
-        run = asyncio.create_task(box.run("print('x', flush=True); import time; time.sleep(30)", limits=Limits(wall_s=40)))
+        run = asyncio.create_task(
+            box.run("print('x', flush=True); import time; time.sleep(30)", limits=Limits(wall_s=40))
+        )
         await asyncio.sleep(1)
         await asyncio.to_thread(docker, "kill", identity)
         result = await asyncio.wait_for(run, 10)
@@ -43,13 +59,8 @@ async def test_a_container_killed_under_a_run_is_told_apart():
 
 
 async def test_what_a_crashed_process_left_ends_by_itself_and_is_removed_at_the_next_start():
-    program = (
-        "import asyncio, os\nfrom polyport_sandbox.docker import DockerProvider\n"
-        "async def main():\n    p = DockerProvider(pool_size=2, gvisor='never')\n    await p.open()\n    await p.when_ready(2)\n"
-        "    print(*[c.identity for q in p._pools.values() for c in q._ready], flush=True)\n    os._exit(1)\nasyncio.run(main())"
-    )
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        subprocess.run, [sys.executable, "-c", CRASHING], capture_output=True, text=True, timeout=60, check=False
     )
     left = set(done.stdout.split())
     assert len(left) == 2, done

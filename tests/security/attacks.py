@@ -163,9 +163,7 @@ ATTACKS = [
         _output_of_a_gigabyte,
     ),
     Attack("an endless line", "yes | tr -d '\\n'", ended("output_limit"), "bash"),
-    Attack(
-        "invalid UTF-8", "import sys\nsys.stdout.buffer.write(bytes(range(256)) * 4)", _invalid_utf8
-    ),
+    Attack("invalid UTF-8", "import sys\nsys.stdout.buffer.write(bytes(range(256)) * 4)", _invalid_utf8),
     Attack(
         "frames forged on its own stdout",
         "import os, struct\nos.write(1, struct.pack('>Ic16s', 2, b'D', bytes(16)) + b'{}')\nprint('TRIED')",
@@ -271,7 +269,8 @@ ATTACKS = [
     # what can be read and written
     Attack(
         "secrets of the kernel and the machine",
-        READ + "look('/proc/kcore', '/proc/kallsyms', '/proc/keys', '/proc/sched_debug', '/proc/timer_list', '/proc/config.gz',\n"
+        READ
+        + "look('/proc/kcore', '/proc/kallsyms', '/proc/keys', '/proc/sched_debug', '/proc/timer_list', '/proc/config.gz',\n"
         "     '/proc/slabinfo', '/proc/modules', '/sys/kernel/notes', '/etc/shadow', '/dev/mem', '/dev/kmsg')",
     ),
     Attack(
@@ -292,7 +291,8 @@ ATTACKS = [
         language="bash",
     ),
     Attack(
-        "block devices", "mknod /work/sda b 8 0 2>/dev/null && echo BREACH; find /dev -type b | sed 's/^/BREACH /'; echo TRIED",
+        "block devices",
+        "mknod /work/sda b 8 0 2>/dev/null && echo BREACH; find /dev -type b | sed 's/^/BREACH /'; echo TRIED",
         language="bash",
     ),
     Attack(

@@ -73,7 +73,9 @@ def test_a_deep_tree_and_a_flood_of_files_are_walked_within_bounds(box: SyncSand
 
 
 def test_nothing_of_one_run_is_seen_by_the_next(box: SyncSandbox):
-    leave = "import os\nfor d in ('/work', '/tmp', '/dev/shm'): open(d + '/left', 'w').write('secret')\nprint(os.getuid())"
+    leave = (
+        "import os\nfor d in ('/work', '/tmp', '/dev/shm'): open(d + '/left', 'w').write('secret')\nprint(os.getuid())"
+    )
     look = (
         "import glob, os\nprint([p for d in ('/work', '/tmp', '/dev/shm') for p in glob.glob(d + '/**', recursive=True)"
         " if p.endswith('left')], os.getuid())"
