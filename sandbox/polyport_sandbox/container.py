@@ -90,6 +90,8 @@ class Container:
             return await self._ended_early(collector, queued_s)
         except TimeoutError:
             # The supervisor should have ended it long before; whatever held it up ends with the container.
+            if not collector.started:
+                raise NeverStartedError("the container did not take the job in time") from None
             usage = Usage(wall_s=request.limits.wall_s, queued_s=queued_s)
             return collector.partial("timeout", "the supervisor did not report in time", usage=usage)
         except ProtocolError as error:

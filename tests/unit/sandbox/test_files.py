@@ -44,7 +44,8 @@ def test_counts_and_sizes_hold():
     ("name", "value"),
     [
         ("wall_s", 0), ("wall_s", float("nan")), ("wall_s", float("inf")), ("wall_s", -1), ("wall_s", "5"),
-        ("memory_mb", 31),        ("memory_mb", 256.5), ("pids", True), ("pids", 0), ("cpus", None), ("output_bytes", -1),
+        ("memory_mb", 31), ("memory_mb", 256.5), ("pids", True), ("pids", 0), ("cpus", None),
+        ("output_bytes", -1),
     ],
 )  # fmt: skip
 def test_limits_out_of_range_are_refused_with_the_value(name: str, value: object):

@@ -58,7 +58,8 @@ def test_a_reader_that_stops_at_one_frame_does_not_see_it_again():
 
 def test_a_run_is_put_together():
     result = collected(
-        frame(b"S"), frame(b"O", b"out"), frame(b"E", b"err"), frame(b"F", ["a", 3]), frame(b"B", b"ab"), frame(b"B", b"c"),
+        frame(b"S"), frame(b"O", b"out"), frame(b"E", b"err"), frame(b"F", ["a", 3]), frame(b"B", b"ab"),
+        frame(b"B", b"c"),
         frame(b"F", ["empty", 0]), frame(b"D", DONE),
     ).result(0.5)  # fmt: skip
     assert (result.status, result.exit_code, result.stdout, result.stderr) == ("ok", 0, b"out", b"err")
