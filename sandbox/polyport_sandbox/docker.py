@@ -22,6 +22,7 @@ __all__ = ["DockerProvider"]
 _log = logging.getLogger(__name__)
 
 TRIES = 3
+RETRY_S = 0.5
 
 
 class DockerProvider:
@@ -39,6 +40,7 @@ class DockerProvider:
         limits: The limits that containers in the pool are made with: a run with the same ones starts soonest.
         max_limits: What a run may ask for at most.
         languages: More languages, or others in the place of the built-in ones.
+        patience_s: Seconds for which a run waits while the daemon does not answer, as during its restart.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DockerProvider:
         limits: Limits | None = None,
         max_limits: Limits | None = None,
         languages: tuple[Language, ...] = (),
+        patience_s: float = 15.0,
     ) -> None:
         self._image = image
         self._socket = socket
@@ -61,6 +64,7 @@ class DockerProvider:
         self._pool_size = pool_size
         self._limits = limits or Limits()
         self._max_limits = max_limits
+        self._patience_s = patience_s
         self._languages = {**LANGUAGES, **{language.name: language for language in languages}}
         self._admission = Admission(max_running, waiting=max_waiting, waiting_per_caller=max_waiting_per_caller)
         self._engine: Engine | None = None
@@ -132,7 +136,7 @@ class DockerProvider:
         pool = self._pool(request.language.image or self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):  # all that stood ready may be lost at once, when the daemon restarts
-            container = await pool.take()
+            container = await self._take(pool, asked)
             try:
                 return await container.run(request, time.monotonic() - asked)
             except NeverStartedError as error:
@@ -140,6 +144,16 @@ class DockerProvider:
             finally:
                 pool.discard(container)
         raise SandboxError(f"The run was not started: {TRIES} containers were lost one after another: {lost}")
+
+    async def _take(self, pool: Pool, asked: float) -> Container:
+        """Get a container, sitting out a restart of the daemon."""
+        while True:
+            try:
+                return await pool.take()
+            except SandboxUnavailableError:
+                if self._engine is None or time.monotonic() - asked > self._patience_s:
+                    raise
+            await asyncio.sleep(RETRY_S)
 
     def _check_limits(self, limits: Limits) -> None:
         most = self._max_limits

@@ -15,6 +15,7 @@ __all__ = ["Pool"]
 _log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+REMOVE_AGAIN_AFTER_S = (0.5, 1.0, 2.0, 4.0)
 REFILL_AFTER_S = 0.03  # making a container takes the processor from the run that just took one
 
 
@@ -117,7 +118,8 @@ class Pool:
 
     def _failed(self, error: Exception) -> None:
         """Tell those who wait, and pause before trying again for nobody in particular."""
-        _log.warning("no sandbox container could be made: %s", error)
+        if self._pause is None:
+            _log.warning("no sandbox container could be made: %s", error)
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
             if not turn.done():
@@ -135,11 +137,18 @@ class Pool:
             self.fill()
 
     async def _remove(self, container: Container) -> None:
-        try:
-            await container.remove()
-        except SandboxError as error:
-            # It is labelled: the next start finds and removes it.
-            _log.warning("container %s was not removed: %s", container.identity[:12], error)
+        for pause in REMOVE_AGAIN_AFTER_S:
+            try:
+                await container.remove()
+            except SandboxUnavailableError:
+                await asyncio.sleep(pause)  # the daemon may be restarting
+            except SandboxError as error:
+                _log.warning("container %s was not removed: %s", container.identity[:12], error)
+                return
+            else:
+                return
+        # It is labelled: the next start finds and removes it.
+        _log.warning("container %s was not removed: Docker does not answer", container.identity[:12])
 
     async def aclose(self) -> None:
         """Remove every container, ready or in the making."""
