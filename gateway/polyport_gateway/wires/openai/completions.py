@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -54,7 +54,7 @@ class CompletionEndpoint(JSONEndpoint):
             {
                 "index": index,
                 "text": "".join(delta.text for delta in texts.get(index, ())),
-                "logprobs": None,
+                "logprobs": _logprobs(texts.get(index, ())),
                 "finish_reason": reason,
             }
             for index, reason in sorted(finished.items())
@@ -91,7 +91,8 @@ class CompletionEndpoint(JSONEndpoint):
                         raw = True
                         await stream.write(event.data)
                     case TextDelta() if not raw:
-                        await stream.write(data_frame({**head, "choices": [_choice(event.choice, event.text, None)]}))
+                        choice = {**_choice(event.choice, event.text, None), "logprobs": _logprobs([event])}
+                        await stream.write(data_frame({**head, "choices": [choice]}))
                     case Finish() if not raw:
                         await stream.write(data_frame({**head, "choices": [_choice(event.choice, "", event.reason)]}))
                     case Usage():
@@ -108,6 +109,15 @@ class CompletionEndpoint(JSONEndpoint):
                 await stream.write(data_frame({**head, "choices": [], "usage": usage_body(usage)}))
             await stream.write(DONE)
         await stream.end()
+
+
+def _logprobs(deltas: Iterable[TextDelta]) -> dict[str, Any] | None:
+    """Return the log-probabilities of a text: an engine gives an object of parallel lists for each piece."""
+    pieces = [piece for delta in deltas for piece in delta.logprobs or ()]
+    if len(pieces) < 2:
+        return pieces[0] if pieces else None
+    members = dict.fromkeys(name for piece in pieces for name in piece)
+    return {name: [value for piece in pieces for value in piece.get(name) or ()] or None for name in members}
 
 
 def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
