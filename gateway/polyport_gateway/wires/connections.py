@@ -1,4 +1,4 @@
-"""Connections whose client never finishes asking: uvicorn's HTTP/1.1 with the limits that it leaves out.
+"""Connections whose client never finishes asking, or never reads: uvicorn's HTTP/1.1 with the limits it leaves out.
 
 Only whoever serves over HTTP imports this; it needs uvicorn and httptools.
 """
@@ -6,6 +6,7 @@ Only whoever serves over HTTP imports this; it needs uvicorn and httptools.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,15 +24,18 @@ _REFUSAL = (
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """One connection: it knows for how long its client has owed the rest of a request's head.
+    """One connection: for how long its client has owed the rest of a request's head, or taken nothing of an answer.
 
-    uvicorn waits for that for ever, and keeps all that comes. Bodies are timed and measured by `read_body`.
+    uvicorn waits for either for ever. Bodies are timed and measured by `read_body`. A call whose answer nobody takes
+    stands still where no deadline reaches it, and would keep its place among the calls under way.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._owing_since: float | None = None
         self._head_bytes = 0
+        self._unsent: float = 0
+        self._unread_since: float | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
@@ -62,10 +66,24 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_headers_complete()
 
+    def resume_writing(self) -> None:
+        """Note that the client has taken something: by the next look the buffer may be as full as before."""
+        self._unsent = math.inf
+        super().resume_writing()  # type: ignore[no-untyped-call, unused-ignore]
+
     def close_if_stalled(self, now: float, patience_s: float) -> None:
-        """Close the connection if its client has owed the rest of a head for too long."""
+        """Close the connection if its client has owed the rest of a head, or taken nothing, for too long."""
         if self._owing_since is not None and now - self._owing_since > patience_s:
             self.transport.close()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent < self._unsent:
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        elif now - self._unread_since > patience_s:
+            # Closing would wait until the rest has been taken.
+            self.transport.abort()
+        self._unsent = unsent
 
     def _refuse(self) -> None:
         head = (
