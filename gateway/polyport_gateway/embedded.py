@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import threading
@@ -17,7 +18,7 @@ from polyport.errors import ConfigurationError
 from polyport_gateway.server import Gateway, create_gateway
 from polyport_gateway.settings import Settings, load_settings
 
-__all__ = ["Factory", "RunningGateway", "bind", "check_exposure", "factory", "serve_until_stopped"]
+__all__ = ["Factory", "RunningGateway", "bind", "check_exposure", "factory", "serve_until_stopped", "settle_memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ async def _serve(
     config = uvicorn.Config(
         gateway.asgi,
         http=PatientProtocol,
+        proxy_headers=False,
         lifespan="off",
         log_config=None,
         access_log=settings.access_log,
@@ -176,6 +178,16 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def settle_memory() -> None:
+    """Take what has been imported out of the garbage collector's sight, and let it look less often.
+
+    For a process that does nothing but serve; a request leaves few cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a loop of the fastest kind installed."""
     try:
@@ -193,6 +205,7 @@ class Factory:
         chosen = load_settings(host=host, port=port, **settings)
         gateway = create_gateway(app, chosen)
         listener = bind(chosen)
+        settle_memory()
         interrupted = contextlib.suppress(KeyboardInterrupt)
         with interrupted, listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve_until_stopped(gateway, listener, on_ready=lambda url: print(f"{app.name}: {url}")))  # noqa: T201

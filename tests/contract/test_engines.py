@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
-from tests.support.upstream import Behaviour, Upstream
 
 from polyport.errors import CallError
 from polyport.events import Finish, Result, TextDelta, ToolCallDelta, Usage
@@ -20,6 +17,8 @@ from polyport_gateway.engines.base import Engine
 from polyport_gateway.engines.echo import EchoEngine
 from polyport_gateway.engines.litellm import LiteLLMEngine
 from polyport_gateway.engines.openai import OpenAIEngine
+from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
+from tests.support.upstream import Behaviour, Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +35,7 @@ LITELLM = [
     pytest.param(
         name,
         marks=[
-            pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="litellm is not installed"),
+            pytest.mark.requires("litellm"),
             # What litellm leaves behind at the end of a loop is its own affair.
             pytest.mark.filterwarnings("ignore"),
         ],

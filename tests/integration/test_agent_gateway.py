@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from tests.support.scripted import USAGE, collect, text, tool_calls
 
 from polyport import App, FunctionError
 from polyport.errors import CallError, ConfigurationError, NotFoundError
@@ -13,6 +12,7 @@ from polyport_gateway.catalog.capability import ALL_FEATURES
 from polyport_gateway.engines.base import BaseEngine
 from polyport_gateway.server import create_gateway, running
 from polyport_gateway.settings import Settings
+from tests.support.scripted import USAGE, collect, text, tool_calls
 
 pytestmark = pytest.mark.anyio
 

@@ -43,7 +43,7 @@ def text(x: str) -> str:
 
 app.model("echo", engine="echo")
 
-OPENAI_PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/responses"]
+OPENAI_PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"]
 PATHS = [*OPENAI_PATHS, "/v1/functions/add"]
 LIMIT = 200_000
 

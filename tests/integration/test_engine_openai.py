@@ -11,13 +11,13 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.support.calls import chat, collect, completion, embedding, make_call, moderation
-from tests.support.upstream import Behaviour, Upstream
 
 from polyport.errors import CallError, ConfigurationError
 from polyport.events import Finish, ReasoningDelta, Result, Usage
 from polyport_gateway.call import RawFrame
 from polyport_gateway.engines.openai import OpenAIEngine
+from tests.support.calls import chat, collect, completion, embedding, make_call, moderation
+from tests.support.upstream import Behaviour, Upstream
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from fastmcp.client.elicitation import ElicitResult
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
-from tests.integration.mcp_serving import BOTH, LEGACY, MODERN, eventually, serving
 
 from polyport import Answer, App, Citation, Context, EmbeddedResource, Image, Text
 from polyport.errors import FunctionError
+from tests.integration.mcp_serving import BOTH, LEGACY, MODERN, eventually, serving
 
 pytestmark = [
     pytest.mark.anyio,
@@ -383,6 +383,7 @@ async def _listen(served: Any) -> None:
     import json
 
     import httpx
+
     from tests.integration.mcp_serving import HEADERS, modern
 
     wanted = {"resourceSubscriptions": ["note://today", "note://none"], "toolsListChanged": True}

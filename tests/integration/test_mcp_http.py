@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from pydantic import Field
+
+from polyport import App, Context
+from polyport_gateway.wires.mcp import sessions
 from tests.integration.mcp_serving import (
     BOTH,
     HEADERS,
@@ -20,9 +23,6 @@ from tests.integration.mcp_serving import (
     modern_headers,
     serving,
 )
-
-from polyport import App, Context
-from polyport_gateway.wires.mcp import sessions
 
 pytestmark = pytest.mark.anyio
 
@@ -248,7 +248,8 @@ async def test_a_cancelled_request_of_a_session_ends_its_stream() -> None:
         cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
         assert (await served.post(cancel, **session)).status_code == 202
         await eventually(lambda: states == ["started", "cancelled"])
-        assert (await waiting).json()["error"]["code"] == -32800
+        answer = (await waiting).text.strip().splitlines()[-1]
+        assert json.loads(answer.removeprefix("data: "))["error"]["code"] == -32800
 
 
 async def test_one_id_is_not_used_twice_at_a_time() -> None:

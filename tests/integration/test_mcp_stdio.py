@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
+
 from tests.integration.mcp_serving import BOTH, LEGACY, MODERN, modern
 
 pytestmark = pytest.mark.anyio

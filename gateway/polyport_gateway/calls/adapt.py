@@ -17,12 +17,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from polyport.errors import InvalidArgumentsError, UnsupportedOperationError
-from polyport.events import CitationAdded, Finish, Result, TextDelta
+from polyport.events import CitationAdded, Finish, Result, ServerToolCall, TextDelta
 from polyport_gateway.call import Arguments, Call, CallEvent, Chat, Input, Operation
 from polyport_gateway.catalog.capability import Capability
 from polyport_gateway.errors import invalid_arguments
 
-__all__ = ["adapt_events", "adapt_input"]
+__all__ = ["TURN_BREAK", "adapt_events", "adapt_input"]
+
+TURN_BREAK = "\n\n"
+"""Stands between what an agent says before and after its tool calls, where a wire has one text for both."""
 
 
 def adapt_input(capability: Capability, given: Input) -> Input:
@@ -135,6 +138,9 @@ async def _adapted(call: Call, events: AsyncIterator[CallEvent]) -> AsyncIterato
     citations: list[dict[str, Any]] = []
     async for event in events:
         match event:
+            case ServerToolCall() if pieces and pieces[-1] != TURN_BREAK:
+                pieces.append(TURN_BREAK)
+                yield event
             case TextDelta(choice=0):
                 pieces.append(event.text)
                 yield event
@@ -142,7 +148,7 @@ async def _adapted(call: Call, events: AsyncIterator[CallEvent]) -> AsyncIterato
                 citations.append({k: v for k, v in asdict(event.citation).items() if v is not None})
                 yield event
             case Finish():
-                text = "".join(pieces)
+                text = "".join(pieces).removesuffix(TURN_BREAK)
                 yield Result(value={"text": text, "citations": citations}, text=text)
                 yield event
             case _:

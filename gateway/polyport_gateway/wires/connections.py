@@ -6,9 +6,11 @@ Only whoever serves over HTTP imports this; it needs uvicorn and httptools.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from polyport_gateway.wires.transport import GatheringTransport
 
 __all__ = ["PatientProtocol", "close_stalled"]
 
@@ -33,7 +35,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast("Any", GatheringTransport(transport, self.loop)))
         self._owing_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -16,6 +14,7 @@ from polyport.errors import BadRequestError, CallError, PayloadTooLargeError
 from polyport_gateway.call import Caller
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.settings import Settings
+from polyport_gateway.wires.json_bodies import check_shape, parse_exactly, to_json
 
 __all__ = [
     "ClientGoneError",
@@ -23,17 +22,14 @@ __all__ = [
     "RequestInfo",
     "Scope",
     "Send",
-    "check_depth",
     "error_headers",
     "info_of",
-    "parse_exactly",
     "read_body",
     "read_json",
     "run_until_disconnect",
     "send_bytes",
     "send_error",
     "send_json",
-    "to_json",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -42,7 +38,6 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _WATCH_AFTER_S = 0.05
 _NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
@@ -138,7 +133,7 @@ async def read_json(scope: Scope, receive: Receive, *, settings: Settings, exact
     body = await read_body(scope, receive, settings.max_body_bytes, settings.request_timeout_s)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
-    check_depth(body, settings.max_json_depth)
+    check_shape(body, settings.max_json_depth)
     try:
         value = parse_exactly(body) if exact else orjson.loads(body)
     except ValueError as error:
@@ -148,54 +143,9 @@ async def read_json(scope: Scope, receive: Receive, *, settings: Settings, exact
     return value
 
 
-def parse_exactly(body: bytes) -> Any:
-    """Parse JSON; whole numbers keep every digit, where orjson makes floats of those beyond 64 bits.
-
-    Raises:
-        ValueError: It is not JSON.
-    """
-    value = orjson.loads(body)
-    return json.loads(body) if _LONG_NUMBER.search(body) else value
-
-
-def to_json(value: Any) -> bytes:
-    """Return plain data as JSON, with whole numbers of any length."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # beyond 64 bits
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def check_depth(body: bytes, max_depth: int) -> None:
-    """Refuse JSON that nests deeper than `max_depth`.
-
-    Raises:
-        BadRequestError: It does.
-    """
-    if body.count(b"[") + body.count(b"{") > max_depth and _deeper_than(body, max_depth):
-        raise BadRequestError(f"The request body nests deeper than {max_depth} levels (max_json_depth).")
-
-
 def _kind(value: Any) -> str:
     names = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean"}
     return names.get(type(value), "null")
-
-
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _deeper_than(body: bytes, limit: int) -> bool:
-    """Whether brackets outside strings nest deeper than `limit`; a malformed body may count as deeper.
-
-    Works by passes that each remove the innermost pairs, so that it runs at the speed of `bytes.replace`.
-    """
-    left = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
-    for _ in range(limit):
-        if not left:
-            return False
-        left = left.replace(b"[]", b"\0").replace(b"{}", b"\0").replace(b"\0", b"")
-    return bool(left)
 
 
 async def send_bytes(
@@ -246,7 +196,7 @@ async def send_error(
     failure = to_call_error(error, request_id=request_id)
     status = failure.status if 400 <= failure.status <= 599 else 500
     await send_bytes(
-        send, orjson.dumps({"error": failure.body()}), status=status, headers=[*error_headers(failure), *headers]
+        send, to_json({"error": failure.body()}), status=status, headers=[*error_headers(failure), *headers]
     )
 
 

@@ -37,17 +37,22 @@ class Router:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, dict[str, Any]] = {}
-        self._patterns: list[tuple[re.Pattern[str], dict[str, Any]]] = []
+        self._patterns: list[tuple[re.Pattern[str], str, dict[str, Any]]] = []
         patterns: dict[str, dict[str, Any]] = {}
         for route in routes:
             if "{" in route.path:
                 methods = patterns.get(route.path)
                 if methods is None:
                     methods = patterns[route.path] = {}
-                    self._patterns.append((compile_path(route.path)[0], methods))
+                    self._patterns.append((compile_path(route.path)[0], route.path, methods))
             else:
                 methods = self._exact.setdefault(route.path, {})
             methods.setdefault(route.method, route.endpoint)
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Return every path with each method it takes."""
+        exact = [(path, method) for path, methods in self._exact.items() for method in methods]
+        return exact + [(path, method) for _, path, methods in self._patterns for method in methods]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -81,7 +86,7 @@ class Router:
             methods = self._exact.get(path.rstrip("/"))
         if methods is not None:
             return methods
-        for pattern, methods in self._patterns:
+        for pattern, _, methods in self._patterns:
             if match := pattern.fullmatch(path):
                 scope["path_params"] = match.groupdict()
                 return methods

@@ -1,5 +1,4 @@
 import pytest
-from tests.support.scripted import FakeCapability, ScriptedDispatch, collect, make_call, model, text, tool_calls
 
 from polyport.declarations import AgentDeclaration
 from polyport.errors import BadRequestError, ConfigurationError, UnsupportedParameterError
@@ -7,6 +6,7 @@ from polyport.events import Finish, ServerToolResult, TextDelta
 from polyport_gateway.agents import AgentCapability, check_agents, with_server_tools
 from polyport_gateway.call import Caller, ServerTools
 from polyport_gateway.catalog import Capability, Catalog
+from tests.support.scripted import FakeCapability, ScriptedDispatch, collect, make_call, model, text, tool_calls
 
 
 def catalog(*capabilities, agents=()):

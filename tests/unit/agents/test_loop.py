@@ -4,7 +4,6 @@ import time
 from contextlib import aclosing
 
 import pytest
-from tests.support.scripted import USAGE, FakeCapability, ScriptedDispatch, collect, make_call, text, tool_calls
 
 from polyport.errors import (
     BadRequestError,
@@ -27,6 +26,7 @@ from polyport.events import (
 )
 from polyport_gateway.agents import run_loop
 from polyport_gateway.call import ServerTools
+from tests.support.scripted import USAGE, FakeCapability, ScriptedDispatch, collect, make_call, text, tool_calls
 
 pytestmark = pytest.mark.anyio
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.support.cli_reference import COMMANDS
 
 from polyport_gateway.cli.root import app
+from tests.support.cli_reference import COMMANDS
 
 PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.calls import chat, collect, completion, embedding
 
 from polyport.errors import BadRequestError
 from polyport.events import Finish, TextDelta, ToolCallDelta, Usage
 from polyport_gateway.engines.echo import EchoEngine, count_tokens, split_pieces
 from polyport_gateway.engines.vectors import hashed_vector
+from tests.support.calls import chat, collect, completion, embedding
 
 pytestmark = pytest.mark.anyio
 

@@ -6,10 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.calls import chat, collect, embedding
 
 from polyport.events import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from polyport.testing import ScriptedEngine, ScriptExhaustedError, ToolCall
+from tests.support.calls import chat, collect, embedding
 
 pytestmark = pytest.mark.anyio
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Literal
@@ -11,7 +12,6 @@ from polyport.errors import CallError, DeclarationError, FunctionError, InvalidA
 from polyport_gateway.call import LOCAL, Arguments, Call
 from polyport_gateway.catalog.changes import Changes
 from polyport_gateway.catalog.documents import Prompt, PromptMessage, Resource
-from polyport_gateway.catalog.event_queue import EventQueue
 from polyport_gateway.functions.documents import build_prompt, build_resource, match_uri
 from polyport_gateway.settings import Settings
 
@@ -42,11 +42,11 @@ def call(**values: str) -> Call:
 
 
 async def read(found: Resource, **values: str) -> str | bytes:
-    return await found.read(call(**values), EventQueue())
+    return await found.read(call(**values), asyncio.Queue())
 
 
 async def get(found: Prompt, **values: str) -> list[PromptMessage]:
-    return list(await found.get(call(**values), EventQueue()))
+    return list(await found.get(call(**values), asyncio.Queue()))
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ async def test_failures_are_masked_unless_meant_for_the_reader() -> None:
 
 
 async def test_a_resource_must_give_text_or_bytes() -> None:
-    def gives_dict() -> dict[str, str]:
-        return {}
+    def number() -> int:
+        return 7
 
-    with pytest.raises(InvalidOutputError, match="dict"):
-        await read(resource("a://b", gives_dict))
+    with pytest.raises(InvalidOutputError, match="int"):
+        await read(resource("a://b", number))
 
 
 class Tone(Enum):

@@ -19,6 +19,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.streamable_http import (
+    REQUEST_CANCELLED,
     REQUEST_STREAM_BUFFER_SIZE,
     EventMessage,
     StreamableHTTPServerTransport,
@@ -30,7 +31,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from polyport_gateway.wires.http import parse_exactly
+from polyport_gateway.wires.json_bodies import parse_exactly
 
 __all__ = ["SessionManager"]
 
@@ -118,7 +119,7 @@ class _Transport(StreamableHTTPServerTransport):
 
     async def _send_answer(self, events: MemoryObjectReceiveStream[EventMessage], send: Send) -> None:
         event = await _receive(events)
-        if event is not None and _is_answer(event):
+        if event is not None and _is_answer(event) and not _is_cancelled(event):
             body = _to_json(event)
             headers = [_JSON, (b"content-length", str(len(body)).encode("ascii")), *self._session_headers()]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -158,6 +159,11 @@ async def _receive(events: MemoryObjectReceiveStream[EventMessage]) -> EventMess
 
 def _is_answer(event: EventMessage) -> bool:
     return isinstance(event.message, JSONRPCResponse | JSONRPCError)
+
+
+def _is_cancelled(event: EventMessage) -> bool:
+    # The SDK's client, when it cancels because it is closing, fails over a JSON answer but not over a stream.
+    return isinstance(event.message, JSONRPCError) and event.message.error.code == REQUEST_CANCELLED
 
 
 def _to_json(event: EventMessage) -> bytes:

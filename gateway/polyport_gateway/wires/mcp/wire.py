@@ -13,7 +13,8 @@ from polyport.errors import BadRequestError, CallError, PayloadTooLargeError, Se
 from polyport_gateway.call import Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, Send, check_depth, info_of, read_body, send_bytes
+from polyport_gateway.wires.http import Receive, Scope, Send, info_of, read_body, send_bytes
+from polyport_gateway.wires.json_bodies import check_shape
 
 if TYPE_CHECKING:
     from polyport_gateway.wires.mcp.endpoint import Endpoint
@@ -76,7 +77,7 @@ class MCPWire:
             if scope["method"] == "POST":
                 limits = self._settings
                 body = await read_body(scope, receive, limits.max_body_bytes, limits.request_timeout_s)
-                check_depth(body, self._settings.max_json_depth)
+                check_shape(body, limits.max_json_depth)
                 receive = _replay(body, receive)
         except CallError as error:
             await _refuse(send, error)

@@ -14,11 +14,13 @@ from polyport.events import (
     Finish,
     ReasoningDelta,
     RefusalDelta,
+    ServerToolCall,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
 from polyport_gateway.call import Call, CallEvent, Chat, RawFrame
+from polyport_gateway.calls.adapt import TURN_BREAK
 from polyport_gateway.wires.http import Scope, Send, info_of, send_bytes, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint, new_id, now, usage_body
 from polyport_gateway.wires.openai.sse import DONE, EventStream, data_frame
@@ -91,6 +93,24 @@ class ChatEndpoint(JSONEndpoint):
         await stream.end()
 
 
+class _Speech:
+    """Parts what an agent says before its tool calls from what it says after them, where one text holds both."""
+
+    __slots__ = ("_parted", "_spoken")
+
+    def __init__(self) -> None:
+        self._spoken = self._parted = False
+
+    def called(self) -> None:
+        """Note a tool call."""
+        self._parted = self._spoken
+
+    def said(self, text: str) -> str:
+        """Return a piece of text as it should appear."""
+        parted, self._spoken, self._parted = self._parted, True, False
+        return TURN_BREAK + text if parted else text
+
+
 @dataclass
 class _Choice:
     text: list[str] = field(default_factory=list)
@@ -127,13 +147,14 @@ class _Answer:
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
+        self._speech = _Speech()
         self._usage: Usage | None = None
 
     def add(self, event: CallEvent) -> None:
         match event:
             case TextDelta():
                 choice = self._choice(event.choice)
-                choice.text.append(event.text)
+                choice.text.append(self._speech.said(event.text))
                 choice.logprobs.extend(event.logprobs or ())
             case ReasoningDelta():
                 self._choice(event.choice).reasoning.append(event.text)
@@ -143,6 +164,8 @@ class _Answer:
                 self._tool_call(event)
             case CitationAdded():
                 self._choice(0).annotations.append(citation_body(event.citation))
+            case ServerToolCall():
+                self._speech.called()
             case Usage():
                 self._usage = event
             case Finish():
@@ -186,12 +209,13 @@ class _Chunks:
         self._include_usage = include_usage
         self._usage: Usage | None = None
         self._opened: set[int] = set()
+        self._speech = _Speech()
 
     def frames(self, event: CallEvent) -> list[bytes]:
         match event:
             case TextDelta():
                 logprobs = {"content": event.logprobs, "refusal": None} if event.logprobs else None
-                return self._delta(event.choice, {"content": event.text}, logprobs=logprobs)
+                return self._delta(event.choice, {"content": self._speech.said(event.text)}, logprobs=logprobs)
             case ReasoningDelta():
                 return self._delta(event.choice, {"reasoning_content": event.text})
             case RefusalDelta():
@@ -202,6 +226,8 @@ class _Chunks:
                 return self._delta(0, {"annotations": [citation_body(event.citation)]})
             case Finish():
                 return self._delta(event.choice, {}, finish_reason=event.reason)
+            case ServerToolCall():
+                self._speech.called()
             case Usage():
                 self._usage = event
         return []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.wires.http import Send
+from polyport_gateway.wires.json_bodies import to_json
 
 __all__ = ["DONE", "EventStream", "data_frame"]
 
@@ -22,7 +21,7 @@ _HEADERS = [
 
 def data_frame(value: Any, *, event: str | None = None) -> bytes:
     """Return one event as bytes."""
-    data = b"data: " + orjson.dumps(value) + b"\n\n"
+    data = b"data: " + to_json(value) + b"\n\n"
     return data if event is None else b"event: " + event.encode("ascii") + b"\n" + data
 
 

@@ -28,8 +28,8 @@ from polyport_gateway.wires.http import (
     run_until_disconnect,
     send_error,
     send_json,
-    to_json,
 )
+from polyport_gateway.wires.json_bodies import to_json
 
 __all__ = ["FunctionCallEndpoint", "FunctionListEndpoint"]
 
