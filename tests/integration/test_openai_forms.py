@@ -48,7 +48,6 @@ def test_a_completion_carries_its_log_probabilities(tmp_path: Path) -> None:
         "tokens": ["Hi", " ", "you"],
         "token_logprobs": [-0.5, -1.0, -2.0],
         "top_logprobs": [{"Hi": -0.5}, None, None],
-        "text_offset": [0, None, None],
     }
 
 

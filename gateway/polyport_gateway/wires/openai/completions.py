@@ -129,6 +129,8 @@ def _joined(deltas: Iterable[TextDelta]) -> dict[str, Any] | None:
     if not all(isinstance(entry.get("tokens"), list) for entry in found):
         raise UpstreamError("The engine gave log-probabilities that are none of a completion.")
     names = [name for name in _LOGPROBS if any(entry.get(name) is not None for entry in found)]
+    if not all(entry.get("text_offset") for entry in found):
+        names = [name for name in names if name != "text_offset"]  # places can't be null, as the others can
     joined: dict[str, Any] = {name: [] for name in names}
     for entry in found:
         for name in names:
