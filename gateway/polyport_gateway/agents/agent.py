@@ -117,8 +117,7 @@ class AgentCapability:
             raise TypeError(f"an agent takes no {type(chat).__name__}")
         if chat.request.tools:
             raise UnsupportedParameterError(
-                f"{self.name!r} is an agent with tools of its own and takes none from a request; leave tools out, "
-                f"or ask its model {self.declaration.model!r}.",
+                f"{self.name!r} is an agent with tools of its own and takes none from a request; leave tools out.",
                 param="tools",
             )
         given = chat.server_tools or ServerTools(names=frozenset())

@@ -9,7 +9,7 @@ from secrets import randbits
 from typing import Any
 from urllib.parse import urlsplit
 
-from polyport.errors import AuthenticationError, CallError, PermissionDeniedError
+from polyport.errors import AuthenticationError, PermissionDeniedError
 from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, send_bytes, send_error
@@ -95,7 +95,7 @@ class AccessLayer:
             if not scope.get("polyport.local"):
                 self._check_host(headers)
             caller = await self._caller(scope, headers)
-        except CallError as error:
+        except Exception as error:  # noqa: BLE001 - nothing lies further out; what is no CallError is logged and masked
             await send_error(answer, error, request_id=request_id)
             return
         scope["polyport"] = RequestInfo(request_id, caller, headers.traceparent)
