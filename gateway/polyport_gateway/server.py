@@ -143,7 +143,7 @@ class Gateway:
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
             *self._moderations(),
-            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, settings, self._described())),
+            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
         ]
 
     def _moderations(self) -> list[Route]:

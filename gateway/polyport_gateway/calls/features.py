@@ -64,7 +64,7 @@ def used_features(input: Input) -> Iterator[tuple[str, str]]:  # noqa: A002
     request: RequestModel = input.request
     for name in request.model_fields_set:
         value = getattr(request, name)
-        if name in ADVISORY or value is None or value == _NEUTRAL.get(name, ...):
+        if name in ADVISORY or value is None or _asks_nothing(name, value):
             continue
         if name == "parallel_tool_calls" and not getattr(request, "tools", None):
             continue
@@ -73,6 +73,12 @@ def used_features(input: Input) -> Iterator[tuple[str, str]]:  # noqa: A002
         yield name, name
     if isinstance(request, ChatRequest):
         yield from _message_features(request)
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    # By type too: a completion's logprobs of 0 ask for the chosen tokens' own, and 0 == False.
+    neutral = _NEUTRAL.get(name)
+    return type(value) is type(neutral) and value == neutral
 
 
 def _message_features(request: ChatRequest) -> Iterator[tuple[str, str]]:

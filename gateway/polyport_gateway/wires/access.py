@@ -14,7 +14,7 @@ from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, send_bytes, send_error
 
-__all__ = ["Access", "AccessLayer", "host_allowed", "origin_allowed"]
+__all__ = ["Access", "AccessLayer", "host_allowed", "new_request_id", "origin_allowed"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -27,6 +27,11 @@ _CORS_EXPOSED = b"x-request-id, mcp-session-id, retry-after"
 
 Access = Callable[[str | None], Awaitable[Caller]]
 """From the presented token (None for none) to the caller; raises `AuthenticationError`."""
+
+
+def new_request_id() -> str:
+    """Return a name for a request that came without one."""
+    return f"req_{_random.getrandbits(96):024x}"
 
 
 def _host_name(host: str) -> str:
@@ -80,7 +85,7 @@ class AccessLayer:
             await self._app(scope, receive, send)
             return
         headers = _Headers(scope)
-        request_id = headers.request_id or f"req_{_random.getrandbits(96):024x}"
+        request_id = headers.request_id or new_request_id()
         cors = self._cors_headers(headers.origin)
         answer = _with_headers(send, [(b"x-request-id", request_id.encode("ascii")), *cors])
         if scope["method"] == "OPTIONS" and headers.preflight:

@@ -11,16 +11,16 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from polyport.errors import BadRequestError
+from polyport_gateway.wires.access import new_request_id
+from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.transport import GatheringTransport
 
 __all__ = ["PatientProtocol", "close_stalled"]
 
 _LARGEST_HEAD = 64 * 1024
 _SWEEP_S = 1.0
-_REFUSAL = (
-    b'{"error":{"message":"The request head is larger than 65536 bytes.","type":"invalid_request_error",'
-    b'"param":null,"code":"head_too_large"}}'
-)
+_REASONS = {400: "Bad Request", 431: "Request Header Fields Too Large"}
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -47,7 +47,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head_bytes:
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
-                self._refuse()
+                self._refuse(431, "head_too_large", f"The request head is larger than {_LARGEST_HEAD} bytes.")
                 return
         super().data_received(data)
         if self._head_bytes == -1:
@@ -85,12 +85,24 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.abort()
         self._unsent = unsent
 
-    def _refuse(self) -> None:
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as any other request is refused."""
+        self._refuse(400, "invalid_request", "The request is not valid HTTP/1.1.")
+
+    def _should_upgrade_to_ws(self) -> bool:
+        # Nothing here speaks WebSocket; RFC 9110 lets a server answer as if no upgrade had been asked for.
+        return False
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a client that offers an upgrade is no concern of the operator's."""
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        body = to_json({"error": BadRequestError(message, code=code, status=status).body()})
         head = (
-            "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(_REFUSAL)}\r\nconnection: close\r\n\r\n"
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\nx-request-id: {new_request_id()}\r\n\r\n"
         )
-        self.transport.write(head.encode("ascii") + _REFUSAL)
+        self.transport.write(head.encode("ascii") + body)
         self.transport.close()
 
 
