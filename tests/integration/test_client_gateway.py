@@ -292,7 +292,7 @@ def test_streams(house: House) -> None:
     events = same(house, lambda c: events_of(c, "shout", "hello you"))
     assert events[:2] == [TextDelta("HELLO "), TextDelta("YOU ")]
     events = same(house, lambda c: events_of(c, "cite", "x"))
-    assert CitationAdded(Citation("Guide", url="https://example.org/guide", start=0, end=0)) in events
+    assert CitationAdded(Citation("Guide", url="https://example.org/guide", start=0, end=10)) in events
     assert same(house, lambda c: events_of(c, "shout", "one fail"))[0] is polyport.FunctionError
     assert same(house, lambda c: events_of(c, "nope", "x"))[0] is polyport.NotFoundError
     assert (
