@@ -212,6 +212,8 @@ def same(house: House, work: Callable[[Any], Any]) -> Any:
 def test_lists(house: House) -> None:
     functions = same(house, lambda c: [f.model_dump() for f in c.functions.list()])
     assert functions[0]["function"]["name"] == "add"
+    described = same(house, lambda c: {f.name: f.description for f in c.functions.list()})
+    assert described["add"] == "Add two integers."
     assert functions[0]["function"]["parameters"]["required"] == ["a"]
     names = same(house, lambda c: [(m.id, m.kind) for m in c.models.list()])
     assert ("shout", "pipeline") in names
