@@ -127,4 +127,6 @@ def load_settings(*, config: Path | None = None, **flags: Any) -> Settings:
         )
         raise ConfigurationError(f"settings can't be used: {lines}") from error
     except ValueError as error:
-        raise ConfigurationError(f"the configuration {f'file {file} ' if file else ''}can't be read: {error}") from error
+        raise ConfigurationError(
+            f"the configuration {f'file {file} ' if file else ''}can't be read: {error}"
+        ) from error
