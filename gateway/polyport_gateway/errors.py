@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import reprlib
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +24,8 @@ _log = logging.getLogger("polyport.errors")
 
 _MOST_PROBLEMS = 8
 _LONGEST_VALUE = 80
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 2 * _LONGEST_VALUE
 
 
 def describe_validation(error: ValidationError) -> tuple[str, str | None]:
@@ -35,15 +38,19 @@ def describe_validation(error: ValidationError) -> tuple[str, str | None]:
     parts = []
     for problem in problems[:_MOST_PROBLEMS]:
         where = ".".join(str(part) for part in problem["loc"])
-        got = repr(problem["input"])
-        if len(got) > _LONGEST_VALUE:
-            got = got[:_LONGEST_VALUE] + "…"
+        got = _shown(problem["input"])
         shown = problem["msg"] if problem["type"] == "missing" else f"{problem['msg']} (got {got})"
         parts.append(f"{where}: {shown}" if where else shown)
     if len(problems) > _MOST_PROBLEMS:
         parts.append(f"and {len(problems) - _MOST_PROBLEMS} more")
     loc = problems[0]["loc"] if problems else ()
     return "; ".join(parts), ".".join(str(part) for part in loc) or None
+
+
+def _shown(value: Any) -> str:
+    # Not plain `repr`: a value may be huge, nest deeper than the interpreter can follow, or fail to show itself.
+    got = _repr.repr(value)
+    return got if len(got) <= _LONGEST_VALUE else got[:_LONGEST_VALUE] + "…"
 
 
 def invalid_request(error: ValidationError) -> BadRequestError:

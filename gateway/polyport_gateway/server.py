@@ -19,7 +19,7 @@ from polyport.declarations import (
 )
 from polyport.errors import AuthenticationError
 from polyport_gateway.agents.agent import AgentCapability
-from polyport_gateway.call import LOCAL, Caller
+from polyport_gateway.call import LOCAL, Caller, Operation
 from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.engines.model import ModelCapability
@@ -41,7 +41,7 @@ from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
-from polyport_gateway.wires.rest.openapi import OpenAPIEndpoint
+from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.router import Route, Router
 
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
@@ -116,14 +116,15 @@ class Gateway:
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
         self.asgi = _with_lifespan(
-            AccessLayer(Router(self._routes()), access=self.authenticate, settings=settings), self
+            AccessLayer(Router(self.routes()), access=self.authenticate, settings=settings), self
         )
         self._started: list[Capability] = []
         self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
 
-    def _routes(self) -> list[Route]:
+    def routes(self) -> list[Route]:
+        """Return every path that is served."""
         functions = FunctionListEndpoint(self.catalog)
         models = ModelsEndpoint(self.catalog)
         dispatcher, settings = self.dispatcher, self.settings
@@ -131,7 +132,6 @@ class Gateway:
             Route("POST", "/v1/chat/completions", ChatEndpoint(dispatcher, settings)),
             Route("POST", "/v1/completions", CompletionEndpoint(dispatcher, settings)),
             Route("POST", "/v1/embeddings", EmbeddingEndpoint(dispatcher, settings)),
-            Route("POST", "/v1/moderations", ModerationEndpoint(dispatcher, settings)),
             Route("GET", "/v1/models", models),
             Route("GET", "/v1/models/{model}", models),
             Route("GET", "/v1/functions", functions),
@@ -141,8 +141,18 @@ class Gateway:
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
-            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self.settings)),
+            *self._moderations(),
+            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, settings, self._described())),
         ]
+
+    def _moderations(self) -> list[Route]:
+        if not any(Operation.MODERATION in capability.operations for capability in self.catalog):
+            return []
+        return [Route("POST", "/v1/moderations", ModerationEndpoint(self.dispatcher, self.settings))]
+
+    def _described(self) -> list[EndpointDescription]:
+        """Describe the endpoints that not every gateway has."""
+        return [*RESPONSES, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.

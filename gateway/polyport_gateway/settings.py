@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     )
 
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes.")
+    request_timeout_s: float = Field(
+        default=30.0, gt=0, description="Seconds for which a client may leave a request that it has begun unfinished."
+    )
     max_json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body.")
     call_timeout_s: float | None = Field(
         default=600.0, gt=0, description="Seconds after which any call is cancelled; unset for never."

@@ -72,6 +72,8 @@ def load_gateway() -> GatewayFactory:
         try:
             factory: GatewayFactory = entry_point.load()
         except ModuleNotFoundError as error:
+            if (error.name or "").startswith("polyport"):
+                raise  # a module of ours that isn't there is no missing extra
             raise MissingDependencyError("serving an app", extra="gateway") from error
         return factory
     raise MissingDependencyError("serving an app", extra="gateway")

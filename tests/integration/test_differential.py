@@ -187,41 +187,75 @@ def openai_responses_stream(house: House, case: Case, token: str) -> Outcome:
 _OPENAI3_SCRIPT = """
 import json, sys, openai
 assert openai.__version__.startswith("3."), openai.__version__
-mode, url, token, name, message = sys.argv[1:]
-client = openai.OpenAI(base_url=url + "/v1", api_key=token, max_retries=0)
-out = {}
-try:
+
+
+def ask(mode, url, token, name, message):
+    client = openai.OpenAI(base_url=url + "/v1", api_key=token, max_retries=0)
+    messages = [{"role": "user", "content": message}]
     if mode == "chat":
-        r = client.chat.completions.create(model=name, messages=[{"role": "user", "content": message}])
-        out["text"] = r.choices[0].message.content
-    elif mode == "chat_stream":
-        s = client.chat.completions.create(model=name, messages=[{"role": "user", "content": message}], stream=True)
-        out["text"] = "".join(c.choices[0].delta.content or "" for c in s if c.choices)
-    elif mode == "responses":
-        out["text"] = client.responses.create(model=name, input=message, store=False).output_text
-    else:
-        out["text"] = ""
-        for e in client.responses.create(model=name, input=message, store=False, stream=True):
-            if e.type == "response.output_text.delta":
-                out["text"] += e.delta
-            elif e.type == "response.failed":
-                out = {"message": e.response.error.message, "code": e.response.error.code}
-except openai.APIError as error:
-    body = error.body or {}
-    body = body.get("error", body)
-    out = {"message": body["message"], "code": body["code"], "status": getattr(error, "status_code", None)}
-print(json.dumps(out))
+        return {"text": client.chat.completions.create(model=name, messages=messages).choices[0].message.content}
+    if mode == "chat_stream":
+        chunks = client.chat.completions.create(model=name, messages=messages, stream=True)
+        return {"text": "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)}
+    if mode == "responses":
+        return {"text": client.responses.create(model=name, input=message, store=False).output_text}
+    text = ""
+    for event in client.responses.create(model=name, input=message, store=False, stream=True):
+        if event.type == "response.output_text.delta":
+            text += event.delta
+        elif event.type == "response.failed":
+            return {"message": event.response.error.message, "code": event.response.error.code}
+    return {"text": text}
+
+
+for line in sys.stdin:
+    try:
+        answer = ask(*json.loads(line))
+    except openai.APIError as error:
+        body = error.body or {}
+        body = body.get("error", body)
+        answer = {"message": body["message"], "code": body["code"], "status": getattr(error, "status_code", None)}
+    print(json.dumps(answer), flush=True)
 """
+
+
+class OpenAI3:
+    """openai 3.x can't live beside 2.x, so it is asked in a process of its own, started when first needed."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+
+    def ask(self, *question: str) -> dict[str, Any]:
+        if self._child is None:
+            self._child = subprocess.Popen(
+                [str(OPENAI3), "-c", _OPENAI3_SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        assert self._child.stdin
+        assert self._child.stdout
+        self._child.stdin.write(json.dumps(question) + "\n")
+        self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        assert line, f"openai 3.x ended with {self._child.wait()}"
+        return json.loads(line)
+
+    def stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.communicate(timeout=10)
+
+
+_openai3 = OpenAI3()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def openai3_stops() -> Iterator[None]:
+    yield
+    _openai3.stop()
 
 
 def openai3(mode: str) -> Callable[[House, Case, str], Outcome]:
     def run(house: House, case: Case, token: str) -> Outcome:
-        done = subprocess.run(
-            [str(OPENAI3), "-c", _OPENAI3_SCRIPT, mode, house.url, token, case.name, case.message],
-            capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return Outcome(**json.loads(done.stdout))
+        return Outcome(**_openai3.ask(mode, house.url, token, case.name, case.message))
 
     run.__name__ = f"openai3_{mode}"
     return run

@@ -57,7 +57,7 @@ def _arguments_of(capability: Capability, chat: Chat) -> Arguments:
             f"{capability.name!r} is a function: it needs a user message with its arguments.", param="messages"
         )
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         values = None
     if isinstance(values, dict):
@@ -74,6 +74,10 @@ def _arguments_of(capability: Capability, chat: Chat) -> Arguments:
         f"{example}",
         param="messages",
     )
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _example(schema: Mapping[str, Any]) -> Any:

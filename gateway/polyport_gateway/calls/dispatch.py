@@ -107,7 +107,8 @@ class Dispatcher:
         except InputRequired:
             code = "input_required"
             raise
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # The last two, from an engine's code, would end the event loop and so the gateway.
             call.cancel()
             failure = to_call_error(error, request_id=call.request_id)
             status, code = failure.status, failure.code

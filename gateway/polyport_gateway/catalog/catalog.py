@@ -13,6 +13,12 @@ from polyport_gateway.catalog.documents import Prompt, Resource
 
 __all__ = ["Catalog"]
 
+_LONGEST_SHOWN = 200
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
+
 
 class Catalog:
     """Every capability, resource and prompt of one app.
@@ -74,7 +80,7 @@ class Catalog:
         capability = self._capabilities.get(name)
         if capability is None or not (caller.may(name) or name in granted):
             raise NotFoundError(
-                f"The model or function {name!r} does not exist or you do not have access to it.",
+                f"The model or function {_short(name)!r} does not exist or you do not have access to it.",
                 param="model",
                 code="model_not_found",
             )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from polyport.content import Content
-from polyport.events import Event
 from polyport_gateway.call import Call
+from polyport_gateway.catalog.event_queue import EventQueue
 
 __all__ = ["Completer", "Events", "Prompt", "PromptArgument", "PromptMessage", "Resource"]
 
-Events: TypeAlias = asyncio.Queue[Event]
+Events: TypeAlias = EventQueue
 """Where what is read says how far it has come; on the gateway's loop."""
 
 Completer: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Sequence[str]]]

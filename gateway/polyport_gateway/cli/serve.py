@@ -121,7 +121,7 @@ def _settings(config: Path | None, flags: dict[str, Any]) -> Any:
 def _serve(target: str, settings: Any, listen_fd: int | None) -> int:
     from polyport_gateway.cli.banner import banner
     from polyport_gateway.cli.loading import load_app
-    from polyport_gateway.embedded import new_event_loop, serve_until_stopped
+    from polyport_gateway.embedded import new_event_loop, serve_until_stopped, settle_memory
     from polyport_gateway.server import create_gateway
 
     gateway = create_gateway(load_app(target), settings)
@@ -135,6 +135,7 @@ def _serve(target: str, settings: Any, listen_fd: int | None) -> int:
         # What was loaded so far stays: the collector need not look through it again and again.
         gc.freeze()
 
+    settle_memory()
     with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
         signal = runner.run(serve_until_stopped(gateway, listener, on_ready=ready))
     return ExitCode.INTERRUPTED if signal == SIGINT else ExitCode.OK

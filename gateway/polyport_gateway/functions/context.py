@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from polyport.context import Ask, CallerInfo, Context
@@ -12,6 +13,7 @@ from polyport.errors import UnsupportedOperationError
 from polyport.events import Event, Log, LogLevel, Progress
 from polyport_gateway.call import Call
 from polyport_gateway.catalog.changes import Change, Changes
+from polyport_gateway.catalog.event_queue import EventQueue
 
 __all__ = ["CallBackend", "make_context"]
 
@@ -22,10 +24,10 @@ class CallBackend:
     Args:
         call: The running call.
         changes: Where news of resources goes.
-        events: Where progress and log lines go, on `loop`; None drops them.
+        events: Where progress and log lines go; None drops them.
     """
 
-    def __init__(self, call: Call, changes: Changes | None, events: asyncio.Queue[Event] | None) -> None:
+    def __init__(self, call: Call, changes: Changes | None, events: EventQueue | None) -> None:
         self.request_id = call.request_id
         self.caller = CallerInfo(call.caller.id, call.caller.name)
         self.deadline = call.deadline
@@ -66,13 +68,14 @@ class CallBackend:
 
     def _put(self, event: Event) -> None:
         if self._events is not None:
-            self._on_loop(self._events.put_nowait, event)
+            self._events.report(event)
 
     def _on_loop(self, function: Any, *args: Any) -> None:
         if threading.get_ident() == self._thread:
             function(*args)
         else:
-            self._loop.call_soon_threadsafe(function, *args)
+            with suppress(RuntimeError):  # the loop has closed: the function has outlived its gateway
+                self._loop.call_soon_threadsafe(function, *args)
 
 
 async def _ask(call: Call, asks: Mapping[str, Ask]) -> dict[str, Any]:
@@ -80,6 +83,6 @@ async def _ask(call: Call, asks: Mapping[str, Ask]) -> dict[str, Any]:
     return await call.ask(asks)
 
 
-def make_context(call: Call, changes: Changes | None = None, events: asyncio.Queue[Event] | None = None) -> Context:
+def make_context(call: Call, changes: Changes | None = None, events: EventQueue | None = None) -> Context:
     """Build the `Context` of a call."""
     return Context(CallBackend(call, changes, events))

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 
 from polyport.content import Audio, EmbeddedResource, Image, Message, Text
 from polyport.declarations import PromptDeclaration, ResourceDeclaration
-from polyport.errors import CallError, DeclarationError, InvalidOutputError
+from polyport.errors import DeclarationError, InvalidOutputError
 from polyport.signature import Signature, describe
-from polyport_gateway.call import Arguments, Call, InputRequired
+from polyport_gateway.call import Arguments, Call
 from polyport_gateway.catalog.changes import Changes
 from polyport_gateway.catalog.documents import Completer, Events, Prompt, PromptArgument, PromptMessage, Resource
 from polyport_gateway.errors import invalid_arguments
 from polyport_gateway.functions.context import make_context
-from polyport_gateway.functions.function import function_failure
+from polyport_gateway.functions.function import user_code
 from polyport_gateway.functions.threads import ThreadBudget
 from polyport_gateway.settings import Settings
 
@@ -162,14 +162,10 @@ class _Runner:
         wants_context = self.signature.context_parameter is not None
         context = make_context(call, self._changes, events) if wants_context else None
         args, kwargs = self.signature.bind(values, context)
-        try:
+        with user_code(self._what, self._name, call.request_id, expose=self._expose):
             if self.signature.is_async:
                 return await self._function(*args, **kwargs)
             return await self._threads.run(self._function, *args, **kwargs)
-        except (CallError, InputRequired):
-            raise
-        except Exception as error:
-            raise function_failure(self._what, self._name, call, error, expose=self._expose) from error
 
 
 def _prompt_messages(name: str, value: Any) -> list[PromptMessage]:
@@ -197,20 +193,26 @@ def _completers(
     """Complete each parameter: as the author says, or from the values that its type allows."""
     threads = ThreadBudget(name, settings.function_threads)
     completers = {key: _fixed_completer(values) for key, values in _closed_values(function).items()}
-    completers.update({key: _author_completer(complete, threads) for key, complete in given.items()})
+    completers.update(
+        {
+            key: _author_completer(name, complete, threads, expose=settings.expose_errors)
+            for key, complete in given.items()
+        }
+    )
     return completers
 
 
-def _author_completer(complete: Callable[..., Any], threads: ThreadBudget) -> Completer:
+def _author_completer(name: str, complete: Callable[..., Any], threads: ThreadBudget, *, expose: bool) -> Completer:
     takes_others = len(inspect.signature(complete).parameters) > 1
 
     async def suggest(value: str, others: Mapping[str, str]) -> Sequence[str]:
         arguments = (value, dict(others)) if takes_others else (value,)
-        if inspect.iscoroutinefunction(complete):
-            found = await complete(*arguments)
-        else:
-            found = await threads.run(complete, *arguments)
-        return [str(item) for item in found]
+        with user_code("The completion of", name, None, expose=expose):
+            if inspect.iscoroutinefunction(complete):
+                found = await complete(*arguments)
+            else:
+                found = await threads.run(complete, *arguments)
+            return [str(item) for item in found]
 
     return suggest
 

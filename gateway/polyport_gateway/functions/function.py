@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,20 +16,22 @@ from polyport.content import Audio, Content, EmbeddedResource, Image, Text
 from polyport.context import Context
 from polyport.declarations import FunctionDeclaration
 from polyport.errors import CallError, FunctionError, InvalidOutputError
-from polyport.events import Event, Finish, Result
+from polyport.events import Finish, Result
 from polyport.signature import describe
 from polyport_gateway.call import Arguments, Call, CallEvent, InputRequired, Operation
 from polyport_gateway.catalog.capability import Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
+from polyport_gateway.catalog.event_queue import EventQueue, merge_events
 from polyport_gateway.errors import describe_validation, invalid_arguments
 from polyport_gateway.functions.context import make_context
 from polyport_gateway.functions.schema import ExtraSchema
 from polyport_gateway.functions.threads import ThreadBudget
 
-__all__ = ["FunctionCapability", "function_failure", "merge_events", "to_result"]
+__all__ = ["FunctionCapability", "is_unicode", "to_result", "user_code"]
 
 _log = logging.getLogger("polyport.functions")
 
+_DEEPEST = 200  # orjson, which most wires write with, stops at 254
 _CONTENT = (Text, Image, Audio, EmbeddedResource)
 
 
@@ -85,7 +88,7 @@ class FunctionCapability:
         if self.signature.context_parameter is None:
             value = await self._run(call, values, None)
         else:
-            queue: asyncio.Queue[Event] = asyncio.Queue()
+            queue = EventQueue()
             task = asyncio.ensure_future(self._run(call, values, make_context(call, self._changes, queue)))
             async for event in merge_events(queue, task):
                 yield event
@@ -95,15 +98,11 @@ class FunctionCapability:
 
     async def _run(self, call: Call, values: dict[str, Any], context: Context | None) -> Any:
         positional, named = self.signature.bind(values, context)
-        try:
+        with user_code("Function", self.name, call.request_id, expose=self._expose_errors):
             if self.signature.is_async:
                 return await self._function(*positional, **named)
             value = await self._threads.run(self._function, *positional, **named)
             return await value if inspect.isawaitable(value) else value
-        except (CallError, InputRequired):
-            raise
-        except Exception as error:
-            raise function_failure("Function", self.name, call, error, expose=self._expose_errors) from error
 
     def _result(self, call: Call, value: Any) -> Result:
         try:
@@ -123,43 +122,40 @@ class FunctionCapability:
             ) from error
 
 
-def function_failure(what: str, name: str, call: Call, error: Exception, *, expose: bool) -> FunctionError:
+@contextmanager
+def user_code(what: str, name: str, request_id: str | None, *, expose: bool) -> Iterator[None]:
+    """Turn whatever a user's code raises while inside into a `FunctionError`.
+
+    `SystemExit` and `KeyboardInterrupt` too: let through, they would end the event loop and so the gateway.
+
+    Args:
+        what: ``Function``, ``Pipeline`` …, for messages.
+        name: Its name.
+        request_id: Of the call that runs it.
+        expose: Whether callers see an exception's message.
+    """
+    try:
+        yield
+    except (CallError, InputRequired, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise _failure(what, name, request_id, error, expose=expose) from error
+    except BaseException as error:
+        raise _failure(what, name, request_id, error, expose=expose) from error
+
+
+def _failure(what: str, name: str, request_id: str | None, error: BaseException, *, expose: bool) -> FunctionError:
     """Describe an exception that a user's code raised: its class only, unless exposed; the log has it all."""
     _log.error("%s %r raised %s", what.lower(), name, type(error).__name__, exc_info=error,
-               extra={"request_id": call.request_id})  # fmt: skip
+               extra={"request_id": request_id})  # fmt: skip
     if expose:
         return FunctionError(f"{what} {name!r} raised {type(error).__name__}: {error}")
     return FunctionError(
         f"{what} {name!r} raised {type(error).__name__}; the gateway's log says more under this request's id."
     )
-
-
-async def merge_events(queue: asyncio.Queue[Event], task: asyncio.Future[Any]) -> AsyncIterator[Event]:
-    """Give what is put into `queue` until `task` ends; a consumer that stops cancels the task.
-
-    Raises:
-        Exception: Whatever the task raised, once the queue is empty.
-    """
-    getter: asyncio.Task[Event] | None = None
-    try:
-        while True:
-            while not queue.empty():
-                yield queue.get_nowait()
-            if task.done():
-                break
-            getter = asyncio.ensure_future(queue.get())
-            await asyncio.wait({getter, task}, return_when=asyncio.FIRST_COMPLETED)
-            if getter.done():
-                yield getter.result()
-            else:
-                getter.cancel()
-        task.result()
-    finally:
-        if getter is not None:
-            getter.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
 
 
 def to_result(dump: Any, value: Any, *, structured: bool) -> Result:
@@ -175,7 +171,38 @@ def to_result(dump: Any, value: Any, *, structured: bool) -> Result:
     if isinstance(value, list | tuple) and any(isinstance(item, _CONTENT) for item in value):
         return _content_result(value)
     data = dump(value)
-    return Result(value=data, text=as_text(data), structured=structured)
+    text = as_text(data)
+    _check_sendable(data, text)
+    return Result(value=data, text=text, structured=structured)
+
+
+def _check_sendable(data: Any, text: str) -> None:
+    """Refuse what one wire could send and another could not.
+
+    Raises:
+        ValueError: It nests too deeply, or holds text that is no Unicode.
+    """
+    if not text.isascii() and not is_unicode(text):
+        raise ValueError("a string has half a surrogate pair in it")
+    if not isinstance(data, str) and text.count("[") + text.count("{") > _DEEPEST and _depth(data) > _DEEPEST:
+        raise ValueError(f"it nests deeper than {_DEEPEST} levels")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be encoded: `str` may hold lone surrogates, UTF-8 can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _depth(data: Any) -> int:
+    depth, level = 0, [data]
+    while level := [item for item in level if isinstance(item, list | dict)]:
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def _content_result(items: list[Any] | tuple[Any, ...]) -> Result:

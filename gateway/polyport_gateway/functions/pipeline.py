@@ -11,13 +11,14 @@ from typing import Any, get_type_hints
 from polyport.content import Answer, Message
 from polyport.context import Context
 from polyport.declarations import PipelineDeclaration
-from polyport.errors import BadRequestError, CallError, DeclarationError, InvalidOutputError
-from polyport.events import CitationAdded, Event, Finish, TextDelta
-from polyport_gateway.call import Call, CallEvent, Chat, InputRequired, Operation
+from polyport.errors import BadRequestError, DeclarationError, InvalidOutputError
+from polyport.events import CitationAdded, Finish, TextDelta
+from polyport_gateway.call import Call, CallEvent, Chat, Operation
 from polyport_gateway.catalog.capability import CHAT_TOOL, Features, Kind, ToolSchema
 from polyport_gateway.catalog.changes import Changes
+from polyport_gateway.catalog.event_queue import EventQueue, merge_events
 from polyport_gateway.functions.context import make_context
-from polyport_gateway.functions.function import function_failure, merge_events
+from polyport_gateway.functions.function import is_unicode, user_code
 from polyport_gateway.functions.threads import ThreadBudget
 
 __all__ = ["PipelineCapability"]
@@ -70,7 +71,7 @@ class PipelineCapability:
     async def invoke(self, call: Call) -> AsyncIterator[CallEvent]:
         """Run the pipeline and give its text as it comes."""
         assert isinstance(call.input, Chat)  # noqa: S101 - adapted by the dispatcher
-        queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=0)
+        queue = EventQueue()
         arguments: dict[str, Any] = {self._parameter: self._question(call.input)}
         if self._context is not None:
             arguments[self._context] = make_context(call, self._changes, queue)
@@ -88,23 +89,19 @@ class PipelineCapability:
             raise BadRequestError(f"{self.name!r} needs a user message with the question.", param="messages")
         return question
 
-    async def _run(self, call: Call, arguments: dict[str, Any], queue: asyncio.Queue[Event]) -> None:
+    async def _run(self, call: Call, arguments: dict[str, Any], queue: EventQueue) -> None:
         function = self._function
-        try:
+        with user_code("Pipeline", self.name, call.request_id, expose=self._expose_errors):
             if inspect.isasyncgenfunction(function):
                 await self._drain_async(function(**arguments), queue)
             elif _is_async(function):
                 await self._put_value(await function(**arguments), queue)
             else:
                 await self._put_value(await self._threads.run(function, **arguments), queue)
-        except (CallError, InputRequired):
-            raise
-        except Exception as error:
-            raise function_failure("Pipeline", self.name, call, error, expose=self._expose_errors) from error
 
-    async def _put_value(self, value: Any, queue: asyncio.Queue[Event]) -> None:
+    async def _put_value(self, value: Any, queue: EventQueue) -> None:
         if isinstance(value, str | Answer):
-            self._put(value, queue)
+            await self._put(value, queue)
         elif isinstance(value, AsyncIterator):
             await self._drain_async(value, queue)
         elif isinstance(value, Iterator):
@@ -112,20 +109,20 @@ class PipelineCapability:
         else:
             raise self._wrong(value)
 
-    async def _drain_async(self, pieces: AsyncIterator[Any], queue: asyncio.Queue[Event]) -> None:
+    async def _drain_async(self, pieces: AsyncIterator[Any], queue: EventQueue) -> None:
         try:
             async for piece in pieces:
-                self._put(piece, queue)
+                await self._put(piece, queue)
         finally:
             close = getattr(pieces, "aclose", None)
             if close is not None:
                 await close()
 
-    async def _drain(self, pieces: Iterator[Any], queue: asyncio.Queue[Event]) -> None:
+    async def _drain(self, pieces: Iterator[Any], queue: EventQueue) -> None:
         """Take pieces in a worker thread one by one, so that none waits for the next."""
         try:
             while (piece := await self._threads.run(next, pieces, _END)) is not _END:
-                self._put(piece, queue)
+                await self._put(piece, queue)
         finally:
             close: Callable[[], None] | None = getattr(pieces, "close", None)
             if close is not None:
@@ -133,18 +130,27 @@ class PipelineCapability:
                 with contextlib.suppress(ValueError):
                     close()
 
-    def _put(self, piece: Any, queue: asyncio.Queue[Event]) -> None:
+    async def _put(self, piece: Any, queue: EventQueue) -> None:
         match piece:
             case str():
+                self._check(piece)
                 if piece:
-                    queue.put_nowait(TextDelta(piece))
+                    await queue.put(TextDelta(piece))
             case Answer():
+                self._check(piece.text)
                 if piece.text:
-                    queue.put_nowait(TextDelta(piece.text))
+                    await queue.put(TextDelta(piece.text))
                 for citation in piece.citations:
-                    queue.put_nowait(CitationAdded(citation))
+                    await queue.put(CitationAdded(citation))
             case _:
                 raise self._wrong(piece)
+
+    def _check(self, text: str) -> None:
+        if not text.isascii() and not is_unicode(text):
+            raise InvalidOutputError(
+                f"Pipeline {self.name!r} gave a text with half a surrogate pair in it, which is no Unicode; decode "
+                "bytes with errors='replace' rather than 'surrogateescape'."
+            )
 
     def _wrong(self, value: Any) -> InvalidOutputError:
         return InvalidOutputError(

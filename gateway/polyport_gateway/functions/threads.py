@@ -116,8 +116,9 @@ class _Job(Generic[T]):
         failure: BaseException | None = None
         try:
             result = self._work()
-        except StopIteration as error:
-            failure = RuntimeError("the function raised StopIteration")
+        except (StopIteration, GeneratorExit) as error:
+            # Either would end the generators and coroutines that wait for it instead of failing them.
+            failure = RuntimeError(f"the function raised {type(error).__name__}")
             failure.__cause__ = error
         except BaseException as error:  # noqa: BLE001 - handed to whoever awaits
             failure = error

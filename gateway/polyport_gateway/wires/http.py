@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from polyport.errors import BadRequestError, CallError, PayloadTooLargeError
 from polyport_gateway.call import Caller
 from polyport_gateway.errors import to_call_error
-from polyport_gateway.wires.json_bodies import check_shape, to_json
+from polyport_gateway.settings import Settings
+from polyport_gateway.wires.json_bodies import check_shape, parse_exactly, to_json
 
 __all__ = [
     "ClientGoneError",
@@ -66,35 +67,47 @@ def info_of(scope: Scope) -> RequestInfo:
     return info
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float) -> bytes:
     """Read a request's body.
+
+    Args:
+        scope: The request's scope.
+        receive: Gives the body.
+        limit: The most bytes.
+        timeout_s: Seconds for which the client may send nothing of it.
 
     Raises:
         PayloadTooLargeError: It has more than `limit` bytes.
+        BadRequestError: Nothing came for too long.
         ClientGoneError: The client went away before it was whole.
     """
     for key, value in scope["headers"]:
         if key == b"content-length" and value.isdigit() and int(value) > limit:
             raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts = [body]
-        size = len(body)
-        while message.get("more_body"):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > limit:
-                raise _too_large(limit)
-        body = b"".join(parts)
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s) as patience:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise _too_large(limit)
+                more = message.get("more_body", False)
+                if more:
+                    patience.reschedule(loop.time() + timeout_s)
+    except TimeoutError as error:
+        raise BadRequestError(
+            f"The rest of the request body did not come within {timeout_s:g} s (request_timeout_s).",
+            code="request_timeout",
+            status=408,
+        ) from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit: int) -> PayloadTooLargeError:
@@ -103,21 +116,27 @@ def _too_large(limit: int) -> PayloadTooLargeError:
     )
 
 
-async def read_json(scope: Scope, receive: Receive, *, limit: int, max_depth: int) -> dict[str, Any]:
+async def read_json(scope: Scope, receive: Receive, *, settings: Settings, exact: bool = False) -> dict[str, Any]:
     """Read a body that must be one JSON object.
 
+    Args:
+        scope: The request's scope.
+        receive: Gives its body.
+        settings: Limits.
+        exact: Whether whole numbers beyond 64 bits keep every digit, which takes a look at each byte.
+
     Raises:
-        BadRequestError: It isn't JSON, isn't UTF-8, isn't an object, or nests deeper than `max_depth`.
-        PayloadTooLargeError: It has more than `limit` bytes.
+        BadRequestError: It isn't JSON, isn't UTF-8, isn't an object, or nests too deeply, or did not come in time.
+        PayloadTooLargeError: It has too many bytes.
         ClientGoneError: The client went away before it was whole.
     """
-    body = await read_body(scope, receive, limit)
+    body = await read_body(scope, receive, settings.max_body_bytes, settings.request_timeout_s)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
-    check_shape(body, max_depth)
+    check_shape(body, settings.max_json_depth)
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        value = parse_exactly(body) if exact else orjson.loads(body)
+    except ValueError as error:
         raise BadRequestError(f"The request body is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise BadRequestError(f"The request body must be a JSON object, not {_kind(value)}.")
@@ -166,11 +185,19 @@ def error_headers(error: CallError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def send_error(send: Send, error: BaseException, *, request_id: str | None = None) -> None:
+async def send_error(
+    send: Send,
+    error: BaseException,
+    *,
+    request_id: str | None = None,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+) -> None:
     """Answer with an error's status and OpenAI body."""
     failure = to_call_error(error, request_id=request_id)
     status = failure.status if 400 <= failure.status <= 599 else 500
-    await send_bytes(send, to_json({"error": failure.body()}), status=status, headers=error_headers(failure))
+    await send_bytes(
+        send, to_json({"error": failure.body()}), status=status, headers=[*error_headers(failure), *headers]
+    )
 
 
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

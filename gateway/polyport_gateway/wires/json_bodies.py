@@ -10,7 +10,7 @@ import orjson
 
 from polyport.errors import BadRequestError
 
-__all__ = ["check_shape", "to_json"]
+__all__ = ["check_shape", "parse_exactly", "to_json"]
 
 _MOST_CONTAINERS = 1_000_000
 _MOST_STRINGS = 4_000_000
@@ -18,6 +18,7 @@ _SMALL = 256 * 1024
 
 _STRINGS = re.compile(rb'"[^"]*"', re.DOTALL)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
@@ -60,8 +61,18 @@ def _deeper_than(brackets: bytes, limit: int) -> bool:
     return bool(brackets)
 
 
+def parse_exactly(body: bytes) -> Any:
+    """Parse JSON; whole numbers keep every digit, where orjson makes floats of those beyond 64 bits.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    value = orjson.loads(body)
+    return json.loads(body) if _LONG_NUMBER.search(body) else value
+
+
 def to_json(value: Any) -> bytes:
-    """Return plain data as JSON; a lone surrogate, which UTF-8 can't carry, goes out escaped."""
+    """Return plain data as JSON, with whole numbers of any length; a lone surrogate goes out escaped."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:

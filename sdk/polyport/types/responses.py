@@ -35,6 +35,7 @@ __all__ = [
     "Response",
     "ResponseDeleted",
     "ResponseError",
+    "ResponseEvent",
     "ResponseItemList",
     "ResponseRequest",
     "ResponseTool",
@@ -507,6 +508,13 @@ class ResponseItemList(WireModel):
     first_id: str
     last_id: str
     has_more: bool = False
+
+
+class ResponseEvent(WireModel):
+    """One event of a streamed response; what it carries besides depends on its type."""
+
+    type: str
+    sequence_number: int
 
 
 class ResponseDeleted(WireModel):

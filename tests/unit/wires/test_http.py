@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from polyport.errors import BadRequestError, FunctionError, PayloadTooLargeError, RateLimitError
+from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import ClientGoneError, read_json, run_until_disconnect, send_error
 
 pytestmark = pytest.mark.anyio
@@ -25,9 +26,13 @@ def receiver(*chunks: bytes, disconnect: bool = False):
     return receive
 
 
-async def read(*chunks: bytes, limit: int = 1000, max_depth: int = 8, headers=(), disconnect: bool = False):
+async def read(*chunks: bytes, limit: int = 1024, max_depth: int = 8, headers=(), disconnect: bool = False):
     scope = {"headers": list(headers)}
-    return await read_json(scope, receiver(*chunks, disconnect=disconnect), limit=limit, max_depth=max_depth)
+    return await read_json(
+        scope,
+        receiver(*chunks, disconnect=disconnect),
+        settings=Settings(max_body_bytes=limit, max_json_depth=max_depth),
+    )
 
 
 async def test_reads_an_object_in_pieces():
@@ -53,8 +58,8 @@ async def test_says_what_is_wrong_with_a_body(body, said):
 
 
 async def test_refuses_a_large_body_by_its_header_and_by_its_bytes():
-    with pytest.raises(PayloadTooLargeError, match="1000 bytes"):
-        await read(b"{}", headers=[(b"content-length", b"1001")])
+    with pytest.raises(PayloadTooLargeError, match="1024 bytes"):
+        await read(b"{}", headers=[(b"content-length", b"1025")])
     with pytest.raises(PayloadTooLargeError):
         await read(b'{"a": "' + b"x" * 600, b"x" * 600 + b'"}')
 

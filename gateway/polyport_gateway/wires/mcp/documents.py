@@ -18,13 +18,12 @@ from mcp_types import (
 )
 
 from polyport.errors import CallError, NotFoundError
-from polyport.events import Event
 from polyport_gateway.call import Arguments, Call, Caller, Dispatch, InputRequired
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.catalog.documents import Completer, Events, Prompt, Resource
+from polyport_gateway.catalog.event_queue import EventQueue, merge_events
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.functions.documents import match_uri
-from polyport_gateway.functions.function import merge_events
 from polyport_gateway.wires.mcp.asking import Asker
 from polyport_gateway.wires.mcp.content import resource_contents, to_block
 from polyport_gateway.wires.mcp.errors import protocol_error
@@ -201,7 +200,7 @@ class DocumentHandlers:
 
 
 async def _reported(call: Call, work: Callable[[Call, Events], Awaitable[T]], reporter: Reporter) -> T:
-    queue: asyncio.Queue[Event] = asyncio.Queue()
+    queue = EventQueue()
     task = asyncio.ensure_future(work(call, queue))
     async with aclosing(merge_events(queue, task)) as events:  # type: ignore[type-var]
         async for event in events:

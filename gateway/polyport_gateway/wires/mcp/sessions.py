@@ -16,7 +16,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import anyio
-import orjson
 from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.streamable_http import (
@@ -31,6 +30,8 @@ from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPC
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
+
+from polyport_gateway.wires.json_bodies import parse_exactly
 
 __all__ = ["SessionManager"]
 
@@ -141,11 +142,11 @@ class _Transport(StreamableHTTPServerTransport):
 def _request_in(body: bytes) -> JSONRPCRequest | None:
     """Return the request in a body; None for anything else, which the SDK's own code answers."""
     try:
-        decoded: Any = orjson.loads(body)
+        decoded: Any = parse_exactly(body)
         if not isinstance(decoded, dict) or "method" not in decoded or "id" not in decoded:
             return None
         return JSONRPCRequest.model_validate(decoded, by_name=False)
-    except (orjson.JSONDecodeError, ValidationError):
+    except (ValueError, ValidationError):
         return None
 
 

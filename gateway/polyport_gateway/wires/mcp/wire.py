@@ -75,8 +75,9 @@ class MCPWire:
         try:
             endpoint = self._endpoint or await self._load()
             if scope["method"] == "POST":
-                body = await read_body(scope, receive, self._settings.max_body_bytes)
-                check_shape(body, self._settings.max_json_depth)
+                limits = self._settings
+                body = await read_body(scope, receive, limits.max_body_bytes, limits.request_timeout_s)
+                check_shape(body, limits.max_json_depth)
                 receive = _replay(body, receive)
         except CallError as error:
             await _refuse(send, error)

@@ -69,9 +69,7 @@ class JSONEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         try:
-            body = await read_json(
-                scope, receive, limit=self.settings.max_body_bytes, max_depth=self.settings.max_json_depth
-            )
+            body = await read_json(scope, receive, settings=self.settings)
             await run_until_disconnect(receive, self.handle(scope, body, send))
         except ClientGoneError:
             return

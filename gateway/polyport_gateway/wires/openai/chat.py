@@ -53,7 +53,7 @@ class ChatEndpoint(JSONEndpoint):
         """Answer with one JSON body, or with a stream."""
         chat = Chat.from_body(body)
         call = self.call(scope, chat.request.model, chat, raw=True)
-        async with aclosing(call.run()) as given, aclosing(_in_one_text(given)) as events:
+        async with aclosing(call.run()) as events:
             if chat.stream:
                 await self._stream(call, chat, events, send, info_of(scope).request_id)
             else:
@@ -98,17 +98,22 @@ class ChatEndpoint(JSONEndpoint):
         await stream.end()
 
 
-async def _in_one_text(events: AsyncGenerator[CallEvent, None]) -> AsyncGenerator[CallEvent, None]:
-    """Part what an agent says before its tool calls from what it says after them."""
-    spoken = parted = False
-    async for event in events:
-        if isinstance(event, TextDelta):
-            if parted:
-                yield TextDelta(TURN_BREAK)
-            spoken, parted = True, False
-        elif isinstance(event, ServerToolCall):
-            parted = spoken
-        yield event
+class _Speech:
+    """Parts what an agent says before its tool calls from what it says after them, where one text holds both."""
+
+    __slots__ = ("_parted", "_spoken")
+
+    def __init__(self) -> None:
+        self._spoken = self._parted = False
+
+    def called(self) -> None:
+        """Note a tool call."""
+        self._parted = self._spoken
+
+    def said(self, text: str) -> str:
+        """Return a piece of text as it should appear."""
+        parted, self._spoken, self._parted = self._parted, True, False
+        return TURN_BREAK + text if parted else text
 
 
 @dataclass
@@ -147,13 +152,14 @@ class _Answer:
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
+        self._speech = _Speech()
         self._usage: Usage | None = None
 
     def add(self, event: CallEvent) -> None:
         match event:
             case TextDelta():
                 choice = self._choice(event.choice)
-                choice.text.append(event.text)
+                choice.text.append(self._speech.said(event.text))
                 choice.logprobs.extend(event.logprobs or ())
             case ReasoningDelta():
                 self._choice(event.choice).reasoning.append(event.text)
@@ -164,6 +170,8 @@ class _Answer:
             case CitationAdded():
                 choice = self._choice(0)
                 choice.annotations.append(citation_body(event.citation, sum(map(len, choice.text))))
+            case ServerToolCall():
+                self._speech.called()
             case Usage():
                 self._usage = event
             case Finish():
@@ -207,14 +215,16 @@ class _Chunks:
         self._include_usage = include_usage
         self._usage: Usage | None = None
         self._opened: set[int] = set()
+        self._speech = _Speech()
         self._length = 0
 
     def frames(self, event: CallEvent) -> list[bytes]:
         match event:
             case TextDelta():
                 logprobs = {"content": event.logprobs, "refusal": None} if event.logprobs else None
-                self._length += len(event.text) if event.choice == 0 else 0
-                return self._delta(event.choice, {"content": event.text}, logprobs=logprobs)
+                text = self._speech.said(event.text)
+                self._length += len(text) if event.choice == 0 else 0
+                return self._delta(event.choice, {"content": text}, logprobs=logprobs)
             case ReasoningDelta():
                 return self._delta(event.choice, {"reasoning_content": event.text})
             case RefusalDelta():
@@ -225,6 +235,8 @@ class _Chunks:
                 return self._delta(0, {"annotations": [citation_body(event.citation, self._length)]})
             case Finish():
                 return self._delta(event.choice, {}, finish_reason=event.reason)
+            case ServerToolCall():
+                self._speech.called()
             case Usage():
                 self._usage = event
         return []

@@ -113,11 +113,9 @@ class FunctionCallEndpoint:
     async def _arguments(self, scope: Scope, receive: Receive) -> dict[str, Any]:
         length = next((value for key, value in scope["headers"] if key == b"content-length"), None)
         if length == b"0":
-            await read_body(scope, receive, self._settings.max_body_bytes)
+            await read_body(scope, receive, self._settings.max_body_bytes, self._settings.request_timeout_s)
             return {}
-        return await read_json(
-            scope, receive, limit=self._settings.max_body_bytes, max_depth=self._settings.max_json_depth
-        )
+        return await read_json(scope, receive, settings=self._settings, exact=True)
 
 
 async def _answer(call: Call, send: Send) -> None:

@@ -17,12 +17,13 @@ from polyport.types.errors import ErrorResponse
 from polyport.types.functions import Function, FunctionList, FunctionResult
 from polyport.types.models import Model, ModelList
 from polyport.types.moderations import Moderation, ModerationRequest
+from polyport.types.responses import Response, ResponseDeleted, ResponseEvent, ResponseItemList, ResponseRequest
 from polyport_gateway.call import Caller
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, send_json
 
-__all__ = ["EndpointDescription", "OpenAPIEndpoint"]
+__all__ = ["MODERATIONS", "RESPONSES", "EndpointDescription", "OpenAPIEndpoint"]
 
 _REF = "#/components/schemas/{model}"
 
@@ -58,10 +59,23 @@ _ENDPOINTS = (
     ),
     EndpointDescription("post", "/v1/completions", "Continue a text", CompletionRequest, Completion, Completion),
     EndpointDescription("post", "/v1/embeddings", "Embed texts", EmbeddingRequest, EmbeddingList),
-    EndpointDescription("post", "/v1/moderations", "Moderate texts", ModerationRequest, Moderation),
     EndpointDescription("get", "/v1/functions", "List everything as tools", response=FunctionList, group="Functions"),
     EndpointDescription("get", "/v1/functions/{name}", "Show one as a tool", response=Function, group="Functions"),
 )
+
+
+RESPONSES = (
+    EndpointDescription("post", "/v1/responses", "Ask for a response", ResponseRequest, Response, ResponseEvent),
+    EndpointDescription("get", "/v1/responses/{response_id}", "Show a stored response", None, Response, ResponseEvent),
+    EndpointDescription("delete", "/v1/responses/{response_id}", "Delete a stored response", None, ResponseDeleted),
+    EndpointDescription("post", "/v1/responses/{response_id}/cancel", "Cancel one in the background", None, Response),
+    EndpointDescription(
+        "get", "/v1/responses/{response_id}/input_items", "List what a response was given", None, ResponseItemList
+    ),
+)
+
+MODERATIONS = EndpointDescription("post", "/v1/moderations", "Moderate texts", ModerationRequest, Moderation)
+"""Served only where an engine offers it."""
 
 
 class OpenAPIEndpoint:

@@ -1,0 +1,59 @@
+"""The whole gateway on PostgreSQL: keys, usage rows and stored responses, as on SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import openai
+import pytest
+from sqlalchemy import text
+
+from polyport import App
+from polyport.testing import gateway
+from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.keys import KeyStore
+from tests.integration.postgres import PostgresServer, postgres_server
+
+pytestmark = pytest.mark.requires("postgres")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as running:
+        yield running
+
+
+def test_the_gateway_keeps_its_records_in_postgresql(postgres: PostgresServer) -> None:
+    url = postgres.create_database("gateway")
+    app = App("on-postgres")
+    app.model("echo", engine="echo")
+
+    async def create_key() -> str:
+        async with Database(url) as database:
+            _, token = await KeyStore(database).create("app", allow=["echo"])
+            return token
+
+    token = asyncio.run(create_key())
+    with gateway(app, database_url=url) as running:
+        client = openai.OpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0)
+        first = client.responses.create(model="echo", input="remember this")
+        assert client.responses.retrieve(first.id).output_text == "remember this"
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key="pp_x_y", max_retries=0).models.list()
+    # Another process, later: what was acknowledged is there.
+    with gateway(app, database_url=url) as running:
+        client = openai.OpenAI(base_url=f"{running.url}/v1", api_key=token, max_retries=0)
+        second = client.responses.create(model="echo", input="and this", previous_response_id=first.id)
+        assert second.output_text == "and this"
+        deadline = time.monotonic() + 10
+        while running.gateway.usage.health().pending and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    async def rows() -> list[tuple[str, int]]:
+        async with Database(url) as database:
+            query = text("select name, status from usage order by id")
+            return [tuple(row) for row in await database.read(lambda connection: connection.execute(query).all())]
+
+    assert asyncio.run(rows()) == [("echo", 200), ("echo", 200)]

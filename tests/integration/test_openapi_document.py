@@ -1,0 +1,96 @@
+"""The OpenAPI document is true: what it names is served, and what is served it names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+
+from polyport import App
+from polyport.testing import ScriptedEngine, gateway
+from polyport_gateway.wires.router import Router
+
+
+def build_app(**model: Any) -> App:
+    app = App("documented", instructions="What this is for.")
+
+    @app.function
+    def add(a: int, b: int = 1) -> int:
+        """Add two integers."""
+        return a + b
+
+    @app.function
+    def tree(depth: int) -> dict[str, list[int]]:
+        return {"levels": list(range(depth))}
+
+    app.model("echo", engine="echo")
+    return app
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory):
+    with gateway(build_app(), data_dir=tmp_path_factory.mktemp("openapi")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(running) -> dict[str, Any]:
+    return httpx.get(f"{running.url}/openapi.json").json()
+
+
+def resolver(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def test_every_endpoint_is_described_and_every_description_served(running, document) -> None:
+    router = Router(running.gateway.routes())
+    served = {(method.lower(), path) for path, method in router.paths() if path not in ("/mcp", "/openapi.json")}
+    described = {(method, path) for path, methods in document["paths"].items() for method in methods}
+    functions = {("post", f"/v1/functions/{name}") for name in ("add", "tree", "echo")}
+    assert described - functions == served - {("post", "/v1/functions/{name}")}
+
+
+def test_moderations_are_served_only_where_an_engine_offers_them(running, document, tmp_path) -> None:
+    assert "/v1/moderations" not in document["paths"]
+    missing = httpx.post(f"{running.url}/v1/moderations", json={"model": "echo", "input": "x"})
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    app = App("moderated")
+    engine = ScriptedEngine("x")
+    engine.operations = frozenset({"chat", "moderation"})
+    app.model("judge", engine=engine)
+    with gateway(app, data_dir=tmp_path) as other:
+        assert "/v1/moderations" in httpx.get(f"{other.url}/openapi.json").json()["paths"]
+
+
+def test_requests_and_answers_match_their_schemas(running, document) -> None:
+    for path, body in [
+        ("/v1/functions/add", {"a": 1}),
+        ("/v1/functions/tree", {"depth": 2}),
+        ("/v1/functions/echo", {"prompt": "hello"}),
+        ("/v1/chat/completions", {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/completions", {"model": "echo", "prompt": "hi"}),
+        ("/v1/embeddings", {"model": "echo", "input": "hi"}),
+        ("/v1/responses", {"model": "echo", "input": "hi"}),
+    ]:
+        operation = document["paths"][path]["post"]
+        asked = operation["requestBody"]["content"]["application/json"]["schema"]
+        resolver(document, asked).validate(body)
+        answer = httpx.post(f"{running.url}{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        given = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        resolver(document, given).validate(answer.json())
+    for path in ("/v1/models", "/v1/functions", "/healthz", "/readyz"):
+        schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        resolver(document, schema).validate(httpx.get(f"{running.url}{path}").json())
+
+
+def test_wrong_arguments_are_wrong_for_the_schema_too(running, document) -> None:
+    schema = document["paths"]["/v1/functions/add"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    for body in ({}, {"a": "x"}, {"a": 1, "c": 2}):
+        assert not resolver(document, schema).is_valid(body)
+        answer = httpx.post(f"{running.url}/v1/functions/add", json=body)
+        assert answer.status_code == 400
+        error = document["paths"]["/v1/functions/add"]["post"]["responses"]["default"]["content"]["application/json"]
+        resolver(document, error["schema"]).validate(answer.json())
