@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     8500
     """
 
-    model_config = SettingsConfigDict(env_prefix="POLYPORT_", extra="forbid", frozen=True)
+    # Decoding would take a list for JSON; `_split` takes it as it is documented, with commas.
+    model_config = SettingsConfigDict(env_prefix="POLYPORT_", extra="forbid", frozen=True, enable_decoding=False)
     toml_file: ClassVar[Path | None] = None
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -141,4 +142,6 @@ def load_settings(*, config: Path | None = None, **flags: Any) -> Settings:
         )
         raise ConfigurationError(f"settings can't be used: {lines}") from error
     except ValueError as error:
-        raise ConfigurationError(f"the configuration file {file} can't be read: {error}") from error
+        raise ConfigurationError(
+            f"the configuration {f'file {file} ' if file else ''}can't be read: {error}"
+        ) from error

@@ -104,6 +104,8 @@ def check_features(capability: Capability, input: Input) -> None:  # noqa: A002
     for feature, param in used_features(input):
         if feature not in features:
             shown = param if feature == param else f"{feature} (in {param})"
+            article = "an" if capability.kind == "agent" else "a"
             raise UnsupportedParameterError(
-                f"{capability.name!r} is a {capability.kind} that can't honour {shown}; leave it out.", param=param
+                f"{capability.name!r} is {article} {capability.kind} that can't honour {shown}; leave it out.",
+                param=param,
             )

@@ -14,8 +14,8 @@ from tests.support.scripted import ScriptedDispatch
 
 pytestmark = pytest.mark.anyio
 
-FIRST = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": None, "text_offset": [0]}
-SECOND = {"tokens": ["b"], "token_logprobs": [-1.5], "top_logprobs": None, "text_offset": [1]}
+FIRST = {"tokens": ["a"], "token_logprobs": [-0.5], "text_offset": [0]}
+SECOND = {"tokens": ["b"], "token_logprobs": [-1.5], "text_offset": [1]}
 TURN = [TextDelta("a", 0, [FIRST]), TextDelta("b", 0, [SECOND]), TextDelta("c", 1), Finish(), Finish(choice=1)]
 
 
@@ -42,7 +42,6 @@ async def test_a_whole_answer_has_each_choices_log_probabilities() -> None:
     assert first["logprobs"] == {
         "tokens": ["a", "b"],
         "token_logprobs": [-0.5, -1.5],
-        "top_logprobs": None,
         "text_offset": [0, 1],
     }
     assert (second["text"], second["logprobs"]) == ("c", None)
