@@ -9,6 +9,7 @@ from polyport.errors import UnsupportedParameterError
 from polyport.types.base import RequestModel
 from polyport.types.chat import ChatRequest
 from polyport_gateway.call import Chat, Completion, Embedding, Input
+from polyport_gateway.calls.limits import LIMITED_HERE
 from polyport_gateway.catalog.capability import ALL_FEATURES, Capability
 
 __all__ = ["ADVISORY", "check_features", "used_features"]
@@ -99,6 +100,8 @@ def check_features(capability: Capability, input: Input) -> None:  # noqa: A002
         UnsupportedParameterError: It names the parameter.
     """
     features = capability.features
+    if capability.kind in ("function", "pipeline"):
+        features = features | LIMITED_HERE
     if features is ALL_FEATURES or "*" in features:
         return
     for feature, param in used_features(input):

@@ -203,7 +203,6 @@ async def test_what_goes_wrong_is_said_and_accounted_for(name, given, error, sai
         ({"logprobs": True}, "logprobs"),
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"max_tokens": 5}, "max_tokens"),
         ({"invented_by_a_vendor": 1}, "invented_by_a_vendor"),
     ],
 )
@@ -221,6 +220,17 @@ async def test_what_asks_for_nothing_is_taken():
         stream_options={"include_usage": True}, response_format={"type": "text"}, parallel_tool_calls=True,
     )  # fmt: skip
     assert await house.run("add", given) == [TextDelta("2"), Finish()]
+
+
+@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens"])
+async def test_a_long_answer_is_cut(member):
+    house = House()
+    assert await house.run("count", chat("a b c d", **{member: 2})) == [
+        TextDelta("a "), TextDelta("b "), Finish("length"),
+    ]  # fmt: skip
+    assert await house.run("count", chat("a b", **{member: 9})) == [TextDelta("a "), TextDelta("b "), Finish()]
+    assert await house.run("greet", chat("世界你好", **{member: 3})) == [TextDelta("Hello 世界"), Finish("length")]
+    assert {row.status for row in house.rows} == {200}
 
 
 async def test_pictures_are_refused_by_what_takes_only_a_question():
