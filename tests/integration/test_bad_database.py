@@ -56,7 +56,7 @@ def call_everywhere(running: Any) -> None:
         assert time.monotonic() - started < 2, f"{wire} waited for the records"
 
 
-def test_a_database_that_another_program_has_locked(running):
+def test_a_database_that_another_program_has_locked(running, caplog):
     file = file_of(running)
     eventually(lambda: count(file) == 1)
     lock = sqlite3.connect(file, isolation_level=None)
@@ -65,7 +65,8 @@ def test_a_database_that_another_program_has_locked(running):
         call_everywhere(running)
         eventually(lambda: ready(running)["error"] is not None, 12)
         report = ready(running)
-        assert "locked" in report["error"]
+        assert "records can't be written" in report["error"]
+        assert "locked" in caplog.text
         assert report["pending"] >= len(WIRES)
         assert report["ready"] is True
         made = httpx.post(f"{running.url}/v1/responses", json={"model": "echo", "input": "kept"}).json()
@@ -116,7 +117,7 @@ def test_a_database_that_turns_read_only_by_its_mode(running):
     call_everywhere(running)
 
 
-def test_a_database_that_is_moved_away_and_back_while_the_gateway_runs(running, tmp_path_factory):
+def test_a_database_that_is_moved_away_and_back_while_the_gateway_runs(running, caplog, tmp_path_factory):
     file = file_of(running)
     eventually(lambda: count(file) == 1)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -124,7 +125,8 @@ def test_a_database_that_is_moved_away_and_back_while_the_gateway_runs(running, 
         (file.parent / name).rename(elsewhere / name)
     call_everywhere(running)
     eventually(lambda: ready(running)["error"] is not None, 5)
-    assert "put it back" in ready(running)["error"]
+    assert "records can't be written" in ready(running)["error"]
+    assert "put it back" in caplog.text
     assert ready(running)["pending"] == len(WIRES)
     assert not file.exists(), "an empty one without keys would open the gateway"
     for path in list(elsewhere.iterdir()):
