@@ -206,7 +206,8 @@ class Factory:
         gateway = create_gateway(app, chosen)
         listener = bind(chosen)
         settle_memory()
-        with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_event_loop) as runner:
+        interrupted = contextlib.suppress(KeyboardInterrupt)
+        with interrupted, listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve_until_stopped(gateway, listener, on_ready=lambda url: print(f"{app.name}: {url}")))  # noqa: T201
 
     def embed(self, app: App, **settings: Any) -> Gateway:
@@ -226,7 +227,7 @@ class Factory:
 
         def work() -> None:
             try:
-                with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                with listener, asyncio.Runner(loop_factory=new_event_loop) as runner:
                     loops.append(runner.get_loop())
                     runner.run(serve_until_stopped(gateway, listener, on_ready=lambda _: ready.set(), stop=stop))
             except BaseException as error:  # noqa: BLE001 - raised again where the thread was started

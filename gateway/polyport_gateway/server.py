@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from typing import Any
 
 from polyport.app import App
@@ -47,6 +46,8 @@ from polyport_gateway.wires.router import Route, Router
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
 
 _log = logging.getLogger("polyport.server")
+
+_NOT_WRITTEN = "The gateway's records can't be written; its log says why."
 
 
 def build_catalog(app: App, settings: Settings) -> Catalog:
@@ -142,7 +143,7 @@ class Gateway:
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
             *self._moderations(),
-            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, settings, self._described())),
+            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
         ]
 
     def _moderations(self) -> list[Route]:
@@ -210,12 +211,15 @@ class Gateway:
         await self.database.close()
 
     def report(self) -> dict[str, Any]:
-        """Say whether calls can be taken, and what that rests on."""
+        """Say whether calls can be taken, and what that rests on; anybody may ask, so of a failure only that it is."""
+        usage = self.usage.health()
         return {
             "ready": self._ready,
             "app": self.catalog.name,
             "calls": self.dispatcher.running,
-            **asdict(self.usage.health()),
+            "pending": usage.pending,
+            "dropped": usage.dropped,
+            "error": None if usage.error is None else _NOT_WRITTEN,
         }
 
     async def _warm(self) -> None:

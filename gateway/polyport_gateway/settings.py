@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -18,6 +19,9 @@ from polyport.errors import ConfigurationError
 
 __all__ = ["Settings", "load_settings"]
 
+# Split at commas here; pydantic-settings would take what stands in the environment for JSON.
+_Names: TypeAlias = Annotated[tuple[str, ...], NoDecode]
+
 
 class Settings(BaseSettings):
     """How the gateway runs.
@@ -26,7 +30,8 @@ class Settings(BaseSettings):
     8500
     """
 
-    model_config = SettingsConfigDict(env_prefix="POLYPORT_", extra="forbid", frozen=True)
+    # Decoding would take a list for JSON; `_split` takes it as it is documented, with commas.
+    model_config = SettingsConfigDict(env_prefix="POLYPORT_", extra="forbid", frozen=True, enable_decoding=False)
     toml_file: ClassVar[Path | None] = None
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -38,11 +43,13 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, description="Largest request body, in bytes.")
     request_timeout_s: float = Field(
-        default=30.0, gt=0, description="Seconds for which a client may leave a request that it has begun unfinished."
+        default=30.0,
+        gt=0,
+        description="Seconds for which a client may leave a request unfinished, or take nothing of an answer.",
     )
     max_json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body.")
     call_timeout_s: float | None = Field(
-        default=600.0, gt=0, description="Seconds after which any call is cancelled; unset for never."
+        default=600.0, gt=0, description='Seconds after which any call is cancelled; "none" for never.'
     )
     function_threads: int = Field(
         default=64, ge=1, description="Worker threads that one plain function may occupy at a time."
@@ -51,17 +58,18 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(default=10.0, ge=0, description="Seconds that running calls get at shutdown.")
 
     require_keys: bool = Field(default=False, description="Ask for a key even on loopback when no key exists yet.")
-    cors_origins: tuple[str, ...] = Field(default=(), description='Origins that browsers may call from; "*" for any.')
-    allowed_hosts: tuple[str, ...] = Field(
+    cors_origins: _Names = Field(default=(), description='Origins that browsers may call from; "*" for any.')
+    allowed_hosts: _Names = Field(
         default=(), description="Host headers accepted besides loopback and the address listened on."
     )
-    allowed_origins: tuple[str, ...] = Field(
-        default=(), description="Origin headers accepted by /mcp besides loopback's and cors_origins."
+    allowed_origins: _Names = Field(
+        default=(),
+        description="Origin headers accepted besides loopback's and cors_origins, without CORS headers in the answer.",
     )
 
     store_responses: bool = Field(default=True, description="Keep /v1/responses results that ask for it.")
     retention_days: int | None = Field(
-        default=30, ge=1, description="Days that usage rows and stored responses are kept; unset for ever."
+        default=30, ge=1, description='Days that usage rows and stored responses are kept; "none" for ever.'
     )
     expose_errors: bool = Field(
         default=False,
@@ -75,6 +83,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("call_timeout_s", "retention_days", mode="before")
+    @classmethod
+    def _none(cls, value: Any) -> Any:
+        return None if value == "none" else value
 
     @property
     def loopback_only(self) -> bool:
@@ -112,7 +125,7 @@ def load_settings(*, config: Path | None = None, **flags: Any) -> Settings:
 
     Args:
         config: A TOML file; ``polyport.toml`` in the working folder if it exists.
-        **flags: Values that override all else; None means not given.
+        **flags: Values that override all else; None means not given ("none" switches off what can be).
 
     Raises:
         ConfigurationError: A value can't be used; the message names it and where it came from.
@@ -129,4 +142,6 @@ def load_settings(*, config: Path | None = None, **flags: Any) -> Settings:
         )
         raise ConfigurationError(f"settings can't be used: {lines}") from error
     except ValueError as error:
-        raise ConfigurationError(f"the configuration file {file} can't be read: {error}") from error
+        raise ConfigurationError(
+            f"the configuration {f'file {file} ' if file else ''}can't be read: {error}"
+        ) from error

@@ -171,7 +171,7 @@ class Context:
         return _DONE
 
     def log(self, data: Any, *, level: LogLevel = "info", logger: str | None = None) -> Awaitable[None]:
-        """Send a line to the caller (MCP clients show it; other wires drop it)."""
+        """Send a line to the caller (over MCP and REST's event stream; other wires drop it)."""
         self._backend.log(level, data, logger)
         return _DONE
 

@@ -32,7 +32,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise DeclarationError(
-            f"{name!r} can't be a name: use 1 to 64 letters, digits, '_', '-' and '.', "
+            f"{name!r} can't be a name: use 1 to 64 ASCII letters, digits, '_', '-' and '.', "
             "starting and ending with a letter, digit or '_'"
         )
     return name

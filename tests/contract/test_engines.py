@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from polyport.errors import CallError
+from polyport.errors import CallError, UnsupportedParameterError
 from polyport.events import Finish, Result, TextDelta, ToolCallDelta, Usage
 from polyport.testing import ScriptedEngine, ToolCall
 from polyport_gateway.call import Call, Operation, RawFrame
@@ -157,6 +157,30 @@ async def test_completion(subject: Subject) -> None:
     events = await collect(subject.engine, completion(TEXT, stream=True))
     assert text(events) == TEXT
     assert len(finishes(events)) == 1
+
+
+@pytest.mark.parametrize("subject", LITELLM[1:], indirect=True)
+@pytest.mark.parametrize(
+    ("param", "members"),
+    [
+        ("echo", {"echo": True}),
+        ("logprobs", {"logprobs": 0}),
+        ("suffix", {"suffix": "."}),
+        ("best_of", {"best_of": 2}),
+        ("prompt", {"prompt": ["one", "two"]}),
+        ("prompt", {"prompt": [1, 2]}),
+    ],
+)
+async def test_a_completion_by_a_chat_model_refuses_what_it_would_drop(
+    subject: Subject, param: str, members: dict[str, Any]
+) -> None:
+    before = len(subject.upstream.requests)
+    with pytest.raises(UnsupportedParameterError) as caught:
+        await collect(subject.engine, completion(**{"prompt": TEXT, **members}))
+    assert caught.value.param == param
+    assert len(subject.upstream.requests) == before
+    neutral = completion([TEXT], echo=False, best_of=1, suffix=None)
+    assert text(await collect(subject.engine, neutral)) == TEXT
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])

@@ -120,6 +120,8 @@ async def test_what_an_agent_cant_honour_is_refused(param):
             await collect(call(gateway, "helper", given))
     assert caught.value.code == "unsupported_parameter"
     assert caught.value.param == next(iter(param))
+    assert "'m'" not in caught.value.message, "the model may be hidden from whoever may use the agent"
+    assert "'helper' is an agent" in caught.value.message
     assert engine.asked == []
 
 

@@ -193,7 +193,24 @@ def test_a_large_body_that_is_only_announced_is_refused_at_once(url):
     ],
 )
 def test_what_is_no_http_is_refused(url, data):
-    assert speak(url, data).split(b"\r\n")[0].split(b" ")[1] in (b"400", b"431")
+    head, _, body = speak(url, data).partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[0].split(b" ")[1] in (b"400", b"431")
+    assert b"\r\nx-request-id: req_" in head
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+    still_serves(url)
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_an_upgrade_that_is_not_offered_is_answered_as_if_not_asked_for(url, protocol):
+    asked = (
+        "connection: upgrade, close",
+        f"upgrade: {protocol}",
+        "sec-websocket-key: eA==",
+        "sec-websocket-version: 13",
+    )
+    answer = speak(url, head("GET", "/v1/models", *asked))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"x-request-id: req_" in answer
     still_serves(url)
 
 

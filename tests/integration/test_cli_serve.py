@@ -203,6 +203,9 @@ def test_reload_survives_a_syntax_error_and_keeps_its_address(folder):
         assert wait_until(lambda: "mend the app" in log())
         assert "app.py, line 1: invalid syntax" in log()
         assert server.process.poll() is None
+        refused = run(folder, "list", "--url", url)
+        assert refused.returncode == 1
+        assert "can't be loaded" in refused.stderr
         (folder / "app.py").write_text(APP.replace("a + b", "a * b"), encoding="utf-8")
         assert server.url() == url
         assert answers(2, 3) == 6

@@ -212,6 +212,8 @@ def same(house: House, work: Callable[[Any], Any]) -> Any:
 def test_lists(house: House) -> None:
     functions = same(house, lambda c: [f.model_dump() for f in c.functions.list()])
     assert functions[0]["function"]["name"] == "add"
+    described = same(house, lambda c: {f.name: f.description for f in c.functions.list()})
+    assert described["add"] == "Add two integers."
     assert functions[0]["function"]["parameters"]["required"] == ["a"]
     names = same(house, lambda c: [(m.id, m.kind) for m in c.models.list()])
     assert ("shout", "pipeline") in names
@@ -292,7 +294,7 @@ def test_streams(house: House) -> None:
     events = same(house, lambda c: events_of(c, "shout", "hello you"))
     assert events[:2] == [TextDelta("HELLO "), TextDelta("YOU ")]
     events = same(house, lambda c: events_of(c, "cite", "x"))
-    assert CitationAdded(Citation("Guide", url="https://example.org/guide", start=0, end=0)) in events
+    assert CitationAdded(Citation("Guide", url="https://example.org/guide", start=0, end=10)) in events
     assert same(house, lambda c: events_of(c, "shout", "one fail"))[0] is polyport.FunctionError
     assert same(house, lambda c: events_of(c, "nope", "x"))[0] is polyport.NotFoundError
     assert (

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 from sqlalchemy import text
@@ -57,3 +58,15 @@ def test_the_gateway_keeps_its_records_in_postgresql(postgres: PostgresServer) -
             return [tuple(row) for row in await database.read(lambda connection: connection.execute(query).all())]
 
     assert asyncio.run(rows()) == [("echo", 200), ("echo", 200)]
+
+
+def test_an_id_that_postgresql_cannot_hold_is_only_unknown(postgres: PostgresServer) -> None:
+    app = App("on-postgres")
+    app.model("echo", engine="echo")
+    with gateway(app, database_url=postgres.create_database("nul")) as running:
+        shown = httpx.get(f"{running.url}/v1/responses/resp_%00")
+        deleted = httpx.delete(f"{running.url}/v1/responses/resp_%00")
+        body = {"model": "echo", "input": "x", "previous_response_id": "resp_\0"}
+        continued = httpx.post(f"{running.url}/v1/responses", json=body)
+    assert (shown.status_code, deleted.status_code, continued.status_code) == (404, 404, 400)
+    assert continued.json()["error"]["code"] == "previous_response_not_found"

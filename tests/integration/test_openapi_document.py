@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -38,6 +39,10 @@ def running(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def document(running) -> dict[str, Any]:
     return httpx.get(f"{running.url}/openapi.json").json()
+
+
+def create_key(running, name: str) -> str:
+    return asyncio.run_coroutine_threadsafe(running.gateway.keys.create(name), running.loop).result(10)[1]
 
 
 def resolver(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
@@ -94,3 +99,37 @@ def test_wrong_arguments_are_wrong_for_the_schema_too(running, document) -> None
         assert answer.status_code == 400
         error = document["paths"]["/v1/functions/add"]["post"]["responses"]["default"]["content"]["application/json"]
         resolver(document, error["schema"]).validate(answer.json())
+
+
+def test_query_parameters_are_described_as_they_are_taken(running, document) -> None:
+    made = httpx.post(f"{running.url}/v1/responses", json={"model": "echo", "input": "hi"}).json()
+    for path in ("/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items"):
+        url = running.url + path.format(response_id=made["id"])
+        query = [item for item in document["paths"][path]["get"]["parameters"] if item["in"] == "query"]
+        assert query
+        for item in query:
+            for value, fits in [("true", "boolean"), ("0", "integer"), ("101", "integer"), ("desc", "string")]:
+                sent = {"boolean": True, "integer": int(value) if value.isdigit() else value}.get(fits, value)
+                valid = resolver(document, item["schema"]).is_valid(sent)
+                if item["schema"]["type"] != fits or item["name"] in ("after", "before"):
+                    continue
+                answer = httpx.get(url, params={item["name"]: value})
+                assert (answer.status_code == 200) == valid, (item["name"], value, answer.text)
+
+
+def test_a_functions_events_are_described(running, document) -> None:
+    content = document["paths"]["/v1/functions/add"]["post"]["responses"]["200"]["content"]
+    answer = httpx.post(f"{running.url}/v1/functions/add", json={"a": 1}, headers={"accept": "text/event-stream"})
+    assert answer.headers["content-type"].partition(";")[0] in content
+
+
+def test_a_key_is_asked_for_where_the_document_says_so(document, tmp_path) -> None:
+    assert {} in document["security"]
+    with gateway(build_app(), data_dir=tmp_path) as other:
+        with_key = {"authorization": f"Bearer {create_key(other, 'alice')}"}
+        found = httpx.get(f"{other.url}/openapi.json", headers=with_key).json()
+        assert found["security"] == [{"key": []}]
+        for path in ("/healthz", "/readyz"):
+            assert found["paths"][path]["get"]["security"] == []
+            assert httpx.get(other.url + path).status_code == 200
+        assert httpx.get(f"{other.url}/v1/models").status_code == 401

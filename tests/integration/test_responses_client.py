@@ -238,7 +238,7 @@ def test_delete(client: openai.OpenAI) -> None:
         ({"model": "nothing", "input": "x"}, openai.NotFoundError, "model_not_found"),
         ({"model": "add", "input": '{"a": 13, "b": 1}'}, openai.InternalServerError, "function_error"),
         ({"model": "add", "input": '{"a": "x", "b": 1}'}, openai.BadRequestError, "invalid_arguments"),
-        ({"model": "add", "input": ADD, "max_output_tokens": 9}, openai.BadRequestError, "unsupported_parameter"),
+        ({"model": "add", "input": ADD, "top_logprobs": 2}, openai.BadRequestError, "unsupported_parameter"),
         ({"model": "echo", "input": "x", "conversation": "c"}, openai.BadRequestError, "unsupported_parameter"),
         (
             {"model": "echo", "input": "x", "previous_response_id": "resp_x"},

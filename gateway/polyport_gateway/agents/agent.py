@@ -51,9 +51,9 @@ class AgentCapability:
         self.declaration = declaration
         self.timeout = declaration.timeout
         self.features: Features = AGENT_FEATURES
-        tools = ", ".join(declaration.tools)
+        # It names neither model nor tools: whoever may ask the agent need not know of them.
         self.description = declaration.description or (
-            f"Ask an agent that can use {tools}." if tools else f"Ask an agent on {declaration.model}."
+            "Ask an agent that works with tools." if declaration.tools else "Ask an agent."
         )
         self._catalog = catalog
         self._granted = frozenset({declaration.model, *declaration.tools})
@@ -117,8 +117,7 @@ class AgentCapability:
             raise TypeError(f"an agent takes no {type(chat).__name__}")
         if chat.request.tools:
             raise UnsupportedParameterError(
-                f"{self.name!r} is an agent with tools of its own and takes none from a request; leave tools out, "
-                f"or ask its model {self.declaration.model!r}.",
+                f"{self.name!r} is an agent with tools of its own and takes none from a request; leave tools out.",
                 param="tools",
             )
         given = chat.server_tools or ServerTools(names=frozenset())

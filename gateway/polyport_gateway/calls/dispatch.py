@@ -15,6 +15,7 @@ from polyport_gateway.call import Call, CallEvent, Chat, Input, InputRequired
 from polyport_gateway.calls.adapt import adapt_events, adapt_input
 from polyport_gateway.calls.deadline import Deadline
 from polyport_gateway.calls.features import check_features
+from polyport_gateway.calls.limits import cut_to, token_limit
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.storage.usage import UsageRow
@@ -107,7 +108,8 @@ class Dispatcher:
         except InputRequired:
             code = "input_required"
             raise
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # The last two, from an engine's code, would end the event loop and so the gateway.
             call.cancel()
             failure = to_call_error(error, request_id=call.request_id)
             status, code = failure.status, failure.code
@@ -152,8 +154,11 @@ class Dispatcher:
         adapted = adapt_input(capability, given)
         check_features(capability, given)
         if adapted is given:
-            return capability.invoke(call)
-        return adapt_events(call, capability.invoke(_with_input(call, adapted)))
+            events = capability.invoke(call)
+        else:
+            events = adapt_events(call, capability.invoke(_with_input(call, adapted)))
+        limit = token_limit(capability, given)
+        return events if limit is None else cut_to(limit, events)
 
     def _account(
         self,

@@ -9,6 +9,7 @@ from polyport.errors import UnsupportedParameterError
 from polyport.types.base import RequestModel
 from polyport.types.chat import ChatRequest
 from polyport_gateway.call import Chat, Completion, Embedding, Input
+from polyport_gateway.calls.limits import LIMITED_HERE
 from polyport_gateway.catalog.capability import ALL_FEATURES, Capability
 
 __all__ = ["ADVISORY", "check_features", "used_features"]
@@ -64,7 +65,7 @@ def used_features(input: Input) -> Iterator[tuple[str, str]]:  # noqa: A002
     request: RequestModel = input.request
     for name in request.model_fields_set:
         value = getattr(request, name)
-        if name in ADVISORY or value is None or value == _NEUTRAL.get(name, ...):
+        if name in ADVISORY or value is None or _asks_nothing(name, value):
             continue
         if name == "parallel_tool_calls" and not getattr(request, "tools", None):
             continue
@@ -73,6 +74,12 @@ def used_features(input: Input) -> Iterator[tuple[str, str]]:  # noqa: A002
         yield name, name
     if isinstance(request, ChatRequest):
         yield from _message_features(request)
+
+
+def _asks_nothing(name: str, value: Any) -> bool:
+    # By type too: a completion's logprobs of 0 ask for the chosen tokens' own, and 0 == False.
+    neutral = _NEUTRAL.get(name)
+    return type(value) is type(neutral) and value == neutral
 
 
 def _message_features(request: ChatRequest) -> Iterator[tuple[str, str]]:
@@ -93,11 +100,15 @@ def check_features(capability: Capability, input: Input) -> None:  # noqa: A002
         UnsupportedParameterError: It names the parameter.
     """
     features = capability.features
+    if capability.kind in ("function", "pipeline"):
+        features = features | LIMITED_HERE
     if features is ALL_FEATURES or "*" in features:
         return
     for feature, param in used_features(input):
         if feature not in features:
             shown = param if feature == param else f"{feature} (in {param})"
+            article = "an" if capability.kind == "agent" else "a"
             raise UnsupportedParameterError(
-                f"{capability.name!r} is a {capability.kind} that can't honour {shown}; leave it out.", param=param
+                f"{capability.name!r} is {article} {capability.kind} that can't honour {shown}; leave it out.",
+                param=param,
             )

@@ -112,3 +112,5 @@ async def merge_events(queue: EventQueue, task: asyncio.Task[Any]) -> AsyncItera
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+        if task.done() and not task.cancelled():
+            task.exception()  # nobody may be left to see it, and the loop would complain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from polyport_gateway.catalog import Catalog
@@ -50,4 +51,5 @@ def banner(catalog: Catalog, url: str, *, keys: bool) -> str:
 
 
 def _slug(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name).strip("-") or "polyport"
+    """Return a name that Claude Code takes for a server: ASCII letters, digits, `-` and `_`."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-") or "polyport"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polyport.errors import BadRequestError, ConfigurationError
 from polyport_gateway.cli.output import command, is_terminal, print_json, print_table, style
 from polyport_gateway.cli.records import open_records, parse_time
 from polyport_gateway.cli.serve import Config, DatabaseURL, DataDir
@@ -49,7 +50,11 @@ def create(
         async with open_records(config, data_dir, database_url) as database:
             return await KeyStore(database).create(name, allowed, expiry)
 
-    record, token = asyncio.run(run())
+    try:
+        record, token = asyncio.run(run())
+    except BadRequestError as error:
+        # What was given on the command line can't be used, which is no failed call.
+        raise ConfigurationError(error.message) from error
     if as_json:
         print_json({**_shown(record), "token": token})
         return

@@ -17,30 +17,13 @@ from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, 
 from polyport_gateway.catalog.capability import Features
 from polyport_gateway.engines.base import BaseEngine
 from polyport_gateway.engines.vectors import embedding_body, hashed_vector
+from polyport_gateway.tokens import count_tokens, split_pieces
 
-__all__ = ["EchoEngine", "count_tokens", "split_pieces"]
+__all__ = ["EchoEngine"]
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-_PIECE = re.compile(rf"\s*[{_CJK}]|\s*[^\s{_CJK}]+|\s+$")
 _TOOL_LINE = re.compile(r"/tool[ \t]+(\S+)[ \t]*(.*)")
 _LONG_TEXT = 4000
 _DEFAULT_DIMENSIONS = 256
-
-
-def split_pieces(text: str) -> list[str]:
-    """Cut a text into the pieces that are streamed and counted as tokens.
-
-    A piece is a word with the white space before it, or one Chinese, Japanese or Korean character.
-
-    >>> split_pieces("two words")
-    ['two', ' words']
-    """
-    return _PIECE.findall(text)
-
-
-def count_tokens(text: str) -> int:
-    """Return how many pieces a text has."""
-    return sum(1 for _ in _PIECE.finditer(text))
 
 
 @dataclass(frozen=True, slots=True)

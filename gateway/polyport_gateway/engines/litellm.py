@@ -52,6 +52,7 @@ _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 _OWN = frozenset({"acompletion", "input", "messages", "model", "prompt", "stream", "stream_options"})
 # To litellm these are orders to itself (logging, caching), not the provider's parameters.
 _KEPT_BACK = frozenset({"metadata", "model", "prompt_cache_key", "prompt_cache_retention", "store", "stream"})
+_TEXT_PROVIDERS = frozenset({"azure_text", "text-completion-codestral", "text-completion-openai"})
 _FIELDS = {
     Operation.CHAT: frozenset(ChatRequest.model_fields) - _KEPT_BACK,
     Operation.COMPLETION: frozenset(CompletionRequest.model_fields) - _KEPT_BACK,
@@ -145,6 +146,8 @@ class LiteLLMEngine(BaseEngine):
     async def complete(self, call: Call, completion: Completion) -> AsyncIterator[CallEvent]:
         """Continue a text."""
         litellm = await self._litellm()
+        if not _continues_text(litellm, self._model):
+            _check_chattable(completion.request, call.name)
         arguments = self._arguments(Operation.COMPLETION, completion.request, completion.body)
         stream = bool(completion.request.stream)
         async with aclosing(
@@ -254,6 +257,40 @@ def _load_litellm() -> Any:
     litellm.suppress_debug_info = True
     litellm.drop_params = False
     return litellm
+
+
+def _continues_text(litellm: Any, model: str) -> bool:
+    """Whether litellm asks an endpoint for text completions; of all others it makes a chat of the prompt."""
+    try:
+        name, provider, *_ = litellm.get_llm_provider(model=model)
+    except litellm.exceptions.BadRequestError:
+        return True  # the call itself will say what is wrong with the model
+    if provider == "openai":
+        return name not in litellm.open_ai_chat_completion_models
+    return provider in _TEXT_PROVIDERS or provider in litellm.openai_text_completion_compatible_providers
+
+
+def _check_chattable(request: CompletionRequest, name: str) -> None:
+    """Refuse what a chat has nothing for: litellm would merge several prompts, and send the rest to no effect.
+
+    Raises:
+        UnsupportedParameterError: It names the parameter.
+    """
+    asked = {
+        "echo": bool(request.echo),
+        "logprobs": request.logprobs is not None,
+        "suffix": bool(request.suffix),
+        "best_of": (request.best_of or 1) > 1,
+    }
+    for param in asked:
+        if asked[param]:
+            raise UnsupportedParameterError(
+                f"{name!r} is a chat model, whose completions can't honour {param}; leave it out.", param=param
+            )
+    if isinstance(request.prompt, list) and (len(request.prompt) != 1 or not isinstance(request.prompt[0], str)):
+        raise UnsupportedParameterError(
+            f"{name!r} is a chat model, which continues one text at a time; give one prompt, as text.", param="prompt"
+        )
 
 
 def _is_secret(option: str) -> bool:

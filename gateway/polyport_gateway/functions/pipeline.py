@@ -120,15 +120,14 @@ class PipelineCapability:
 
     async def _drain(self, pieces: Iterator[Any], queue: EventQueue) -> None:
         """Take pieces in a worker thread one by one, so that none waits for the next."""
+        supply = _Supply(pieces)
         try:
-            while (piece := await self._threads.run(next, pieces, _END)) is not _END:
+            while (piece := await self._threads.run(supply.take)) is not _END:
                 await self._put(piece, queue)
         finally:
-            close: Callable[[], None] | None = getattr(pieces, "close", None)
-            if close is not None:
-                # A generator that is still running in its thread can't be closed; it ends by itself.
-                with contextlib.suppress(ValueError):
-                    close()
+            if not supply.ended:
+                supply.ended = True
+                await self._threads.finish(supply.close)
 
     async def _put(self, piece: Any, queue: EventQueue) -> None:
         match piece:
@@ -156,6 +155,37 @@ class PipelineCapability:
         return InvalidOutputError(
             f"Pipeline {self.name!r} gave a value of type {type(value).__name__}; it must give strings or Answers."
         )
+
+
+class _Supply:
+    """A plain iterator of pieces, and its end: what it cleans up is the pipeline's own code, so a thread runs it.
+
+    Attributes:
+        ended: Whether no more is wanted.
+    """
+
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self.ended = False
+        self._pieces = pieces
+
+    def take(self) -> Any:
+        """Return the next piece, or `_END`."""
+        try:
+            piece = next(self._pieces, _END)
+        finally:
+            if self.ended:
+                self.close()  # it was given up meanwhile, when it could not be closed
+        if piece is _END:
+            self.close()
+            self.ended = True
+        return piece
+
+    def close(self) -> None:
+        """Close it; a generator that is at work in another thread can't be, and is when it has done."""
+        close: Callable[[], None] | None = getattr(self._pieces, "close", None)
+        if close is not None:
+            with contextlib.suppress(ValueError):
+                close()
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -45,11 +45,32 @@ class ThreadBudget:
         """Call `function` in a thread and wait for what it gives.
 
         Raises:
-            ServiceUnavailableError: Calls that were given up but never ended fill the budget.
+            ServiceUnavailableError: Calls that were given up but never ended fill the budget, or the process can't
+                have another thread.
         """
         await self._acquire()
+        return await self._run(function, args, kwargs)
+
+    async def finish(self, function: Callable[[], T]) -> T:
+        """Call what ends work that was begun: like `run`, but at once, even when the budget is used up.
+
+        Raises:
+            ServiceUnavailableError: The process can't have another thread.
+        """
+        self._running += 1
+        return await self._run(function, (), {})
+
+    async def _run(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         job: _Job[T] = _Job(self, function, args, kwargs)
-        _workers.submit(job)
+        try:
+            _workers.submit(job)
+        except RuntimeError as error:
+            self.release(abandoned=False)
+            raise ServiceUnavailableError(
+                f"{self._name!r} was not called: the gateway can't start another thread; try again later.",
+                code="overloaded",
+                retry_after=1,
+            ) from error
         try:
             return await job.done
         except asyncio.CancelledError:

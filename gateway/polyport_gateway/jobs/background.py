@@ -14,6 +14,7 @@ _log = logging.getLogger("polyport.jobs")
 
 JobEvent: TypeAlias = Mapping[str, Any]
 _FINISHED_LOGS = 64
+_FINISHED_EVENTS = 50_000
 
 
 class EventLog:
@@ -26,6 +27,9 @@ class EventLog:
         self._events: list[JobEvent] = []
         self._closed = False
         self._news = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._events)
 
     def append(self, event: JobEvent) -> None:
         """Add an event and wake the followers."""
@@ -81,9 +85,16 @@ class BackgroundTasks:
             log.close()
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("background task %s failed", id, exc_info=error)
-        finished = [old for old in self._logs if old not in self._tasks]
-        for old in finished[: max(0, len(finished) - _FINISHED_LOGS)]:
-            del self._logs[old]
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Drop the oldest logs of tasks that have ended: beyond so many, or beyond so many events in all."""
+        finished = [id_ for id_ in self._logs if id_ not in self._tasks]
+        events = sum(len(self._logs[id_]) for id_ in finished)
+        for place, id_ in enumerate(finished[:-1]):
+            if len(finished) - place <= _FINISHED_LOGS and events <= _FINISHED_EVENTS:
+                break
+            events -= len(self._logs.pop(id_))
 
     def running(self, id: str) -> bool:  # noqa: A002
         """Whether the task is under way."""

@@ -23,11 +23,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from polyport.errors import ConfigurationError, ServiceUnavailableError
 from polyport_gateway.storage.engine import (
+    MOVED,
     READ_ONLY,
     WAIT_S,
     Dialect,
     dialect_of,
     explain,
+    identity,
     in_memory,
     make_engine,
     parse_url,
@@ -85,6 +87,7 @@ class Database:
             parsed, connections=self._writers + self._readers, busy_timeout_s=busy_timeout_s
         )
         self._complaint = ("", 0.0)
+        self._identity: tuple[int, int] | None = None
         self._start_threads()
 
     def _start_threads(self) -> None:
@@ -116,6 +119,7 @@ class Database:
                     bring_up_to_date(connection, where=self.where)
         except (SQLAlchemyError, self._driver_error, OSError) as error:
             raise ConfigurationError(explain(error, self._engine.url)) from error
+        self._identity = identity(self._engine.url)
 
     @property
     def _driver_error(self) -> type[Exception]:
@@ -169,6 +173,7 @@ class Database:
 
     def _transact(self, work: Callable[[Connection], T], *, read_only: bool, wait_s: float | None = None) -> T:
         wait_s = self._busy_timeout_s if wait_s is None else wait_s
+        self._check_file()
         try:
             with self._engine.connect() as connection:
                 connection = connection.execution_options(**{READ_ONLY: read_only, WAIT_S: wait_s})
@@ -177,10 +182,19 @@ class Database:
         except _OUR_FAULT:
             raise
         except (DBAPIError, PoolTimeoutError) as error:
-            self._complain(explain(error, self._engine.url))
-            raise ServiceUnavailableError(
-                "The gateway's database can't be used at the moment; try again soon.", retry_after=1.0
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _check_file(self) -> None:
+        # SQLite goes on with a file that was deleted, and all that it writes there is lost at exit.
+        if self._identity is not None and identity(self._engine.url) != self._identity:
+            error = FileNotFoundError(MOVED)
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailableError:
+        self._complain(explain(error, self._engine.url))
+        return ServiceUnavailableError(
+            "The gateway's database can't be used at the moment; try again soon.", retry_after=1.0
+        )
 
     def _complain(self, what: str) -> None:
         # A database that is gone fails every request and every background task: say it now and then, not each time.

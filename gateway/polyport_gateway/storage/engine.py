@@ -16,11 +16,13 @@ from sqlalchemy.pool import StaticPool
 from polyport.errors import ConfigurationError, MissingDependencyError
 
 __all__ = [
+    "MOVED",
     "READ_ONLY",
     "WAIT_S",
     "Dialect",
     "dialect_of",
     "explain",
+    "identity",
     "make_engine",
     "parse_url",
     "prepare_sqlite",
@@ -29,6 +31,7 @@ __all__ = [
 
 Dialect = Literal["sqlite", "postgresql"]
 
+MOVED = "the file was moved, deleted or replaced"
 READ_ONLY = "polyport_read_only"
 """Execution option of a connection that only reads, and so needs no write lock."""
 
@@ -81,6 +84,17 @@ def shown(url: URL) -> str:
     """Return the URL as it may be logged: every password masked."""
     hidden = {name: "***" for name in _SECRETS if name in url.query}
     return url.update_query_dict(hidden).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def identity(url: URL) -> tuple[int, int] | None:
+    """Return what tells an SQLite file from another at the same place; None where there is no file."""
+    if dialect_of(url) != "sqlite" or in_memory(url) or url.database is None or url.database.startswith("file:"):
+        return None
+    try:
+        found = Path(url.database).stat()
+    except OSError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
 
 
 def in_memory(url: URL) -> bool:
@@ -181,6 +195,7 @@ def explain(error: Exception, url: URL) -> str:
 
 
 _SQLITE_ADVICE = (
+    (MOVED, "is no longer where it was opened; put it back, or restart the gateway to go on with what is there"),
     ("not a database", "is a file, but not an SQLite database; set data_dir or database_url to another place"),
     ("malformed", "is damaged; restore it from a backup, or move it away to start anew"),
     ("locked", "is locked by another program; stop the one that holds it, or wait until it is done"),

@@ -93,6 +93,8 @@ class ResponseStore:
 
     async def get(self, id: str, owner: str) -> StoredResponse | None:  # noqa: A002
         """Return a response; None if it is missing, expired or another owner's."""
+        if not _storable(id):
+            return None
         query = select(responses).where(responses.c.id == id, responses.c.owner == owner, _alive())
 
         def load(connection: Connection) -> StoredResponse | None:
@@ -103,6 +105,8 @@ class ResponseStore:
 
     async def delete(self, id: str, owner: str) -> bool:  # noqa: A002
         """Delete a response; whether there was one to delete."""
+        if not _storable(id):
+            return False
         query = delete(responses).where(responses.c.id == id, responses.c.owner == owner, _alive())
         return await self._db.run(lambda connection: connection.execute(query).rowcount > 0)
 
@@ -117,6 +121,8 @@ class ResponseStore:
             owner: The id of the key that asks.
             limit: The most turns returned; the newest ones.
         """
+        if not _storable(id):
+            return []
         return await self._db.read(lambda connection: _history(connection, id, owner, limit))
 
 
@@ -137,6 +143,11 @@ def _history(connection: Connection, newest: str, owner: str, limit: int) -> lis
     order = {id_: place for place, id_ in enumerate(dict.fromkeys(found))}
     rows = connection.execute(select(responses).where(responses.c.id.in_(order))).all()
     return [_stored(row) for row in sorted(rows, key=lambda row: order[row.id], reverse=True)]
+
+
+def _storable(id_: str) -> bool:
+    # PostgreSQL refuses a NUL even in what it is only asked to compare.
+    return "\0" not in id_
 
 
 def _alive() -> Any:

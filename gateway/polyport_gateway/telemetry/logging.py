@@ -81,6 +81,7 @@ def configure_logging(level: str = "info", format: str = "auto", *, stream: Text
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+        logger.setLevel(logging.NOTSET)
     # What these say of starting and stopping adds nothing to our own lines.
     for name in ("uvicorn.error", "mcp"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

@@ -9,12 +9,12 @@ from secrets import randbits
 from typing import Any
 from urllib.parse import urlsplit
 
-from polyport.errors import AuthenticationError, CallError, PermissionDeniedError
+from polyport.errors import AuthenticationError, PermissionDeniedError
 from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, send_bytes, send_error
 
-__all__ = ["Access", "AccessLayer", "host_allowed", "origin_allowed"]
+__all__ = ["Access", "AccessLayer", "host_allowed", "new_request_id", "origin_allowed"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -27,6 +27,11 @@ _CORS_EXPOSED = b"x-request-id, mcp-session-id, retry-after"
 
 Access = Callable[[str | None], Awaitable[Caller]]
 """From the presented token (None for none) to the caller; raises `AuthenticationError`."""
+
+
+def new_request_id() -> str:
+    """Return a name for a request that came without one."""
+    return f"req_{_random.getrandbits(96):024x}"
 
 
 def _host_name(host: str) -> str:
@@ -80,7 +85,7 @@ class AccessLayer:
             await self._app(scope, receive, send)
             return
         headers = _Headers(scope)
-        request_id = headers.request_id or f"req_{_random.getrandbits(96):024x}"
+        request_id = headers.request_id or new_request_id()
         cors = self._cors_headers(headers.origin)
         answer = _with_headers(send, [(b"x-request-id", request_id.encode("ascii")), *cors])
         if scope["method"] == "OPTIONS" and headers.preflight:
@@ -90,7 +95,7 @@ class AccessLayer:
             if not scope.get("polyport.local"):
                 self._check_host(headers)
             caller = await self._caller(scope, headers)
-        except CallError as error:
+        except Exception as error:  # noqa: BLE001 - nothing lies further out; what is no CallError is logged and masked
             await send_error(answer, error, request_id=request_id)
             return
         scope["polyport"] = RequestInfo(request_id, caller, headers.traceparent)

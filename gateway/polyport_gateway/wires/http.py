@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import orjson
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from polyport.errors import BadRequestError, CallError, PayloadTooLargeError
 from polyport_gateway.call import Caller
 from polyport_gateway.errors import to_call_error
+from polyport_gateway.patience import OutOfTimeError, finish_by
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.json_bodies import check_shape, parse_exactly, to_json
 
@@ -38,7 +40,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
-_WATCH_AFTER_S = 0.05
+_WATCH_AFTER_S = 0.04
 _NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
 
 
@@ -87,21 +89,18 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
     parts: list[bytes] = []
     size = 0
     more = True
-    loop = asyncio.get_running_loop()
+    clock = asyncio.get_running_loop().time
     try:
-        async with asyncio.timeout(timeout_s) as patience:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGoneError
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit)
-                more = message.get("more_body", False)
-                if more:
-                    patience.reschedule(loop.time() + timeout_s)
-    except TimeoutError as error:
+        while more:
+            message = await finish_by(clock() + timeout_s, receive)
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _too_large(limit)
+            more = message.get("more_body", False)
+    except OutOfTimeError as error:
         raise BadRequestError(
             f"The rest of the request body did not come within {timeout_s:g} s (request_timeout_s).",
             code="request_timeout",
@@ -200,6 +199,57 @@ async def send_error(
     )
 
 
+class _Watched:
+    """A request whose client may go away."""
+
+    __slots__ = ("done", "gone", "receive", "task", "watcher")
+
+    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
+        self.receive = receive
+        self.task = task
+        self.done = False
+        self.gone = False
+        self.watcher: asyncio.Task[None] | None = None
+
+    async def watch(self) -> None:
+        """Cancel the request's task once the client is gone."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self.task.cancel()
+
+
+class _Watch:
+    """Begins to watch requests that take long; most are answered before a task for that would have paid off.
+
+    One timer for all: it looks twice at each request before it gives it a task.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._young: list[_Watched] = []
+        self._old: list[_Watched] = []
+        self._ticking = False
+
+    def add(self, request: _Watched) -> None:
+        self._young.append(request)
+        if not self._ticking:
+            self._ticking = True
+            self._loop.call_later(_WATCH_AFTER_S, self._tick)
+
+    def _tick(self) -> None:
+        for request in self._old:
+            if not request.done:
+                request.watcher = self._loop.create_task(request.watch())
+        self._old, self._young = self._young, []
+        self._ticking = bool(self._old)
+        if self._ticking:
+            self._loop.call_later(_WATCH_AFTER_S, self._tick)
+
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = WeakKeyDictionary()
+
+
 async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Run `work`, and cancel it as soon as the client goes away. The body must have been read.
 
@@ -208,32 +258,19 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - ASGI applications run in tasks
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                gone = True
-                task.cancel()
-                return
-
-    watcher: asyncio.Task[None] | None = None
-
-    def begin() -> None:
-        nonlocal watcher
-        watcher = asyncio.ensure_future(watch())
-
-    # Most answers are out before a task for the watching would have paid off.
-    timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, begin)
+    loop = task.get_loop()
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = _Watch(loop)
+    request = _Watched(receive, task)
+    watch.add(request)
     try:
         return await work
     except asyncio.CancelledError:
-        if gone and task.uncancel() == 0:
+        if request.gone and task.uncancel() == 0:
             raise ClientGoneError from None
         raise
     finally:
-        timer.cancel()
-        if watcher is not None:
-            watcher.cancel()
+        request.done = True
+        if request.watcher is not None:
+            request.watcher.cancel()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from typing import Any
 
 import orjson
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from polyport.errors import BadRequestError
 
-__all__ = ["check_shape", "parse_exactly", "to_json"]
+__all__ = ["as_plain", "check_shape", "parse_exactly", "to_json"]
 
 _MOST_CONTAINERS = 1_000_000
 _MOST_STRINGS = 4_000_000
@@ -69,6 +71,14 @@ def parse_exactly(body: bytes) -> Any:
     """
     value = orjson.loads(body)
     return json.loads(body) if _LONG_NUMBER.search(body) else value
+
+
+def as_plain(value: Any) -> Any:
+    """Return what a function reports as plain data that JSON can carry; what JSON has no form for becomes text."""
+    try:
+        return to_jsonable_python(value, fallback=str, bytes_mode="base64", inf_nan_mode="strings")
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return reprlib.repr(value)
 
 
 def to_json(value: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Iterable, MutableMapping
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 
 from starlette.routing import compile_path
 
-from polyport.errors import BadRequestError, NotFoundError
+from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.wires.http import ClientGoneError, Receive, Scope, Send, info_of, send_error
 
 __all__ = ["Route", "Router"]
@@ -108,6 +109,15 @@ async def _guarded(endpoint: Any, scope: Scope, receive: Receive, send: Send, re
         await endpoint(scope, receive, watched)
     except ClientGoneError:
         return
+    except asyncio.CancelledError:
+        if scope.get("polyport.local"):
+            raise  # by whoever called in this process
+        # By the server, of what still runs at the end of its grace: the client should hear why.
+        if started:
+            _log.warning("an answer was cut off: the gateway is shutting down", extra={"request_id": request_id})
+            return
+        stopping = ServiceUnavailableError("The gateway is shutting down; try again in a moment.", retry_after=1)
+        await send_error(send, stopping, request_id=request_id)
     except Exception as error:
         if started:
             _log.exception("an answer broke off", extra={"request_id": request_id})

@@ -43,12 +43,13 @@ class GatheringTransport:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is pending now."""
+        """Write what is pending now; once the transport is closing it would be lost, and uvloop's raises."""
         if self._pending:
             data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
             self._pending = []
             self._size = 0
-            self._transport.write(data)
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
     def is_closing(self) -> bool:
         """Whether it is closed, or about to be."""

@@ -28,6 +28,16 @@ class Function(WireModel):
     function: ToolDefinition
     kind: str | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+        return self.function.name
+
+    @property
+    def description(self) -> str | None:
+        """What it does."""
+        return self.function.description
+
 
 class FunctionList(WireModel):
     """The answer of ``GET /v1/functions``."""

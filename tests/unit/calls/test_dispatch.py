@@ -8,6 +8,7 @@ import pytest
 
 from polyport import App, Context, FunctionError, Message
 from polyport.content import Answer, Citation
+from polyport.declarations import ModelDeclaration
 from polyport.errors import (
     BadRequestError,
     CallError,
@@ -24,6 +25,8 @@ from polyport.types.embeddings import EmbeddingRequest
 from polyport_gateway.call import LOCAL, Arguments, Call, Caller, Chat, Embedding
 from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Catalog
+from polyport_gateway.engines.echo import EchoEngine
+from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
 
@@ -200,7 +203,6 @@ async def test_what_goes_wrong_is_said_and_accounted_for(name, given, error, sai
         ({"logprobs": True}, "logprobs"),
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"max_tokens": 5}, "max_tokens"),
         ({"invented_by_a_vendor": 1}, "invented_by_a_vendor"),
     ],
 )
@@ -218,6 +220,17 @@ async def test_what_asks_for_nothing_is_taken():
         stream_options={"include_usage": True}, response_format={"type": "text"}, parallel_tool_calls=True,
     )  # fmt: skip
     assert await house.run("add", given) == [TextDelta("2"), Finish()]
+
+
+@pytest.mark.parametrize("member", ["max_tokens", "max_completion_tokens"])
+async def test_a_long_answer_is_cut(member):
+    house = House()
+    assert await house.run("count", chat("a b c d", **{member: 2})) == [
+        TextDelta("a "), TextDelta("b "), Finish("length"),
+    ]  # fmt: skip
+    assert await house.run("count", chat("a b", **{member: 9})) == [TextDelta("a "), TextDelta("b "), Finish()]
+    assert await house.run("greet", chat("世界你好", **{member: 3})) == [TextDelta("Hello 世界"), Finish("length")]
+    assert {row.status for row in house.rows} == {200}
 
 
 async def test_pictures_are_refused_by_what_takes_only_a_question():
@@ -279,3 +292,23 @@ async def test_the_gateways_own_deadline_holds_where_nothing_else_is_set():
     house = House(timeout_s=0.05)
     with pytest.raises(DeadlineExceededError):
         await house.run("steps_in_a_thread", Arguments({"n": 10**7}))
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+async def test_an_engine_that_exits_fails_its_call_and_not_the_gateway(kind):
+    class Exits(EchoEngine):
+        async def chat(self, call, chat):
+            raise kind
+            yield
+
+    catalog = Catalog("test")
+    catalog.add(ModelCapability(ModelDeclaration("m", engine=Exits("m"))))
+    rows = []
+    dispatcher = Dispatcher(catalog, record=rows.append)
+    chat = Chat.from_body({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    call = Call(name="m", input=chat, caller=LOCAL, wire="test", request_id="r", dispatch=dispatcher)
+    with pytest.raises(CallError) as caught:
+        async for _ in call.run():
+            pass
+    assert (caught.value.status, caught.value.code) == (500, "internal_error")
+    assert [row.code for row in rows] == ["internal_error"]

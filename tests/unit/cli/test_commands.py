@@ -162,8 +162,8 @@ class TestKeys:
         ("arguments", "code", "message"),
         [
             (["create", "x", "--expires", "soon"], 2, "--expires takes a span such as 30d"),
-            (["create", "x", "--expires", "2001-01-01"], 1, "in the future"),
-            (["create", "x", "--allow", ","], 1, "would allow nothing"),
+            (["create", "x", "--expires", "2001-01-01"], 2, "in the future"),
+            (["create", "x", "--allow", ","], 2, "would allow nothing"),
             (["create", "twice"], 1, "exists already"),
             (["revoke", "nobody"], 1, "no key with the id or name 'nobody'"),
             (["list", "--database-url", "nonsense"], 2, "database_url can't be read as a URL"),

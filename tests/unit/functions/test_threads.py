@@ -78,3 +78,28 @@ async def test_a_cancelled_call_returns_at_once_and_a_waiter_gets_its_turn():
     assert await third == "third"
     with pytest.raises(asyncio.CancelledError):
         await second
+
+
+async def test_a_thread_that_cannot_be_had_costs_nothing_of_the_budget(monkeypatch):
+    budget = ThreadBudget("f", 1)
+    monkeypatch.setattr("polyport_gateway.functions.threads._workers", _NoWorkers())
+    with pytest.raises(ServiceUnavailableError, match="another thread"):
+        await budget.run(int)
+    monkeypatch.undo()
+    assert await asyncio.wait_for(budget.run(int), 5) == 0
+
+
+class _NoWorkers:
+    def submit(self, job):
+        raise RuntimeError("can't start new thread")
+
+
+async def test_what_ends_a_call_needs_no_room_in_the_budget():
+    budget = ThreadBudget("f", 1)
+    release = threading.Event()
+    running = asyncio.ensure_future(budget.run(release.wait, 30))
+    await asyncio.sleep(0.02)
+    assert await asyncio.wait_for(budget.finish(lambda: "ended"), 5) == "ended"
+    release.set()
+    assert await running is True
+    assert await budget.run(int) == 0

@@ -17,6 +17,8 @@ KEY = Caller("k1", "test")
 async def check(token):
     if token is None:
         return LOCAL
+    if token == "breaks":
+        raise RuntimeError("secret detail")
     if token != "good":
         raise AuthenticationError("wrong key")
     return KEY
@@ -89,6 +91,13 @@ async def test_not_found_and_wrong_method_have_openai_bodies():
 async def test_an_endpoint_that_breaks_answers_500_without_detail():
     status, _, body = await ask("/broken")
     assert status == 500
+    assert "secret" not in json.dumps(body)
+
+
+async def test_a_key_that_cannot_be_checked_answers_500_without_detail():
+    status, headers, body = await ask(headers={"authorization": "Bearer breaks", "x-request-id": "mine"})
+    assert (status, body["error"]["code"]) == (500, "internal_error")
+    assert headers[b"x-request-id"] == b"mine"
     assert "secret" not in json.dumps(body)
 
 

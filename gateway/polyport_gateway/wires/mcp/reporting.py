@@ -7,10 +7,10 @@ from typing import get_args
 
 from mcp.server.connection import allowed_log_levels
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
-from pydantic_core import to_jsonable_python
 
 from polyport.events import Log, LogLevel, Progress, ServerToolCall, ServerToolResult
 from polyport_gateway.call import CallEvent
+from polyport_gateway.wires.json_bodies import as_plain
 from polyport_gateway.wires.mcp.requests import Request, connection_of, is_modern
 
 __all__ = ["LOG_LEVEL", "Reporter"]
@@ -68,8 +68,7 @@ class Reporter:
     async def _log(self, event: Log) -> None:
         if event.level not in self._allowed():
             return
-        data = to_jsonable_python(event.data, fallback=str, bytes_mode="base64", inf_nan_mode="strings")
-        params = LoggingMessageNotificationParams(level=event.level, data=data, logger=event.logger)
+        params = LoggingMessageNotificationParams(level=event.level, data=as_plain(event.data), logger=event.logger)
         await self._request.session.send_notification(
             LoggingMessageNotification(params=params), related_request_id=self._request.request_id
         )

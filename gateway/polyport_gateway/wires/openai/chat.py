@@ -28,15 +28,20 @@ from polyport_gateway.wires.openai.sse import DONE, EventStream, data_frame
 __all__ = ["ChatEndpoint", "citation_body"]
 
 
-def citation_body(citation: Citation) -> dict[str, Any]:
-    """Return a citation as OpenAI's ``url_citation`` annotation."""
+def citation_body(citation: Citation, length: int) -> dict[str, Any]:
+    """Return a citation as OpenAI's ``url_citation`` annotation.
+
+    Args:
+        citation: A source; one without a range stands for all of the answer so far.
+        length: How many characters of the answer have come.
+    """
     return {
         "type": "url_citation",
         "url_citation": {
             "title": citation.title,
             "url": citation.url or "",
             "start_index": citation.start or 0,
-            "end_index": citation.end or 0,
+            "end_index": length if citation.end is None else citation.end,
         },
     }
 
@@ -163,7 +168,8 @@ class _Answer:
             case ToolCallDelta():
                 self._tool_call(event)
             case CitationAdded():
-                self._choice(0).annotations.append(citation_body(event.citation))
+                choice = self._choice(0)
+                choice.annotations.append(citation_body(event.citation, sum(map(len, choice.text))))
             case ServerToolCall():
                 self._speech.called()
             case Usage():
@@ -210,12 +216,15 @@ class _Chunks:
         self._usage: Usage | None = None
         self._opened: set[int] = set()
         self._speech = _Speech()
+        self._length = 0
 
     def frames(self, event: CallEvent) -> list[bytes]:
         match event:
             case TextDelta():
                 logprobs = {"content": event.logprobs, "refusal": None} if event.logprobs else None
-                return self._delta(event.choice, {"content": self._speech.said(event.text)}, logprobs=logprobs)
+                text = self._speech.said(event.text)
+                self._length += len(text) if event.choice == 0 else 0
+                return self._delta(event.choice, {"content": text}, logprobs=logprobs)
             case ReasoningDelta():
                 return self._delta(event.choice, {"reasoning_content": event.text})
             case RefusalDelta():
@@ -223,7 +232,7 @@ class _Chunks:
             case ToolCallDelta():
                 return self._delta(event.choice, {"tool_calls": [_tool_call_chunk(event)]})
             case CitationAdded():
-                return self._delta(0, {"annotations": [citation_body(event.citation)]})
+                return self._delta(0, {"annotations": [citation_body(event.citation, self._length)]})
             case Finish():
                 return self._delta(event.choice, {}, finish_reason=event.reason)
             case ServerToolCall():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from polyport.errors import CallError
+from polyport.errors import CallError, UpstreamError
 from polyport.events import Finish, TextDelta, Usage
 from polyport.types.completions import CompletionRequest
 from polyport_gateway.call import CallEvent, Completion, RawFrame
@@ -15,6 +15,8 @@ from polyport_gateway.wires.openai.calls import JSONEndpoint, new_id, now, usage
 from polyport_gateway.wires.openai.sse import DONE, EventStream, data_frame
 
 __all__ = ["CompletionEndpoint"]
+
+_LOGPROBS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 
 
 class CompletionEndpoint(JSONEndpoint):
@@ -54,7 +56,7 @@ class CompletionEndpoint(JSONEndpoint):
             {
                 "index": index,
                 "text": "".join(delta.text for delta in texts.get(index, ())),
-                "logprobs": None,
+                "logprobs": _joined(texts.get(index, ())),
                 "finish_reason": reason,
             }
             for index, reason in sorted(finished.items())
@@ -91,7 +93,8 @@ class CompletionEndpoint(JSONEndpoint):
                         raw = True
                         await stream.write(event.data)
                     case TextDelta() if not raw:
-                        await stream.write(data_frame({**head, "choices": [_choice(event.choice, event.text, None)]}))
+                        choice = _choice(event.choice, event.text, None, _joined([event]))
+                        await stream.write(data_frame({**head, "choices": [choice]}))
                     case Finish() if not raw:
                         await stream.write(data_frame({**head, "choices": [_choice(event.choice, "", event.reason)]}))
                     case Usage():
@@ -110,5 +113,26 @@ class CompletionEndpoint(JSONEndpoint):
         await stream.end()
 
 
-def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
-    return {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
+def _choice(index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": reason}
+
+
+def _joined(deltas: Iterable[TextDelta]) -> dict[str, Any] | None:
+    """Return this endpoint's log-probabilities, an object of parallel lists, of all pieces together.
+
+    Raises:
+        UpstreamError: They are of another form, such as that of chats.
+    """
+    found = [entry for delta in deltas for entry in delta.logprobs or ()]
+    if not found:
+        return None
+    if not all(isinstance(entry.get("tokens"), list) for entry in found):
+        raise UpstreamError("The engine gave log-probabilities that are none of a completion.")
+    names = [name for name in _LOGPROBS if any(entry.get(name) is not None for entry in found)]
+    if not all(entry.get("text_offset") for entry in found):
+        names = [name for name in names if name != "text_offset"]  # places can't be null, as the others can
+    joined: dict[str, Any] = {name: [] for name in names}
+    for entry in found:
+        for name in names:
+            joined[name].extend(entry.get(name) or [None] * len(entry["tokens"]))
+    return joined

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from contextlib import aclosing
+from struct import pack
 from typing import Any
 
 from polyport.errors import BadRequestError, UpstreamError
@@ -32,13 +34,23 @@ class _BodyEndpoint(JSONEndpoint):
         if raw is not None:
             await send_bytes(send, raw)
         elif result is not None:
-            await send_json(send, result.value)
+            await send_json(send, self.form(given, result.value))
         else:
             raise UpstreamError(f"{name!r} ended without an answer.")
+
+    def form(self, given: Input, body: Any) -> Any:
+        """Return a result's body in the form that was asked for."""
+        return body
 
 
 class EmbeddingEndpoint(_BodyEndpoint):
     """Embed texts."""
+
+    def form(self, given: Input, body: Any) -> Any:
+        """Give base64 where it was asked for, also of an engine that knows floats alone."""
+        if not isinstance(given, Embedding) or given.request.encoding_format != "base64":
+            return body
+        return {**body, "data": [{**entry, "embedding": _base64(entry["embedding"])} for entry in body["data"]]}
 
     async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
         """Answer with a list of vectors."""
@@ -57,3 +69,8 @@ class ModerationEndpoint(_BodyEndpoint):
         if not request.model:
             raise BadRequestError("model is missing; name a model that offers moderations.", param="model")
         await self.answer(scope, request.model, Moderation(request, body), send)
+
+
+def _base64(vector: Any) -> Any:
+    """Return a vector as little-endian float32 in base64, which it may be already."""
+    return vector if isinstance(vector, str) else b64encode(pack(f"<{len(vector)}f", *vector)).decode("ascii")

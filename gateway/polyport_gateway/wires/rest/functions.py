@@ -29,7 +29,7 @@ from polyport_gateway.wires.http import (
     send_error,
     send_json,
 )
-from polyport_gateway.wires.json_bodies import to_json
+from polyport_gateway.wires.json_bodies import as_plain, to_json
 
 __all__ = ["FunctionCallEndpoint", "FunctionListEndpoint"]
 
@@ -163,9 +163,9 @@ async def _write_events(call: Call, events: AsyncGenerator[CallEvent, None], wri
     async for event in events:
         match event:
             case Progress():
-                await write("progress", asdict(event))
+                await write("progress", as_plain(asdict(event)))
             case Log():
-                await write("log", {"level": event.level, "data": event.data, "logger": event.logger})
+                await write("log", {"level": event.level, "data": as_plain(event.data), "logger": event.logger})
             case TextDelta():
                 await write("delta", {"text": event.text})
             case ServerToolCall():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,9 +18,8 @@ from polyport.types.functions import Function, FunctionList, FunctionResult
 from polyport.types.models import Model, ModelList
 from polyport.types.moderations import Moderation, ModerationRequest
 from polyport.types.responses import Response, ResponseDeleted, ResponseEvent, ResponseItemList, ResponseRequest
-from polyport_gateway.call import Caller
+from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.catalog import Capability, Catalog
-from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, send_json
 
 __all__ = ["MODERATIONS", "RESPONSES", "EndpointDescription", "OpenAPIEndpoint"]
@@ -39,6 +38,7 @@ class EndpointDescription:
         request: The body's type, if it takes one.
         response: The answer's type, if it is JSON.
         stream: The type of the events of its streamed form, if it has one.
+        query: The schema of each parameter of its query.
         group: Its tag.
     """
 
@@ -48,6 +48,7 @@ class EndpointDescription:
     request: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     stream: type[BaseModel] | None = None
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     group: str = "OpenAI"
 
 
@@ -66,11 +67,33 @@ _ENDPOINTS = (
 
 RESPONSES = (
     EndpointDescription("post", "/v1/responses", "Ask for a response", ResponseRequest, Response, ResponseEvent),
-    EndpointDescription("get", "/v1/responses/{response_id}", "Show a stored response", None, Response, ResponseEvent),
+    EndpointDescription(
+        "get",
+        "/v1/responses/{response_id}",
+        "Show a stored response",
+        None,
+        Response,
+        ResponseEvent,
+        {
+            "stream": {"type": "boolean", "default": False},
+            "starting_after": {"type": "integer", "minimum": -1},
+            "include_obfuscation": {"type": "boolean", "default": False},
+        },
+    ),
     EndpointDescription("delete", "/v1/responses/{response_id}", "Delete a stored response", None, ResponseDeleted),
     EndpointDescription("post", "/v1/responses/{response_id}/cancel", "Cancel one in the background", None, Response),
     EndpointDescription(
-        "get", "/v1/responses/{response_id}/input_items", "List what a response was given", None, ResponseItemList
+        "get",
+        "/v1/responses/{response_id}/input_items",
+        "List what a response was given",
+        None,
+        ResponseItemList,
+        query={
+            "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+            "order": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+            "after": {"type": "string"},
+            "before": {"type": "string"},
+        },
     ),
 )
 
@@ -83,13 +106,11 @@ class OpenAPIEndpoint:
 
     Args:
         catalog: What there is.
-        settings: Whether a key is asked for.
         endpoints: Further endpoints.
     """
 
-    def __init__(self, catalog: Catalog, settings: Settings, endpoints: Iterable[EndpointDescription] = ()) -> None:
+    def __init__(self, catalog: Catalog, endpoints: Iterable[EndpointDescription] = ()) -> None:
         self._catalog = catalog
-        self._settings = settings
         self._endpoints = (*_ENDPOINTS, *endpoints)
         self._base: dict[str, Any] | None = None
 
@@ -105,7 +126,13 @@ class OpenAPIEndpoint:
         schemas = dict(self._base["components"]["schemas"])
         for capability in self._catalog.visible(caller):
             paths[f"/v1/functions/{capability.name}"] = {"post": _call_operation(capability, schemas)}
-        return {**self._base, "paths": paths, "components": {**self._base["components"], "schemas": schemas}}
+        return {
+            **self._base,
+            "paths": paths,
+            "components": {**self._base["components"], "schemas": schemas},
+            # As soon as there is a key, every caller has one.
+            "security": [{"key": []}, {}] if caller is LOCAL else [{"key": []}],
+        }
 
     def _common(self) -> dict[str, Any]:
         schemas = _schemas(self._endpoints)
@@ -129,7 +156,6 @@ class OpenAPIEndpoint:
                 "schemas": schemas,
                 "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             },
-            "security": [{"key": []}, {}],
         }
 
 
@@ -170,10 +196,12 @@ def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
         "responses": {"200": {"description": "Done", "content": content}, **_errors()},
     }
     names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+    ]
+    parameters += [{"name": name, "in": "query", "schema": dict(schema)} for name, schema in endpoint.query.items()]
+    if parameters:
+        operation["parameters"] = parameters
     if endpoint.request is not None:
         operation["requestBody"] = {"required": True, "content": _json(_reference(endpoint.request))}
     return operation
@@ -193,7 +221,10 @@ def _call_operation(capability: Capability, schemas: dict[str, Any]) -> dict[str
             "content": _json(_hoisted(capability, "input", schemas)),
         },
         "responses": {
-            "200": {"description": "Done", "content": _json(result)},
+            "200": {
+                "description": "Done; as events, progress and log lines come before the result",
+                "content": {**_json(result), "text/event-stream": {"schema": {"type": "string"}}},
+            },
             **_errors(),
         },
     }
