@@ -351,7 +351,9 @@ def send_files(job: dict[str, Any], before: Snapshot, report: Reporter) -> list[
 
 def prepare(job: dict[str, Any]) -> int:
     """Put the job's files in place; return the descriptor that the code reads as stdin."""
-    stdin = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)  # noqa: S108 - this container's own
+    path = "/tmp/.stdin"  # noqa: S108 - this container's own; gVisor has no O_TMPFILE
+    stdin = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+    os.unlink(path)
     for name, size in job["files"]:
         copy_in(name, size)
     rest = job["stdin_bytes"]
