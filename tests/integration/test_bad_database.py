@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -40,7 +41,7 @@ def file_of(running: Any) -> Path:
 
 
 def count(file: Path, table: str = "usage") -> int:
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         return int(connection.execute(f"select count(*) from {table}").fetchone()[0])
 
 

@@ -333,7 +333,7 @@ def test_a_flood_of_reports_neither_holds_up_the_call_nor_fills_the_memory(runni
     assert reply.ok, reply.says()
     assert "1000000" in reply.text
     assert time.monotonic() - started < 30
-    assert reply.text.count("progress") < 200_000
+    assert reply.text.count("progress") < 500_000
 
 
 def test_an_endless_pipeline_waits_for_its_slow_reader():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ def test_it_says_that_the_records_fail_but_not_where_they_are(tmp_path: Path) ->
     with gateway(app, data_dir=str(tmp_path)) as running:
         healthy = httpx.get(f"{running.url}/readyz").json()
         assert (healthy["ready"], healthy["error"]) == (True, None)
-        with sqlite3.connect(tmp_path / "polyport.sqlite3") as database:
+        with contextlib.closing(sqlite3.connect(tmp_path / "polyport.sqlite3")) as database:
             database.execute("DROP TABLE usage")
         httpx.post(f"{running.url}/v1/functions/one", json={}).raise_for_status()
         deadline = time.monotonic() + 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sqlite3
 import subprocess
@@ -96,7 +97,7 @@ class Calls:
 
 
 def rows(folder: Path) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(folder / ".polyport" / "polyport.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(folder / ".polyport" / "polyport.sqlite3")) as connection:
         return connection.execute("select name, status, code from usage order by name").fetchall()
 
 

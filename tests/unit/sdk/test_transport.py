@@ -219,7 +219,7 @@ def test_many_threads_share_one_gateway() -> None:
             bodies = list(pool.map(lambda _: client.request(**post()).content, range(64)))
     assert set(bodies) == {b"x" * 200}
     assert (app.started, app.stopped) == (1, 1)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # an idle worker may have ended meanwhile
 
 
 def test_a_gateway_that_cannot_start_says_why_and_leaves_no_thread() -> None:
@@ -231,7 +231,7 @@ def test_a_gateway_that_cannot_start_says_why_and_leaves_no_thread() -> None:
         for _ in range(2):
             with pytest.raises(polyport.DeclarationError):
                 client.request(**post())
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # an idle worker may have ended meanwhile
 
 
 def test_closing_ends_calls_under_way() -> None:
