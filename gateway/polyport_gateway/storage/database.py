@@ -206,7 +206,11 @@ class Database:
     async def close(self) -> None:
         """Finish what was begun and disconnect."""
         self._closed = True
-        await asyncio.to_thread(self._close)
+        try:
+            await asyncio.to_thread(self._close)
+        except RuntimeError:
+            # While the interpreter shuts down, Python 3.12 starts no thread, and there is nothing left to hold up.
+            self._close()
 
     def _close(self) -> None:
         self._writing.shutdown()
