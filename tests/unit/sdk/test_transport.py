@@ -212,26 +212,26 @@ def test_the_sync_transport_streams_and_disconnects() -> None:
 
 def test_many_threads_share_one_gateway() -> None:
     app = Recorder(pieces=20, pause=0.001)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with portal(app) as client:
         assert app.started == 0
         with ThreadPoolExecutor(8) as pool:
             bodies = list(pool.map(lambda _: client.request(**post()).content, range(64)))
     assert set(bodies) == {b"x" * 200}
     assert (app.started, app.stopped) == (1, 1)
-    assert threading.active_count() <= before  # an idle worker may have ended meanwhile
+    assert not set(threading.enumerate()) - before
 
 
 def test_a_gateway_that_cannot_start_says_why_and_leaves_no_thread() -> None:
     def build() -> Any:
         raise polyport.DeclarationError("no")
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with httpx.Client(transport=PortalTransport(build, local=True)) as client:
         for _ in range(2):
             with pytest.raises(polyport.DeclarationError):
                 client.request(**post())
-    assert threading.active_count() <= before  # an idle worker may have ended meanwhile
+    assert not set(threading.enumerate()) - before
 
 
 def test_closing_ends_calls_under_way() -> None:
