@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -48,6 +49,8 @@ __all__ = ["LiteLLMEngine"]
 _PREFIX = re.compile(r"^(?:[\w.]+(?:Error|Exception|Timeout)(?:: | - ))+")
 _CONNECTION_ERRORS = frozenset({"ClientConnectorDNSError", "ClientConnectorError", "ConnectError", "ConnectTimeout"})
 _ADVICE = (" To drop", " Handle with `litellm", "\nReceived Model Group")
+_log = logging.getLogger("polyport.engines")
+
 _MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 _OWN = frozenset({"acompletion", "input", "messages", "model", "prompt", "stream", "stream_options"})
 # To litellm these are orders to itself (logging, caching), not the provider's parameters.
@@ -244,6 +247,13 @@ class LiteLLMEngine(BaseEngine):
             return UpstreamError(
                 f"The engine behind {name!r} doesn't know the model {self._model!r} it is configured for.",
                 code="upstream_not_found",
+            )
+        if status is None:
+            # Not an answer of the provider's but a failure on the way to it, whose words are not for callers.
+            _log.error("the engine behind %r failed with %s: %s", name, type(error).__name__, said)
+            return UpstreamError(
+                f"The engine behind {name!r} failed with {type(error).__name__}; the gateway's log says more under "
+                "this request's id."
             )
         return UpstreamError(f"The engine behind {name!r} failed: {said}")
 
