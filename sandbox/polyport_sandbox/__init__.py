@@ -9,26 +9,69 @@
 
 from __future__ import annotations
 
-from .base import Provider, load_provider
-from .errors import InvalidRunError, SandboxBusyError, SandboxError, SandboxUnavailableError
+from .base import Provider, ProviderSession, load_provider
+from .errors import (
+    InvalidRunError,
+    SandboxBusyError,
+    SandboxError,
+    SandboxFileNotFoundError,
+    SandboxUnavailableError,
+    SessionClosedError,
+    SessionNotFoundError,
+)
 from .sandbox import Sandbox, SyncSandbox
-from .types import LANGUAGES, Language, Limits, RunRequest, RunResult, SkippedFile, Status, Usage
+from .types import (
+    LANGUAGES,
+    CodeError,
+    Display,
+    DisplayEvent,
+    EndEvent,
+    ErrorEvent,
+    FileInfo,
+    Language,
+    Limits,
+    OutputEvent,
+    RunEvent,
+    RunRequest,
+    RunResult,
+    SessionRequest,
+    SkippedFile,
+    Status,
+    ToolDescription,
+    ToolHost,
+    Usage,
+)
 
 __all__ = [
     "LANGUAGES",
+    "CodeError",
+    "Display",
+    "DisplayEvent",
+    "EndEvent",
+    "ErrorEvent",
+    "FileInfo",
     "InvalidRunError",
     "Language",
     "Limits",
+    "OutputEvent",
     "Provider",
+    "ProviderSession",
+    "RunEvent",
     "RunRequest",
     "RunResult",
     "Sandbox",
     "SandboxBusyError",
     "SandboxError",
+    "SandboxFileNotFoundError",
     "SandboxUnavailableError",
+    "SessionClosedError",
+    "SessionNotFoundError",
+    "SessionRequest",
     "SkippedFile",
     "Status",
     "SyncSandbox",
+    "ToolDescription",
+    "ToolHost",
     "Usage",
     "load_provider",
 ]

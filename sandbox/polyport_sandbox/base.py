@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
 from polyport.errors import ConfigurationError
 
-from .types import Language, RunRequest, RunResult
+from .types import FileInfo, Language, RunEvent, RunRequest, SessionRequest
 
-__all__ = ["ENTRY_POINTS", "Provider", "load_provider"]
+__all__ = ["ENTRY_POINTS", "Provider", "ProviderSession", "load_provider"]
 
 ENTRY_POINTS = "polyport.sandboxes"
 
@@ -38,13 +39,69 @@ class Provider(Protocol):
         """The names of the languages it runs."""
         ...
 
-    async def run(self, request: RunRequest, *, caller: str) -> RunResult:
-        """Run code once, isolated from every other run. Cancelling kills it.
+    def stream(self, request: RunRequest, *, caller: str) -> AsyncGenerator[RunEvent]:
+        """Run code once, isolated from every other run. Closing the generator, or cancelling its reader, kills the run.
 
         Raises:
+            InvalidRunError: If it can't run this as asked (a network, say, or tools).
             SandboxBusyError: If too many wait already.
             SandboxUnavailableError: If nothing can run now.
         """
+        ...
+
+    async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
+        """Start a place of its own in which one run after another happens.
+
+        Raises:
+            InvalidRunError: If it has no sessions, or can't give one as asked.
+            SandboxBusyError: If too many wait already.
+            SandboxUnavailableError: If nothing can run now.
+        """
+        ...
+
+
+@runtime_checkable
+class ProviderSession(Protocol):
+    """A place where variables, files and the working folder live on. `Session` sees that one thing is done at a time.
+
+    Each method raises `SessionClosedError` once the place is gone, by its own fault or by anybody's.
+    """
+
+    def stream(self, request: RunRequest) -> AsyncGenerator[RunEvent]:
+        """Run one cell. Closing the generator interrupts it, and kills what does not give way."""
+        ...
+
+    async def upload(self, files: Mapping[str, bytes]) -> None:
+        """Write files by relative name, replacing those of the same name."""
+        ...
+
+    async def download(self, name: str, *, max_bytes: int) -> bytes:
+        """Read one regular file.
+
+        Raises:
+            SandboxFileNotFoundError: If there is no such regular file; a link is none.
+            InvalidRunError: If it is larger than `max_bytes`.
+        """
+        ...
+
+    async def list(self, folder: str = "") -> list[FileInfo]:
+        """What a folder holds, its folders' contents too, links and devices left out."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all in it.
+
+        Raises:
+            SandboxFileNotFoundError: If there is none.
+        """
+        ...
+
+    async def restart(self, context: str | None = None) -> None:
+        """Start a kernel anew, or all of them: variables are gone, files stay."""
+        ...
+
+    async def aclose(self) -> None:
+        """End it, with all that runs in it."""
         ...
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator
 from typing import Literal
 
 from .admission import Admission
+from .base import ProviderSession
 from .container import Container, NeverStartedError
 from .doctor import Report, examine
 from .engine import DEFAULT_SOCKET, Engine
@@ -15,7 +17,7 @@ from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
 from .image import DEFAULT_IMAGE
 from .orphans import owner, remove_orphans
 from .pool import Pool
-from .types import LANGUAGES, Language, Limits, RunRequest, RunResult
+from .types import LANGUAGES, EndEvent, Language, Limits, RunEvent, RunRequest, RunResult, SessionRequest
 
 __all__ = ["DockerProvider"]
 
@@ -112,8 +114,17 @@ class DockerProvider:
         """The names of the languages there are."""
         return sorted(self._languages)
 
-    async def run(self, request: RunRequest, *, caller: str) -> RunResult:
+    async def stream(self, request: RunRequest, *, caller: str) -> AsyncGenerator[RunEvent]:
         """Run once in a container that nothing ran in before and nothing will run in after."""
+        if request.allow_hosts or request.tools is not None:
+            raise InvalidRunError("this sandbox gives no network and no tools yet", param="allow_hosts")
+        yield EndEvent(await self._admitted(request, caller))
+
+    async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
+        """Refuse: this provider has no sessions yet."""
+        raise InvalidRunError(f"this sandbox has no sessions yet (asked by {caller!r} with {request.limits})")
+
+    async def _admitted(self, request: RunRequest, caller: str) -> RunResult:
         self._check_limits(request.limits)
         asked = time.monotonic()
         await self._admission.enter(caller)

@@ -5,7 +5,10 @@
     CallError
     └── SandboxError                    500 sandbox_error: Docker or the container failed
         ├── InvalidRunError             400 invalid_run: refused before anything started
-        ├── SandboxBusyError            503 sandbox_busy: the queue is full
+        ├── SandboxBusyError            503 sandbox_busy: the queue is full, or there are too many sessions
+        ├── SandboxFileNotFoundError    404 file_not_found: a session has no such file
+        ├── SessionNotFoundError        404 session_not_found: never there, expired, closed, or somebody else's
+        │   └── SessionClosedError      404 session_closed: it ended while it was used
         └── SandboxUnavailableError     503 sandbox_unavailable: no Docker, no image …; carries what mends it
 
 What the *code* does wrong raises nothing: it is the `status` of a result.
@@ -13,9 +16,17 @@ What the *code* does wrong raises nothing: it is the `status` of a result.
 
 from __future__ import annotations
 
-from polyport.errors import CallError, InvalidArgumentsError, ServiceUnavailableError
+from polyport.errors import CallError, InvalidArgumentsError, NotFoundError, ServiceUnavailableError
 
-__all__ = ["InvalidRunError", "SandboxBusyError", "SandboxError", "SandboxUnavailableError"]
+__all__ = [
+    "InvalidRunError",
+    "SandboxBusyError",
+    "SandboxError",
+    "SandboxFileNotFoundError",
+    "SandboxUnavailableError",
+    "SessionClosedError",
+    "SessionNotFoundError",
+]
 
 
 class SandboxError(CallError):
@@ -34,6 +45,24 @@ class SandboxBusyError(SandboxError, ServiceUnavailableError):
     """Too many runs are waiting; `retry_after` says when to try again."""
 
     code = "sandbox_busy"
+
+
+class SandboxFileNotFoundError(SandboxError, NotFoundError):
+    """A session has no regular file of this name."""
+
+    code = "file_not_found"
+
+
+class SessionNotFoundError(SandboxError, NotFoundError):
+    """There is no such session for this caller."""
+
+    code = "session_not_found"
+
+
+class SessionClosedError(SessionNotFoundError):
+    """The session has ended: closed, expired, or lost with its container."""
+
+    code = "session_closed"
 
 
 class SandboxUnavailableError(SandboxError, ServiceUnavailableError):

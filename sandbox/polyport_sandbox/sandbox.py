@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from .base import Provider, load_provider
-from .errors import InvalidRunError, SandboxUnavailableError
+from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
 from .files import check_files
-from .types import Limits, RunRequest, RunResult
+from .types import EndEvent, Limits, RunRequest, RunResult
 
 __all__ = ["Sandbox", "SyncSandbox"]
 
@@ -77,7 +78,13 @@ class Sandbox:
             raise InvalidRunError(f"the code is not valid Unicode: {error}", param="code") from error
         files = dict(files or {})
         check_files(text, how, files, stdin, limits)
-        return await self.provider.run(RunRequest(text, how, files, stdin, limits), caller=caller)
+        async with contextlib.aclosing(
+            self.provider.stream(RunRequest(text, how, files, stdin, limits), caller=caller)
+        ) as events:
+            async for event in events:
+                if isinstance(event, EndEvent):
+                    return event.result
+        raise SandboxError("The provider's stream ended without an end.")
 
 
 class SyncSandbox:
