@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -74,7 +74,9 @@ def test_leaving_a_stream_early_kills_the_run(box: SyncSandbox, provider: Script
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_ctrl_c_kills_the_run(box: SyncSandbox, provider: ScriptedProvider, streamed: bool):
-    threading.Timer(0.3, _thread.interrupt_main).start()
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         if streamed:
             list(box.stream("say one\nhang"))
