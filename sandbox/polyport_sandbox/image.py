@@ -15,8 +15,8 @@ from .errors import InvalidRunError, SandboxError
 from .images import DATA_IMAGE, DEFAULT_IMAGE, Recipe, recipe_named
 from .images.process import output_of
 from .images.recipe import recipe_of
-from .images.trial import try_out
 from .images.tree import bootstrap, check_tools, finish, remove_tree
+from .images.trial import try_out
 from .images.wheels import find_pip, install, prepare_matplotlib
 
 __all__ = ["DATA_IMAGE", "DEFAULT_IMAGE", "MIRROR", "Built", "build", "is_up_to_date", "parse_tag"]

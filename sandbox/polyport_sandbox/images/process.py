@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from ..errors import SandboxError
+from polyport_sandbox.errors import SandboxError
 
 __all__ = ["find", "output_of", "run_command"]
 

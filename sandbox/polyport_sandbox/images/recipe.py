@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..errors import InvalidRunError
+from polyport_sandbox.errors import InvalidRunError
 
 __all__ = ["DATA_IMAGE", "DEFAULT_IMAGE", "IMAGE_LABEL", "RECIPES", "Recipe", "recipe_named", "split_packages"]
 
@@ -28,7 +28,8 @@ _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SUITE = re.compile(r"[a-z][a-z0-9-]*")
 # A name, extras and versions; no addresses and no paths, which would stay written down in the image.
 _REQUIREMENT = re.compile(
-    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._, -]+\])?\s*((===|==|~=|!=|<=|>=|<|>)[A-Za-z0-9.*+!_-]+,?\s*)*"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._, -]+\])?\s*"
+    r"((===|==|~=|!=|<=|>=|<|>)[A-Za-z0-9.*+!_-]+,?\s*)*"
 )
 # A comma between two packages, not one between two bounds of a version.
 _BETWEEN = re.compile(r",(?!\s*[<>=!~])")

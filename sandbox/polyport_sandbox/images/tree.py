@@ -8,9 +8,10 @@ import shutil
 import stat
 from pathlib import Path
 
-from ..errors import SandboxError, SandboxUnavailableError
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
+
 from .process import find, run_command
-from .recipe import Recipe, sitecustomize
+from .recipe import Recipe
 
 __all__ = ["bootstrap", "check_tools", "finish", "glibc_version", "python_version", "remove_tree"]
 
@@ -102,7 +103,6 @@ def finish(root: Path) -> None:
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(WORK)
-    _customize(root)
     _clear_set_id_bits(root)
 
 
@@ -111,13 +111,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _customize(root: Path) -> None:
-    # Debian's own is a link into /etc and looks for a crash reporter at each start.
-    path = root / "usr/lib" / f"python{python_version(root)}" / "sitecustomize.py"
-    path.unlink(missing_ok=True)
-    path.write_text(sitecustomize(), encoding="utf-8")
 
 
 def _clear_set_id_bits(root: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import SandboxError
-from ..types import Language, Limits
+from polyport_sandbox.errors import SandboxError
+from polyport_sandbox.types import Language, Limits
+
 from .recipe import Recipe
 
 __all__ = ["try_out"]
@@ -41,7 +42,7 @@ async def try_out(image: str, recipe: Recipe, *, socket: str) -> None:
     Raises:
         SandboxError: If they don't run, with what was said.
     """
-    from ..sandbox import Sandbox
+    from polyport_sandbox.sandbox import Sandbox
 
     limits = Limits(wall_s=120, memory_mb=1024)
     programs = _programs(recipe)

@@ -12,8 +12,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..errors import SandboxError, SandboxUnavailableError
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
+
 from .process import find, run_command
+from .recipe import sitecustomize
 from .tree import glibc_version, python_version
 
 __all__ = ["find_pip", "install", "prepare_matplotlib"]
@@ -121,6 +123,17 @@ async def prepare_matplotlib(root: Path) -> None:
     folder = root / "usr/share/polyport/matplotlib"
     folder.mkdir(parents=True)
     (folder / name).write_text(fonts, encoding="utf-8")
+    # In the place of Debian's, a link into /etc that looks for a crash reporter.
+    customize = root / "usr/lib" / f"python{python_version(root)}" / "sitecustomize.py"
+    customize.unlink(missing_ok=True)
+    customize.write_text(sitecustomize(), encoding="utf-8")
+    await _compile(root, customize)
+
+
+async def _compile(root: Path, path: Path) -> None:
+    """Compile what lies there, as a read-only root can't later. It runs nothing of it."""
+    command = ("python3", "-I", "-S", "-m", "compileall", "-q", "-j", "0", f"/{path.relative_to(root)}")
+    await run_command("chroot", str(root), *command, check=False)  # some packages carry templates that don't compile
 
 
 async def _as_nobody(root: Path, *command: str) -> bytes:
