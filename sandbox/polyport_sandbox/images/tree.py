@@ -97,6 +97,9 @@ def finish(root: Path) -> None:
     for pattern in _UNNEEDED_PATTERNS:
         for path in root.glob(pattern):
             _remove(path)
+    for path in root.glob("usr/lib/python3*/sitecustomize.py"):
+        if path.is_symlink():  # Debian's, which looks for a crash reporter at each start of Python
+            path.unlink()
     for name in ("var/cache", "var/log", WORK.lstrip("/")):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in LINKS:
