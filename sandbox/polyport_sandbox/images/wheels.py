@@ -28,7 +28,7 @@ import os, sys, tempfile
 os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(dir="/tmp")
 import matplotlib.font_manager
 (name,) = [name for name in os.listdir(folder) if name.startswith("fontlist")]
-sys.stdout.write(name + "\\n" + open(os.path.join(folder, name), encoding="utf-8").read())
+sys.stdout.write("\\0" + name + "\\n" + open(os.path.join(folder, name), encoding="utf-8").read())
 """
 # A glyph that the first font lacks comes from the second: matplotlib falls back between families only.
 _MATPLOTLIBRC = """
@@ -117,7 +117,7 @@ async def prepare_matplotlib(root: Path) -> None:
     if any((root / "usr/share/fonts").rglob("wqy-microhei*")):
         settings.write_text(settings.read_text(encoding="utf-8") + _MATPLOTLIBRC, encoding="utf-8")
     said = (await _as_nobody(root, "python3", "-c", _FONT_CACHE)).decode()
-    name, _, fonts = said.partition("\n")
+    name, _, fonts = said.rpartition("\0")[2].partition("\n")  # matplotlib says on stderr that it is at it
     if re.fullmatch(r"fontlist-[\w.-]+\.json", name) is None:
         raise SandboxError(f"matplotlib could not list its fonts: {said[-400:]}")
     folder = root / "usr/share/polyport/matplotlib"
@@ -133,9 +133,13 @@ async def prepare_matplotlib(root: Path) -> None:
 async def _compile(root: Path, path: Path) -> None:
     """Compile what lies there, as a read-only root can't later. It runs nothing of it."""
     command = ("python3", "-I", "-S", "-m", "compileall", "-q", "-j", "0", f"/{path.relative_to(root)}")
-    await run_command("chroot", str(root), *command, check=False)  # some packages carry templates that don't compile
+    await run_command(_chroot(), str(root), *command, check=False)  # some packages carry templates that don't compile
 
 
 async def _as_nobody(root: Path, *command: str) -> bytes:
     clean = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
-    return await run_command("chroot", f"--userspec={_NOBODY}", "--groups=", str(root), *command, environment=clean)
+    return await run_command(_chroot(), f"--userspec={_NOBODY}", "--groups=", str(root), *command, environment=clean)
+
+
+def _chroot() -> str:
+    return find("chroot") or "/usr/sbin/chroot"
