@@ -21,7 +21,9 @@ __all__ = [
     "OutcomeDisplay",
     "OutcomeFile",
     "RunCodeRequest",
+    "SandboxDeleted",
     "SandboxFile",
+    "SandboxFileContent",
     "SandboxFileList",
     "SandboxSession",
     "SandboxSessionList",
@@ -203,6 +205,23 @@ class SandboxFileList(WireModel):
 
     object: Literal["list"] = "list"
     data: list[SandboxFile]
+
+
+class SandboxFileContent(WireModel):
+    """A file of a session with its content: as text where it is UTF-8, in base64 otherwise."""
+
+    name: str
+    size: int
+    text: str | None = None
+    base64: str | None = None
+
+
+class SandboxDeleted(WireModel):
+    """What says that something is gone; `id` is a session's, or a file's name."""
+
+    id: str
+    object: Literal["sandbox.session.deleted", "sandbox.file.deleted"]
+    deleted: bool = True
 
 
 class OutcomeFile(WireModel):
