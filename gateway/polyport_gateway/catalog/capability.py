@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from polyport.declarations import Annotations
-from polyport_gateway.call import Call, CallEvent, Caller, Operation
+from polyport_gateway.call import Call, Caller, CallEvent, Operation
 
 __all__ = ["ALL_FEATURES", "CHAT_TOOL", "Capability", "Features", "Kind", "SeenByCaller", "ToolSchema"]
 

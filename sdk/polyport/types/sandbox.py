@@ -25,6 +25,9 @@ __all__ = [
     "SandboxFile",
     "SandboxFileContent",
     "SandboxFileList",
+    "SandboxInterrupted",
+    "SandboxRestart",
+    "SandboxRestarted",
     "SandboxSession",
     "SandboxSessionList",
     "SandboxSessionRequest",
@@ -189,6 +192,24 @@ class SandboxSessionList(WireModel):
 
     object: Literal["list"] = "list"
     data: list[SandboxSession]
+
+
+class SandboxInterrupted(WireModel):
+    """Whether there was something to interrupt."""
+
+    interrupted: bool
+
+
+class SandboxRestart(RequestModel):
+    """The body of ``POST /v1/sandbox/sessions/{id}/restart``, which may be left out."""
+
+    context: str | None = Field(default=None, description="Which kernel; all of them when left out.")
+
+
+class SandboxRestarted(WireModel):
+    """What says that kernels were started anew."""
+
+    restarted: bool = True
 
 
 class SandboxFile(WireModel):
