@@ -19,7 +19,7 @@ from polyport_gateway.call import Arguments, Caller, CodeRun, Operation
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.catalog.capability import SeenByCaller
 from polyport_gateway.sandboxes.run_code import FILES, describe_place, file_bytes, run_and_tell
-from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
+from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.sandboxes.tool import SandboxTool, Work
 
 if TYPE_CHECKING:
@@ -108,10 +108,11 @@ class RunCodeWithTools(SandboxTool, SeenByCaller):
     def __init__(self, service: SandboxService, catalog: Catalog) -> None:
         self._service = service
         self._catalog = catalog
+        self._time_s = min(_TIMEOUT_S, float(service.plan.max_limits.get("wall_s", _TIMEOUT_S)))
         super().__init__(
             self.run_code_with_tools,
             name=RUN_CODE_WITH_TOOLS,
-            description=describe_place(service),
+            description=describe_place(service, time_s=self._time_s),
             annotations=Annotations(title="Run code with tools", read_only=False, destructive=True, open_world=True),
         )
 
@@ -140,13 +141,12 @@ class RunCodeWithTools(SandboxTool, SeenByCaller):
             work: The call it serves.
             code: The whole program. The value of the last expression comes back too.
             files: Put into the working folder first.
-            timeout_s: Seconds after which it is killed, the tools' time included; 60 unless given.
+            timeout_s: Seconds after which it is killed, the tools' time included.
             memory_mb: MiB that it may use.
         """
         if work.call.depth >= _MAX_DEPTH:
             raise BadRequestError(f"Code that calls tools may be started {_MAX_DEPTH} calls deep; this is deeper.")
-        most = float(self._service.plan.max_limits.get("wall_s", _TIMEOUT_S))
-        limits: dict[str, float] = {"wall_s": min(_TIMEOUT_S, most) if timeout_s is None else timeout_s}
+        limits: dict[str, float] = {"wall_s": self._time_s if timeout_s is None else timeout_s}
         if memory_mb is not None:
             limits["memory_mb"] = memory_mb
         tools = GatewayTools(work, self._catalog)
@@ -156,12 +156,11 @@ class RunCodeWithTools(SandboxTool, SeenByCaller):
 
 
 def callable_tools(catalog: Catalog, caller: Caller) -> list[Capability]:
-    """Return what a caller's code may call: all that the caller may, but running code."""
+    """Return what a caller's code may call: all that the caller may, but the sandbox itself."""
     return [
         capability
         for capability in catalog.listed(caller)
-        if capability.name not in (RUN_CODE, RUN_CODE_WITH_TOOLS)
-        and capability.operations & {Operation.TOOL, Operation.CHAT}
+        if not isinstance(capability, SandboxTool) and capability.operations & {Operation.TOOL, Operation.CHAT}
     ]
 
 
