@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -19,6 +20,8 @@ from .recorder import Recorder
 from .service import Service, checked_url, read_key
 
 __all__ = ["E2BProvider", "E2BSession"]
+
+_log = logging.getLogger(__name__)
 
 LANGUAGES = {
     "python": "main.py",
@@ -107,10 +110,21 @@ class E2BProvider(RemoteProvider):
             session = E2BSession(self, box, before)
             await session.upload(request.files)
         except BaseException:
-            await self.finish(self.api.kill(box))
+            await self.end(box)
             raise
         self._open.add(session)
         return session
+
+    async def end(self, box: E2BBox) -> None:
+        """Kill a sandbox; one that can't be killed ends by itself, at the time it was made with."""
+
+        async def kill() -> None:
+            try:
+                await self.api.kill(box)
+            except SandboxError as error:
+                _log.warning("E2B sandbox %s was not killed and ends by itself: %s", box.id, type(error).__name__)
+
+        await self.finish(kill())
 
     def forget(self, session: E2BSession) -> None:
         """Take a session that ended off the list."""
@@ -149,7 +163,7 @@ class E2BProvider(RemoteProvider):
                 await self._keep_files(box, before, recorder)
             yield recorder.end(*cell.status(), detail=cell.detail)
         finally:
-            await self.finish(self.api.kill(box))
+            await self.end(box)
 
     async def _keep_files(self, box: E2BBox, before: Mapping[str, FileInfo], recorder: Recorder) -> None:
         """Bring out what is new or changed, by size and time."""
@@ -224,7 +238,7 @@ class E2BSession:
         if not self._closed:
             self._closed = True
             self._provider.forget(self)
-            await self._provider.finish(self._api.kill(self._box))
+            await self._provider.end(self._box)
 
     @property
     def _api(self) -> E2BApi:
@@ -260,7 +274,8 @@ class E2BSession:
                 async for _ in messages:
                     pass
         except (TimeoutError, SandboxError):
-            await self._api.restart_context(self._box, identity)
+            with contextlib.suppress(SandboxError):  # where it fails, the next cell says so
+                await self._api.restart_context(self._box, identity)
             cell.detail = f"the kernel did not give way in {time.monotonic() - began:.1f} s and was started anew"
 
     @contextlib.asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +22,19 @@ from polyport_sandbox.errors import (
     SandboxUnavailableError,
     SessionClosedError,
 )
-from polyport_sandbox.types import LANGUAGES, EndEvent, FileInfo, Language, Limits, RunEvent, RunRequest, SessionRequest
+from polyport_sandbox.types import (
+    LANGUAGES,
+    DisplayEvent,
+    EndEvent,
+    ErrorEvent,
+    FileInfo,
+    Language,
+    Limits,
+    OutputEvent,
+    RunEvent,
+    RunRequest,
+    SessionRequest,
+)
 
 from .base import RemoteProvider, guarded, refuse
 from .recorder import Recorder
@@ -257,15 +269,18 @@ async def run(
 
 def _record(event: RunEvent, recorder: Recorder) -> None:
     """Keep what came, for the case that the rest does not."""
-    if event.type == "stdout" or event.type == "stderr":
-        recorder.output(event.type, event.data)
-    elif event.type == "error":
-        recorder.fail(event.error)
-    elif event.type != "end":
-        recorder.display(event.display)
+    match event:
+        case OutputEvent():
+            recorder.output(event.type, event.data)
+        case DisplayEvent():
+            recorder.display(event.display)
+        case ErrorEvent():
+            recorder.fail(event.error)
+        case EndEvent():
+            pass
 
 
-async def _events(response: httpx.Response, most: int) -> AsyncIterator[tuple[str, Any]]:
+async def _events(response: httpx.Response, most: int) -> AsyncGenerator[tuple[str, Any]]:
     decoder, size = SSEDecoder(), 0
     async for piece in response.aiter_bytes():
         size += len(piece)
