@@ -174,7 +174,7 @@ class PistonProvider(RemoteProvider):
             usage["peak_memory_mb"] = _scaled(stage, "memory", 1 / (1 << 20))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SandboxError(f"Piston's answer can't be read: {type(error).__name__}: {error}") from error
-        yield recorder.end(status, exit_code, detail=_detail(ran, body, limits), usage=usage)
+        yield recorder.end(status, exit_code, detail=_detail(ran, body, limits, status), usage=usage)
 
     def _body(self, request: RunRequest) -> dict[str, Any]:
         _, language, version = request.language.command
@@ -262,10 +262,10 @@ def _signal(name: Any) -> int | None:
         raise ValueError(f"the signal is {str(name)[:20]!r}") from error
 
 
-def _detail(ran: Any, body: Mapping[str, Any], limits: Limits) -> str | None:
+def _detail(ran: Any, body: Mapping[str, Any], limits: Limits, status: Status) -> str | None:
     if ran is None:
         return "it was not run: compiling it failed"
-    if body["run_timeout"] < round(limits.wall_s * 1000):
+    if status == "timeout" and body["run_timeout"] < round(limits.wall_s * 1000):
         return f"the service allows {body['run_timeout'] / 1000:g} s at most, less than limits.wall_s"
     return None
 
