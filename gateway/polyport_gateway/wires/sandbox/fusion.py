@@ -10,7 +10,6 @@ import base64
 import binascii
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -119,7 +118,7 @@ class FusionWire:
             language=language,
             files=files,
             stdin=(body.stdin or "").encode("utf-8", "surrogatepass"),
-            limits=self._service.limits(asked),
+            limits=asked,
         )
         result = await result_of(run_code(self._dispatch, info, run, wire=_WIRE))
         # What the code has not touched is as it was sent.
@@ -160,7 +159,7 @@ class FusionWire:
         for cell in body.cells:
             left = began + body.total_timeout - clock()
             wall_s = max(0.05, min(left, body.cell_timeout or left, most))
-            run = CodeRun(cell, session=session.id, limits=replace(session.limits, wall_s=wall_s))
+            run = CodeRun(cell, session=session.id, limits={"wall_s": wall_s})
             result = await result_of(run_code(self._dispatch, info, run, wire=_WIRE))
             cells.append(_cell_result(result))
             if result.status == "sandbox_error":

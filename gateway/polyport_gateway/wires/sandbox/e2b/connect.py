@@ -63,7 +63,9 @@ def _check_type(scope: Scope, expected: str) -> None:
     given = next((value for key, value in scope["headers"] if key == b"content-type"), b"").decode("latin-1")
     if given.partition(";")[0].strip().lower() != expected:
         raise BadRequestError(
-            f"The content type is {given[:80]!r}; this method takes {expected}.", code="unsupported_media_type", status=415
+            f"The content type is {given[:80]!r}; this method takes {expected}.",
+            code="unsupported_media_type",
+            status=415,
         )
 
 

@@ -203,7 +203,7 @@ class ControlPlane:
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         query = query_of(scope)
-        found = await self._sandboxes.list(info_of(scope).caller, renewal_of(scope))
+        found = await self._sandboxes.all_of(info_of(scope).caller, renewal_of(scope))
         chosen = [one for one in found if _fits(one, query)]
         chosen.sort(key=_place, reverse=query.get("order", "desc") != "asc")
         page, after = _page(chosen, query)

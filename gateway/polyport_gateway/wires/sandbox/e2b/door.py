@@ -101,7 +101,7 @@ class E2BDoor:
         if port is not None and port not in _PORTS:
             offered = " and ".join(f"{number} ({what})" for number, what in _PORTS.items())
             raise BadRequestError(
-                f"Port {port[:5]} of a sandbox can't be reached: nothing listens there from outside. There are {offered}.",
+                f"Port {port[:5]} of a sandbox can't be reached from outside; there are {offered}.",
                 code="port_not_offered",
             )
         signed = _signature(scope, path)

@@ -23,7 +23,8 @@ def check_envs(envs: Mapping[str, str]) -> None:
     for name, value in envs.items():
         if _NAME.fullmatch(name) is None:
             raise BadRequestError(
-                f"The environment variable {name[:80]!r} must be named by letters, digits and underscores.", param="envs"
+                f"The environment variable {name[:80]!r} must be named by letters, digits and underscores.",
+                param="envs",
             )
         if "\0" in value:
             raise BadRequestError(f"The environment variable {name!r} has a null character.", param="envs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import shlex
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from polyport.errors import BadRequestError
@@ -33,7 +33,7 @@ _SERVICE = f"{PREFIX}/filesystem.Filesystem"
 _DEEPEST = 64
 _NO_WATCHING = "Folders can't be watched in this gateway's sandboxes; list them instead."
 
-Method = Callable[[E2BSandbox, RequestInfo, dict[str, Any]], Awaitable[dict[str, Any]]]
+Method = Callable[[E2BSandbox, RequestInfo, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 
 class FilesystemService:
@@ -129,7 +129,9 @@ class FilesystemService:
         run = CodeRun(script, language="bash", session=sandbox.id)
         result = await result_of(run_code(self._dispatch, info, run, wire="e2b"))
         if result.status != "ok":
-            raise RPCError("failed_precondition", result.stderr_text.strip()[:500] or f"The sandbox said {result.status}.")
+            raise RPCError(
+                "failed_precondition", result.stderr_text.strip()[:500] or f"The sandbox said {result.status}."
+            )
 
 
 async def _no_watching(sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:

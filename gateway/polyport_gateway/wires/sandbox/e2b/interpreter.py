@@ -6,7 +6,6 @@ import codecs
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -172,15 +171,13 @@ class Interpreter:
         if envs:
             await result_of(self._run(info, sandbox, context, leave_python(envs, sandbox.envs)))
 
-    def _run(
-        self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, code: str
-    ) -> AsyncGenerator[RunEvent]:
+    def _run(self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, code: str) -> AsyncGenerator[RunEvent]:
         run = CodeRun(
             code,
             language=context.language,
             session=sandbox.id,
             context=context.id,
-            limits=replace(sandbox.session.limits, wall_s=longest_run(self._service, sandbox)),
+            limits={"wall_s": longest_run(self._service, sandbox)},
         )
         return run_code(self._dispatch, info, run, wire=_WIRE)
 

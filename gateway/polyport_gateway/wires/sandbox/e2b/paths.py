@@ -30,7 +30,7 @@ def name_of(path: str) -> str:
             break
     if clean.startswith("~"):
         clean = clean[1:].lstrip("/") or "."
-    if clean.startswith("/") or clean == ".." or clean.startswith("../"):
+    if clean == ".." or clean.startswith(("/", "../")):
         raise BadRequestError(
             f"The path {path[:200]!r} lies outside the working folder; only {WORK} ({HOME} means the same) is reached "
             "from outside. Code and commands reach the rest.",

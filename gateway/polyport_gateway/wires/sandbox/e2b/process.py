@@ -6,11 +6,11 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from polyport.errors import CallError
 from polyport_gateway.call import CodeRun, Dispatch
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
@@ -107,7 +107,7 @@ class ProcessService:
             start = Start.model_validate(await read_streamed_message(scope, receive, self._settings))
             _check(start)
             run = self._run_of(sandbox, start, deadline_of(scope))
-        except Exception as error:
+        except (CallError, ValidationError) as error:
             # Over a stream a refusal too is a message.
             await stream.end(error, request_id=info.request_id, identity=sandbox.id)
             return
@@ -115,15 +115,12 @@ class ProcessService:
 
     def _run_of(self, sandbox: E2BSandbox, start: Start, deadline: float | None) -> CodeRun:
         config = start.process
-        script = command_line(
-            config.cmd, config.args, {**sandbox.envs, **config.envs}, folder_in_sandbox(config.cwd)
-        )
+        script = command_line(config.cmd, config.args, {**sandbox.envs, **config.envs}, folder_in_sandbox(config.cwd))
         wall_s = longest_run(self._service, sandbox)
         if deadline is not None:
             wall_s = max(0.05, min(wall_s, deadline))
-        limits = replace(sandbox.session.limits, wall_s=wall_s)
         # A context of its own: it has no variables to share.
-        return CodeRun(script, language="bash", session=sandbox.id, context="commands", limits=limits)
+        return CodeRun(script, language="bash", session=sandbox.id, context="commands", limits={"wall_s": wall_s})
 
     async def _follow(
         self, info: RequestInfo, sandbox: E2BSandbox, start: Start, run: CodeRun, stream: MessageStream

@@ -167,7 +167,7 @@ class E2BSandboxes:
         session = await self._service.session(identity, caller)
         return self._of(session, renew)
 
-    async def list(self, caller: Caller, renew: Renew) -> list[E2BSandbox]:
+    async def all_of(self, caller: Caller, renew: Renew) -> list[E2BSandbox]:
         """Return a caller's sandboxes."""
         return [self._of(session, renew) for session in await self._service.sessions(caller)]
 

@@ -55,6 +55,6 @@ async def _not_served(scope: Scope, receive: Receive, send: Send) -> None:
     del receive, send
     path = scope["path"].removeprefix(PREFIX)
     raise NotFoundError(
-        f"There is nothing at {path[:200]}. Polyport serves E2B's sandboxes, their code interpreter, files and commands; "
-        "templates, volumes, snapshots and secrets are not offered."
+        f"There is nothing at {path[:200]}. Polyport serves E2B's sandboxes, their code interpreter, files and "
+        "commands; templates, volumes, snapshots and secrets are not offered."
     )
