@@ -113,7 +113,7 @@ class Interruptible(Protocol):
     """
 
     async def interrupt(self) -> None:
-        """Raise `KeyboardInterrupt` in the running cell, or whatever its language has. It is called while `stream` runs."""
+        """Raise `KeyboardInterrupt` in the running cell, or what its language has; called while `stream` runs."""
         ...
 
 
