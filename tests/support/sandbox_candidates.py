@@ -37,8 +37,8 @@ from polyport_sandbox import SyncSandbox
 from tests.support.sandbox import opened
 
 ABILITIES = frozenset(
-    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt", "give way", "timeouts", "crashes", "memory",
-     "output", "stdin", "bash", "links", "caps", "tools", "network", "containers"}
+    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt", "give way", "timeouts", "crashes",
+     "memory", "output", "stdin", "bash", "links", "caps", "tools", "network", "containers"}
 )  # fmt: skip
 
 
