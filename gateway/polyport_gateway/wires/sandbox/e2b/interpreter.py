@@ -156,8 +156,9 @@ class Interpreter:
             return
         lasting = {} if context.ready else sandbox.envs
         cwd = None if context.ready or context.cwd == WORK else context.cwd
-        before = prepare_python({**lasting, **envs}, cwd)
-        if before is not None:
+        before = "\n".join([*leave_python(context.left, sandbox.envs), *prepare_python({**lasting, **envs}, cwd)])
+        context.left = envs
+        if before:
             prepared = await result_of(self._run(info, sandbox, context, before))
             if prepared.status != "ok":
                 if prepared.error is not None:
@@ -169,7 +170,8 @@ class Interpreter:
             async for event in events:
                 yield event
         if envs:
-            await result_of(self._run(info, sandbox, context, leave_python(envs, sandbox.envs)))
+            await result_of(self._run(info, sandbox, context, "\n".join(leave_python(envs, sandbox.envs))))
+            context.left = {}
 
     def _run(self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, code: str) -> AsyncGenerator[RunEvent]:
         run = CodeRun(
@@ -224,7 +226,7 @@ class Interpreter:
         sandbox = sandbox_of(scope)
         context = self._in_path(scope, sandbox)
         await sandbox.session.restart(context.id)
-        context.ready, context.executions = False, 0
+        context.ready, context.left, context.executions = False, {}, 0
         await send_bytes(send, b"", status=204, headers=())
 
     async def _remove(self, scope: Scope, receive: Receive, send: Send) -> None:
