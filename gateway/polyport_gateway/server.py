@@ -43,6 +43,7 @@ from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
+from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 from polyport_gateway.wires.router import Route, Router
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ class Gateway:
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
             *self._moderations(),
+            *self._sandbox_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
         ]
 
@@ -175,9 +177,15 @@ class Gateway:
             return []
         return [Route("POST", "/v1/moderations", ModerationEndpoint(self.dispatcher, self.settings))]
 
+    def _sandbox_routes(self) -> list[Route]:
+        # Without a sandbox too: each then says how to get one.
+        from polyport_gateway.wires.rest.sandbox import SandboxWire
+
+        return SandboxWire(self.sandbox, self.dispatcher, self.settings).routes
+
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints that not every gateway has."""
-        return [*RESPONSES, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
