@@ -165,9 +165,12 @@ class Interpreter:
                     yield ErrorEvent(prepared.error)
                 yield EndEvent(prepared)
                 return
-        context.ready = True
+        # A kernel that had to be killed has lost its environment; whether it was is not told to a client that has gone.
+        context.ready = False
         async with aclosing(self._run(info, sandbox, context, body.code)) as events:
             async for event in events:
+                if isinstance(event, EndEvent):
+                    context.ready = event.result.status in ("ok", "error") and event.result.detail is None
                 yield event
         if envs:
             await result_of(self._run(info, sandbox, context, "\n".join(leave_python(envs, sandbox.envs))))
@@ -307,7 +310,8 @@ def _ending(result: RunResult, failed: bool) -> dict[str, Any] | None:
     """Return the error that a run's status tells beyond what its exception did."""
     if result.status in _ENDS:
         name, value = _ENDS[result.status]
-        return {"type": "error", "name": name, "value": result.detail or value, "traceback": ""}
+        told = f"{value} ({result.detail})" if result.detail else value
+        return {"type": "error", "name": name, "value": told, "traceback": ""}
     if result.status == "error" and not failed:
         value = f"The program ended with exit code {result.exit_code}."
         return {"type": "error", "name": "ExitCodeError", "value": value, "traceback": ""}
