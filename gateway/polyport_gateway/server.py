@@ -15,6 +15,7 @@ from polyport.declarations import (
     FunctionDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
+    Sandboxed,
 )
 from polyport.errors import AuthenticationError
 from polyport_gateway.agents.agent import AgentCapability
@@ -65,7 +66,7 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
     for declaration in app.declarations:
         if not isinstance(declaration, AgentDeclaration):
-            catalog.add(_build(declaration, catalog, settings))
+            catalog.add(_build(declaration, catalog, settings, sandbox))
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -79,8 +80,14 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     return catalog
 
 
-def _build(declaration: Declaration, catalog: Catalog, settings: Settings) -> Capability:
+def _build(
+    declaration: Declaration, catalog: Catalog, settings: Settings, sandbox: SandboxService | None = None
+) -> Capability:
     match declaration:
+        case FunctionDeclaration(sandboxed=Sandboxed()):
+            from polyport_gateway.sandboxes.sandboxed_function import SandboxedFunction
+
+            return SandboxedFunction(declaration, sandbox, expose_errors=settings.expose_errors)
         case FunctionDeclaration():
             return FunctionCapability(
                 declaration,
