@@ -43,6 +43,7 @@ from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 from polyport_gateway.wires.router import Route, Router
@@ -167,6 +168,7 @@ class Gateway:
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
+            Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures])),
             *self._moderations(),
             *self._sandbox_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
@@ -271,6 +273,14 @@ class Gateway:
             "sandbox": self.sandbox.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
+
+    def _figures(self) -> str:
+        usage = self.usage.health()
+        return (
+            gauge("polyport_calls_running", "Calls from wires under way.", self.dispatcher.running)
+            + gauge("polyport_usage_rows_pending", "Usage rows not written yet.", usage.pending)
+            + gauge("polyport_usage_rows_dropped_total", "Usage rows lost.", usage.dropped, kind="counter")
+        )
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""
