@@ -58,7 +58,8 @@ def run_checks(config: Path | None, data_dir: Path | None, database_url: str | N
     except (PolyportError, ModuleNotFoundError) as error:
         checks.append(Check("settings", "failed", str(error)))
     else:
-        checks += [Check("settings", "ok", _settings_source(config)), *_records(settings), _port(settings), *_sandbox(settings)]
+        checks += [Check("settings", "ok", _settings_source(config)), *_records(settings), _port(settings)]
+        checks += _sandbox(settings)
     return [*checks, _docker(), _terminal()]
 
 
@@ -203,10 +204,7 @@ def _sandbox(settings: Any) -> Iterator[Check]:
 
     async def look() -> Check:
         service = SandboxService(make_plan(None, settings))
-        try:
-            await service.box()
-        finally:
-            await service.close()
+        await service.examine()
         return Check("sandbox", "ok", f"{settings.sandbox} runs {', '.join(service.languages)}")
 
     try:

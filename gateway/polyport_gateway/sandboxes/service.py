@@ -103,6 +103,21 @@ class SandboxService:
                 self._box = await self._opened()
             return self._box
 
+    async def examine(self) -> None:
+        """Look whether it can run code, and start nothing where its provider can say so without.
+
+        Raises:
+            SandboxUnavailableError: It can't; with what mends it.
+        """
+        doctor = getattr(self._provider(), "doctor", None)
+        if doctor is not None:
+            (await doctor()).raise_if_unfit()
+            return
+        try:
+            await self.box()
+        finally:
+            await self.close()
+
     def figures(self) -> str:
         """Write what it has done, in Prometheus' text format; nothing before it was opened."""
         return "" if self._box is None else self._box.metrics().render_prometheus()
