@@ -15,6 +15,7 @@ from polyport.declarations import (
     FunctionDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
+    Sandboxed,
 )
 from polyport.errors import AuthenticationError
 from polyport_gateway.agents.agent import AgentCapability
@@ -42,6 +43,7 @@ from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 from polyport_gateway.wires.router import Route, Router
@@ -68,7 +70,7 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
     for declaration in app.declarations:
         if not isinstance(declaration, AgentDeclaration):
-            catalog.add(_build(declaration, catalog, settings))
+            catalog.add(_build(declaration, catalog, settings, sandbox))
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -82,8 +84,14 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     return catalog
 
 
-def _build(declaration: Declaration, catalog: Catalog, settings: Settings) -> Capability:
+def _build(
+    declaration: Declaration, catalog: Catalog, settings: Settings, sandbox: SandboxService | None = None
+) -> Capability:
     match declaration:
+        case FunctionDeclaration(sandboxed=Sandboxed()):
+            from polyport_gateway.sandboxes.sandboxed_function import SandboxedFunction
+
+            return SandboxedFunction(declaration, sandbox, expose_errors=settings.expose_errors)
         case FunctionDeclaration():
             return FunctionCapability(
                 declaration,
@@ -160,6 +168,7 @@ class Gateway:
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
+            Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures])),
             *self._moderations(),
             *self._sandbox_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
@@ -264,6 +273,14 @@ class Gateway:
             "sandbox": self.sandbox.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
+
+    def _figures(self) -> str:
+        usage = self.usage.health()
+        return (
+            gauge("polyport_calls_running", "Calls from wires under way.", self.dispatcher.running)
+            + gauge("polyport_usage_rows_pending", "Usage rows not written yet.", usage.pending)
+            + gauge("polyport_usage_rows_dropped_total", "Usage rows lost.", usage.dropped, kind="counter")
+        )
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""

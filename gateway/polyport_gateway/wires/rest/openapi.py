@@ -149,6 +149,14 @@ class OpenAPIEndpoint:
             if path == "/readyz":
                 answers["503"] = {"description": "Not now", "content": _json({"type": "object"})}
             paths[path] = {"get": {"summary": summary, "tags": ["Health"], "security": [], "responses": answers}}
+        figures = {"text/plain": {"schema": {"type": "string"}}}
+        paths["/metrics"] = {
+            "get": {
+                "summary": "The gateway's figures, for Prometheus",
+                "tags": ["Health"],
+                "responses": {"200": {"description": "Now", "content": figures}, **_errors()},
+            }
+        }
         return {
             "openapi": "3.1.0",
             "info": {
