@@ -25,6 +25,7 @@ from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
@@ -37,6 +38,7 @@ from polyport_gateway.wires.http import Receive, Scope, Send
 from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
+from polyport_gateway.wires.openai.containers import ContainersWire
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
@@ -126,7 +128,10 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
+        self.containers = Containers(self.sandbox)
+        self.responses_wire = ResponsesWire(
+            self.dispatcher, self.catalog, settings, self.responses, containers=self.containers
+        )
         self.asgi = _with_lifespan(
             AccessLayer(Router(self.routes()), access=self.authenticate, settings=settings), self
         )
@@ -150,6 +155,7 @@ class Gateway:
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
             *self.responses_wire.routes,
+            *ContainersWire(self.containers, settings).routes,
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),

@@ -169,7 +169,7 @@ def read_code(arguments: str) -> str:
         return values
     code = values.get("code") if isinstance(values, dict) else None
     if not isinstance(code, str):
-        raise ValueError('The arguments have no code: give {"code": "…"}.')  # noqa: TRY004 - one kind for the model
+        raise ValueError('The arguments have no code: give {"code": "…"}.')
     return code
 
 

@@ -21,9 +21,9 @@ from polyport_gateway.sandboxes import containers as sandbox
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session
 
-__all__ = ["container_body", "file_body", "read_spec"]
+__all__ = ["NO_FILES", "container_body", "file_body", "read_spec"]
 
-_NO_FILES = (
+NO_FILES = (
     "this gateway keeps no files of its own (/v1/files). Upload their content into a container: "
     "POST /v1/containers/{container_id}/files as multipart/form-data, member file"
 )
@@ -41,7 +41,7 @@ def read_spec(given: ContainerRequest | AutoContainer, where: str = "") -> sandb
         BadRequestError: The domains don't go with the policy.
     """
     if given.file_ids:
-        raise UnsupportedParameterError(f"{where}file_ids can't be used: {_NO_FILES}.", param=f"{where}file_ids")
+        raise UnsupportedParameterError(f"{where}file_ids can't be used: {NO_FILES}.", param=f"{where}file_ids")
     if given.skills:
         raise UnsupportedParameterError(
             f"{where}skills are not supported by this gateway; leave them out.", param=f"{where}skills"

@@ -104,12 +104,13 @@ class OpenMessage(OpenItem):
         yield self._annotate(
             part,
             {
-            "type": "url_citation",
-            "url": citation.url or "",
-            "title": citation.title,
-            "start_index": citation.start or 0,
-            "end_index": self._length if citation.end is None else citation.end,
-        },)
+                "type": "url_citation",
+                "url": citation.url or "",
+                "title": citation.title,
+                "start_index": citation.start or 0,
+                "end_index": self._length if citation.end is None else citation.end,
+            },
+        )
 
     def _annotate(self, part: OutputText, annotation: dict[str, Any]) -> tuple[OpenItem, WireEvent]:
         part.annotations.append(annotation)

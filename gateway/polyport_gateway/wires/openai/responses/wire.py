@@ -147,11 +147,11 @@ class _Stored:
             return
         after = read_number(query, "starting_after", -1, least=-1)
         obfuscate = read_flag(query, "include_obfuscation")
-        await run_until_disconnect(receive, _send_events(send, self._events(found, after, include), obfuscate=obfuscate))
+        await run_until_disconnect(
+            receive, _send_events(send, self._events(found, after, include), obfuscate=obfuscate)
+        )
 
-    def _events(
-        self, found: StoredResponse, after: int, include: Collection[str]
-    ) -> AsyncIterator[Mapping[str, Any]]:
+    def _events(self, found: StoredResponse, after: int, include: Collection[str]) -> AsyncIterator[Mapping[str, Any]]:
         log = self._tasks.log(found.id)
         if log is not None:
             return log.follow(after)
