@@ -197,7 +197,7 @@ class Containers:
             )
         return session
 
-    async def list(self, caller: Caller) -> list[Session]:
+    async def of(self, caller: Caller) -> list[Session]:
         """Return the caller's containers, oldest first, those that have expired among them."""
         for session in await self._service.sessions(caller):
             self._note(session)

@@ -108,7 +108,7 @@ class ContainersWire:
     async def list(self, scope: Scope, send: Send) -> None:
         """``GET /v1/containers``, the newest first unless asked otherwise."""
         query = read_query(scope)
-        sessions = await self._containers.list(info_of(scope).caller)
+        sessions = await self._containers.of(info_of(scope).caller)
         named = [s for s in sessions if "name" not in query or s.name == query["name"]]
         items, ends = _page(scope, [container_body(session) for session in named], of="a container of yours")
         await send_json(send, ContainerList(data=items, **ends))

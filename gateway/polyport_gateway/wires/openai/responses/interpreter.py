@@ -55,7 +55,9 @@ async def plan_interpreter(
         SandboxUnavailableError: The sandbox can't be opened.
     """
     if containers is None:
-        raise UnsupportedOperationError("This gateway runs no code: it has no sandbox.", code="sandbox_disabled")
+        raise UnsupportedOperationError(
+            "This gateway has no sandbox for the code_interpreter to run in.", code="sandbox_disabled", param=where
+        )
     await containers.check(caller, param=where)
     if isinstance(asked.container, str):
         session = await containers.running(asked.container, caller)
@@ -63,8 +65,9 @@ async def plan_interpreter(
     spec = read_spec(asked.container, f"{where}.container.")
     containers.check_spec(spec, f"{where}.container.")
     used = [str(item["container_id"]) for item in earlier if item.get("type") == "code_interpreter_call"]
-    if used and (session := await _still_there(used[-1], containers, caller)) and containers.matches(session, spec):
-        return await _in(session, containers, caller, spec=spec)
+    last = await _still_there(used[-1], containers, caller) if used else None
+    if last is not None and containers.matches(last, spec):
+        return await _in(last, containers, caller, spec=spec)
     return Interpreter(CodeInterpreter(containers, caller, spec=spec, renewed=bool(used)))
 
 
