@@ -99,7 +99,9 @@ def url(sandbox: ScriptedProvider, engine: ScriptedEngine) -> Iterator[str]:
     app = App("house")
     app.sandbox(sandbox, tools=False)
     app.model("model", engine=engine)
-    app.model("echo", engine="echo")
+    plain = ScriptedEngine()
+    plain.features = frozenset({"stop"})
+    app.model("plain", engine=plain)
     app.agent("helper", model="model")
     with gateway(app) as running:
         yield running.url
@@ -306,7 +308,7 @@ def test_files_that_the_model_names_are_cited(client: openai.OpenAI) -> None:
         ("[1]", "[1]", "have no code", "completed"),
         ('{"code": "fail ValueError bad"}', "fail ValueError bad", "ValueError: bad", "completed"),
         ('{"code": "exit 3"}', "exit 3", "exit code 3", "completed"),
-        ('{"code": "vanish"}', "vanish", "", "completed"),
+        ('{"code": "vanish"}', "vanish", "without an end", "failed"),
     ],
 )
 def test_whatever_the_model_writes(
@@ -356,7 +358,7 @@ def test_the_model_can_be_made_to_use_it(client: openai.OpenAI, engine: Scripted
             "rename it",
         ),
         ({"model": "helper"}, "tools", "only a model"),
-        ({"model": "echo"}, "tools", "can't call tools"),
+        ({"model": "plain"}, "tools", "can't call tools"),
     ],
 )
 def test_refusals(client: openai.OpenAI, change: dict[str, Any], param: str | None, words: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.content import Citation
-from polyport.errors import CallError, UpstreamError
+from polyport.errors import CallError, UnsupportedParameterError, UpstreamError
 from polyport.events import (
     CitationAdded,
     Finish,
