@@ -42,6 +42,7 @@ from polyport_gateway.wires.openai.containers import ContainersWire
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
@@ -191,7 +192,7 @@ class Gateway:
 
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints that not every gateway has."""
-        return [*RESPONSES, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *CONTAINERS, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.

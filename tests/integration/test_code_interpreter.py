@@ -1,11 +1,9 @@
-"""The code interpreter of `/v1/responses` as the unmodified `openai` package uses it, in a scripted sandbox and in Docker's."""
+"""The code interpreter of `/v1/responses` as the unmodified `openai` package uses it, in a scripted sandbox."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,29 +14,20 @@ from polyport import App
 from polyport.events import Finish, TextDelta
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
-from polyport_sandbox import Display, DisplayEvent, RunEvent, RunRequest, SessionRequest
-from tests.support.openai_spec import Description, load_openai
-from tests.support.scripted_sandbox import Place, ScriptedProvider, ScriptedSession
+from tests.support.picture_sandbox import PNG, PictureProvider
+from tests.support.scripted_sandbox import ScriptedProvider
 
 AUTO: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Any = ["code_interpreter_call.outputs"]
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n and the rest").decode()
 
 
 def code(text: str, id_: str | None = None) -> ToolCall:
     return ToolCall("code_interpreter", {"code": text}, id=id_)
 
 
-def tool_texts(request: Any) -> list[str]:
-    return [message.content for message in request.messages if message.role == "tool"]
-
-
 def play(request: Any) -> Any:
     """What is asked for in braces is run, one call a line; then the model says what it was told."""
     said = [message.content for message in request.messages if message.role == "user"][-1]
-    since = list(request.messages)
-    while since and since[0].role != "user":
-        since.pop(0)
     last = max(place for place, message in enumerate(request.messages) if message.role == "user")
     answered = [message.content for message in request.messages[last:] if message.role == "tool"]
     verb, _, rest = said.partition(": ")
@@ -64,29 +53,9 @@ def play(request: Any) -> Any:
             return "it said " + " + ".join(answered)
 
 
-class Pictures(ScriptedProvider):
-    """A scripted sandbox whose code can show a picture: ``picture``."""
-
-    async def open_session(self, request: SessionRequest, *, caller: str) -> Any:
-        session: ScriptedSession = await super().open_session(request, caller=caller)  # type: ignore[assignment]
-        session.place.__class__ = PicturePlace
-        return session
-
-
-class PicturePlace(Place):
-    async def _act(self, verb: str, rest: str, request: RunRequest, told: dict[str, Any]) -> AsyncGenerator[RunEvent]:
-        if verb == "picture":
-            display = Display({"image/png": rest or PNG, "text/plain": "<Figure>"})
-            told["displays"].append(display)
-            yield DisplayEvent("display", display)
-            return
-        async for event in super()._act(verb, rest, request, told):
-            yield event
-
-
 @pytest.fixture
 def sandbox() -> ScriptedProvider:
-    return Pictures()
+    return PictureProvider()
 
 
 @pytest.fixture
@@ -311,9 +280,7 @@ def test_files_that_the_model_names_are_cited(client: openai.OpenAI) -> None:
         ('{"code": "vanish"}', "vanish", "without an end", "failed"),
     ],
 )
-def test_whatever_the_model_writes(
-    client: openai.OpenAI, given: str, code_shown: str, told: str, status: str
-) -> None:
+def test_whatever_the_model_writes(client: openai.OpenAI, given: str, code_shown: str, told: str, status: str) -> None:
     answer = client.responses.create(model="model", input=f"raw: {given}", tools=[AUTO], include=OUTPUTS)
     assert (answer.output[0].code, answer.output[0].status) == (code_shown, status)
     assert told in answer.output_text

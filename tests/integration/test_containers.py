@@ -147,7 +147,11 @@ def test_content_is_no_page_of_the_gateways(client: openai.OpenAI, url: str) -> 
         ({"name": "x", "gpu": True}, "gpu", "not supported"),
         ({"name": "x", "expires_after": {"anchor": "created_at", "minutes": 1}}, "expires_after.anchor", "last_active"),
         ({"name": "x", "expires_after": {"anchor": "last_active_at", "minutes": 0}}, "expires_after.minutes", "1"),
-        ({"name": "x", "expires_after": {"anchor": "last_active_at", "minutes": 10**6}}, "expires_after.minutes", "1440"),
+        (
+            {"name": "x", "expires_after": {"anchor": "last_active_at", "minutes": 10**6}},
+            "expires_after.minutes",
+            "1440",
+        ),
         ({"name": "x", "network_policy": {"type": "all"}}, "network_policy.type", "allowlist"),
         ({"name": "x", "network_policy": {"type": "allowlist"}}, "network_policy.allowed_domains", "needs"),
         (
