@@ -242,6 +242,6 @@ def _limits(wall_s: float | None, memory_mb: int | None) -> Limits:
 
 
 def _socket(given: str | None) -> str:
-    from polyport_sandbox.engine import default_socket
+    from polyport_sandbox.engine import DEFAULT_SOCKET
 
-    return given or default_socket()
+    return given or DEFAULT_SOCKET
