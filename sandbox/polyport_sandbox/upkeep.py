@@ -1,4 +1,4 @@
-"""What does not keep code from being run, but had better be seen to: an old image, a full disk, what was left behind."""
+"""What does not keep code from running, but had better be seen to: an old image, a full disk, what was left."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ def build(
 ) -> None:
     """Make the image that code runs in.
 
-    It needs no registry: Debian's packages make a root file system, which Docker imports. That takes root and debootstrap.
+    It needs no registry: Debian's packages make a root file system, which Docker imports. That takes
+    root and debootstrap.
     """
     from polyport_gateway.cli.sandbox_build import build_image
 
