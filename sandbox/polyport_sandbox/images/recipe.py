@@ -31,7 +31,7 @@ IMAGE_LABEL = "io.polyport.sandbox"
 _LABEL = f"{IMAGE_LABEL}.recipe"
 
 # Raised when the steps in tree.py or wheels.py change what comes out of them.
-_FORMAT = 1
+_FORMAT = 2
 
 _KEPT = ("font_cache.txt", "matplotlibrc.txt", "sitecustomize.txt")
 
