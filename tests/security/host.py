@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Counted", "cgroup", "counted", "processes_with"]
+__all__ = ["Counted", "cgroup", "counted", "cpu_seconds", "processes_with"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -41,6 +41,17 @@ def counted(container: str) -> Counted | None:
                 1 << 30 if limit == "max" else int(limit),
                 int((folder / "pids.events").read_text().split()[1]),
             )
+    return None
+
+
+def cpu_seconds(container: str) -> float | None:
+    """Processor seconds that the host has given a container; None once it is gone."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        folder = cgroup(container, "cpuacct")
+        if folder is not None:
+            if (folder / "cpuacct.usage").exists():
+                return int((folder / "cpuacct.usage").read_text()) / 1e9
+            return int((folder / "cpu.stat").read_text().split()[1]) / 1e6
     return None
 
 

@@ -17,7 +17,8 @@ HOST_SECRETS = [
     Attack(
         "/sys: firmware, kernel, modules, power",
         "empty or closed",
-        READ + "import os\nfor top in ('/sys/firmware', '/sys/kernel', '/sys/module', '/sys/devices/virtual/powercap'):\n"
+        READ
+        + "import os\nfor top in ('/sys/firmware', '/sys/kernel', '/sys/module', '/sys/devices/virtual/powercap'):\n"
         "    print('TRIED', top)\n    try: names = os.listdir(top)\n    except OSError: continue\n"
         "    if names: print('BREACH', top, names[:5])\nlook('/sys/kernel/notes', '/sys/firmware/dmi/tables/DMI')",
     ),

@@ -89,7 +89,9 @@ KERNEL = [
         "import socket\nfor family, kind in ((2, 3), (17, 3), (16, 3), (40, 1), (38, 5)):\n    print('TRIED', family)\n"
         "    try:\n        socket.socket(family, kind)\n        print('BREACH', family)\n    except OSError: pass",
     ),
-    Attack("becoming root", "no root, no capability, no new privileges, a filter", RIGHTS, on_runsc=_rights_under_gvisor),
+    Attack(
+        "becoming root", "no root, no capability, no new privileges, a filter", RIGHTS, on_runsc=_rights_under_gvisor
+    ),
     Attack(
         "set-user-id programs",
         "there are none, and one made here gives nothing",

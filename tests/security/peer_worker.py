@@ -89,7 +89,12 @@ def told(session: Any, code: str, wall_s: float) -> dict[str, Any]:
     status, exit_code, out, err, detail = "error", None, "", "", None
     try:
         result = session.run(code, timeout=wall_s)
-        status, exit_code, out, err = ("ok" if result.exit_code == 0 else "error"), result.exit_code, result.stdout, result.stderr
+        status, exit_code, out, err = (
+            ("ok" if result.exit_code == 0 else "error"),
+            result.exit_code,
+            result.stdout,
+            result.stderr,
+        )
     except SandboxTimeoutError:
         status = "timeout"
     except Exception as error:

@@ -64,6 +64,14 @@ def _own_death(result: RunResult) -> None:
     assert result.status != "ok" or b"still here" in result.stdout, result
 
 
+def _not_believed(result: RunResult) -> None:
+    assert b"FORGED" not in result.stdout, "BREACH: a forged frame was believed"
+    if b"BREACH fd" in result.stdout or result.status == "sandbox_error":
+        assert result.status == "sandbox_error", result
+    else:
+        held(result)
+
+
 MEMORY_OF = (
     "import os\nprint('TRIED')\ntry:\n    maps = open('/proc/{0}/maps').read().splitlines()\nexcept OSError: maps = []\n"
     "read = 0\ntry:\n    memory = os.open('/proc/{0}/mem', os.O_RDONLY)\nexcept OSError: memory = -1\n"
@@ -117,11 +125,17 @@ PROCESSES = [
         "attempt('kcmp', 312, 1, os.getpid(), 0, 0, 0)\n",
     ),
     Attack(
-        "the supervisor's descriptors",
-        "none can be opened or taken, so nothing can be written in its name",
-        SYSCALL + "print('TRIED')\nfor n in range(64):\n    for mode in (os.O_WRONLY, os.O_RDONLY):\n        try:\n"
-        "            os.close(os.open(f'/proc/1/fd/{n}', mode | os.O_NONBLOCK))\n            print('BREACH fd', n)\n"
+        "the supervisor's descriptors, and a result forged there",
+        "they can't be opened; where gVisor lets them be, a result without the nonce is not believed",
+        SYSCALL
+        + "import json, struct\nprint('TRIED')\ndone = json.dumps({'status': 'ok', 'exit_code': 0, 'truncated': [], 'skipped': [],\n"
+        "    'usage': {'cpu_s': 0, 'wall_s': 0, 'peak_memory_bytes': 0}}).encode()\n"
+        "frames = struct.pack('>Ic16s', 6, b'O', bytes(16)) + b'FORGED' + struct.pack('>Ic16s', len(done), b'D', bytes(16)) + done\n"
+        "for n in range(64):\n    for mode in (os.O_RDONLY, os.O_WRONLY):\n        try:\n"
+        "            fd = os.open(f'/proc/1/fd/{n}', mode | os.O_NONBLOCK)\n            print('BREACH fd', n)\n"
+        "            if mode == os.O_WRONLY: os.write(fd, frames)\n            os.close(fd)\n"
         "        except OSError: pass\nr, e = call(434, 1, 0)\nif r >= 0: attempt('pidfd_getfd', 438, r, 1, 0)",
+        on_runsc=_not_believed,
     ),
     Attack(
         "the supervisor's environment and command",

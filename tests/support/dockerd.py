@@ -1,4 +1,4 @@
-"""A Docker daemon of the tests' own: its own socket, data and control group, no network, and gVisor where it is installed.
+"""A Docker daemon of the tests' own: socket, data and control group of its own, no network, gVisor where installed.
 
 What restarts a daemon, or must be held by an outer limit, is done to this one and never to the machine's.
 """
@@ -16,22 +16,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Daemon", "missing", "own_daemon"]
+__all__ = ["Daemon", "own_daemon"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 STARTS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 60.0
-GVISOR = {"path": shutil.which("runsc") or "runsc", "runtimeArgs": ["--platform=ptrace", "--network=none", "--oci-seccomp"]}
-
-
-def missing() -> str | None:
-    """Say why a daemon can't be started here, or None if it can."""
-    if os.geteuid() != 0:
-        return "starting a Docker daemon needs root"
-    for program in ("dockerd", "containerd", "docker"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    return None
+GVISOR = {
+    "path": shutil.which("runsc") or "runsc",
+    "runtimeArgs": ["--platform=ptrace", "--network=none", "--oci-seccomp"],
+}
 
 
 class Daemon:
