@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from polyport.content import Message
 from polyport.context import Ask
@@ -20,6 +20,9 @@ from polyport.types.completions import CompletionRequest
 from polyport.types.embeddings import EmbeddingRequest
 from polyport.types.moderations import ModerationRequest
 
+if TYPE_CHECKING:
+    from polyport_sandbox.types import Limits, RunEvent, ToolHost
+
 __all__ = [
     "LOCAL",
     "Arguments",
@@ -27,6 +30,8 @@ __all__ = [
     "CallEvent",
     "Caller",
     "Chat",
+    "CodeEvent",
+    "CodeRun",
     "Completion",
     "Dispatch",
     "Embedding",
@@ -47,6 +52,7 @@ class Operation(StrEnum):
     COMPLETION = "completion"
     EMBEDDING = "embedding"
     MODERATION = "moderation"
+    CODE = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,39 @@ class Moderation:
     operation = Operation.MODERATION
 
 
-Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation
+@dataclass(frozen=True, slots=True)
+class CodeRun:
+    """Code to run in the sandbox, from whoever has more to say than a tool's arguments can.
+
+    Only ``run_code`` takes it, and answers with `CodeEvent`.
+
+    Attributes:
+        code: The program.
+        language: What it is written in.
+        files: Put into the working folder first, by relative name.
+        stdin: What it can read from its standard input.
+        limits: What it may use, whole or only what is asked for by name; the rest is the gateway's own, and a session's
+            in a session.
+        allow_hosts: What it wants to reach; refused beyond what the gateway allows. A session has its own.
+        session: The id of the session to run in; None for a place of its own that is gone afterwards.
+        context: Which of the session's kernels.
+        tools: What it may call on the host. A session has its own.
+    """
+
+    code: str | bytes
+    language: str = "python"
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    stdin: bytes = b""
+    limits: Limits | Mapping[str, float] | None = None
+    allow_hosts: tuple[str, ...] = ()
+    session: str | None = None
+    context: str = "default"
+    tools: ToolHost | None = None
+
+    operation = Operation.CODE
+
+
+Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +233,14 @@ class RawFrame:
     data: bytes
 
 
-CallEvent: TypeAlias = Event | RawFrame
+@dataclass(frozen=True, slots=True)
+class CodeEvent:
+    """What running code gave; only for a `CodeRun`, whose last one is an `EndEvent`."""
+
+    event: RunEvent
+
+
+CallEvent: TypeAlias = Event | RawFrame | CodeEvent
 
 
 class InputRequired(Exception):  # noqa: N818 - not an error: a turn that waits for its caller

@@ -25,6 +25,8 @@ from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.sandboxes.plan import make_plan
+from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.keys import KeyStore
@@ -50,7 +52,7 @@ _log = logging.getLogger("polyport.server")
 _NOT_WRITTEN = "The gateway's records can't be written; its log says why."
 
 
-def build_catalog(app: App, settings: Settings) -> Catalog:
+def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None = None) -> Catalog:
     """Turn an app's declarations into capabilities; nothing connects yet.
 
     Raises:
@@ -59,8 +61,16 @@ def build_catalog(app: App, settings: Settings) -> Catalog:
         MissingDependencyError: An engine's packages are not installed.
     """
     catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
-    for declaration in sorted(app.declarations, key=lambda d: isinstance(d, AgentDeclaration)):
-        catalog.add(_build(declaration, catalog, settings))
+    agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
+    for declaration in app.declarations:
+        if not isinstance(declaration, AgentDeclaration):
+            catalog.add(_build(declaration, catalog, settings))
+    if sandbox is not None and sandbox.enabled:
+        from polyport_gateway.sandboxes.build import add_capabilities
+
+        add_capabilities(catalog, sandbox)
+    for agent in agents:
+        catalog.add(_build(agent, catalog, settings))
     for resource in app.resources:
         catalog.resources[resource.uri] = build_resource(resource, catalog.changes, settings)
     for prompt in app.prompts:
@@ -103,7 +113,8 @@ class Gateway:
 
     def __init__(self, app: App, settings: Settings) -> None:
         self.settings = settings
-        self.catalog = build_catalog(app, settings)
+        self.sandbox = SandboxService(make_plan(app.sandbox_declaration, settings))
+        self.catalog = build_catalog(app, settings, self.sandbox)
         self.database = Database(settings.records_url)
         self.keys = KeyStore(self.database)
         self.usage = UsageLog(self.database, retention_days=settings.retention_days)
@@ -184,6 +195,7 @@ class Gateway:
                 self._started.append(capability)
                 await capability.start()
             await self.mcp.start()
+            await self.sandbox.start()
         except BaseException:
             await self.stop()
             raise
@@ -206,9 +218,16 @@ class Gateway:
             except Exception:  # noqa: BLE001 - the others must still be closed
                 _log.exception("%r failed to close", capability.name)
         self._started.clear()
+        await self._close_sandbox()
         await self.usage.close()
         await self.keys.close()
         await self.database.close()
+
+    async def _close_sandbox(self) -> None:
+        try:
+            await self.sandbox.close()
+        except Exception:  # noqa: BLE001 - the records must still be written
+            _log.exception("the sandbox failed to close")
 
     def report(self) -> dict[str, Any]:
         """Say whether calls can be taken, and what that rests on; anybody may ask, so of a failure only that it is."""
@@ -219,6 +238,7 @@ class Gateway:
             "calls": self.dispatcher.running,
             "pending": usage.pending,
             "dropped": usage.dropped,
+            "sandbox": self.sandbox.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
 

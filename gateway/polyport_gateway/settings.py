@@ -75,11 +75,33 @@ class Settings(BaseSettings):
         default=False,
         description="Show callers the message of any exception a function raises, not only FunctionError.",
     )
+    sandbox: str | None = Field(
+        default=None,
+        description='Where untrusted code runs: "docker" or another provider; what the app declares when unset, '
+        '"none" for nowhere.',
+    )
+    sandbox_image: str | None = Field(default=None, description="Image of the sandbox; the provider's own when unset.")
+    sandbox_tools: bool = Field(default=True, description="Offer the sandbox as functions and MCP tools.")
+    sandbox_code_mode: bool = Field(
+        default=False, description="Offer run_code_with_tools: sandboxed Python may call what its caller may call."
+    )
+    sandbox_allow_hosts: _Names = Field(
+        default=(), description="Hosts that sandboxed code may at most be let to reach, when its caller asks."
+    )
+    sandbox_timeout_s: float = Field(default=10.0, gt=0, description="Seconds that a sandboxed run gets unasked.")
+    sandbox_max_timeout_s: float = Field(default=300.0, gt=0, description="Seconds that it may ask for at most.")
+    sandbox_memory_mb: int = Field(default=256, ge=32, description="MiB of memory that a sandboxed run gets unasked.")
+    sandbox_max_memory_mb: int = Field(default=1024, ge=32, description="MiB that it may ask for at most.")
+    sandbox_max_sessions: int = Field(default=64, ge=0, description="Sandbox sessions that may be open at a time.")
+    sandbox_max_sessions_per_caller: int = Field(
+        default=16, ge=0, description="Sandbox sessions that one caller may have open at a time."
+    )
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")
     access_log: bool = Field(default=False, description="One log line per request.")
 
-    @field_validator("cors_origins", "allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

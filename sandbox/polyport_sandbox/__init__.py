@@ -19,7 +19,10 @@ from .errors import (
     SessionClosedError,
     SessionNotFoundError,
 )
-from .sandbox import Sandbox, SyncSandbox
+from .metrics import Histogram, Snapshot
+from .sandbox import Sandbox
+from .session import Session, SessionOpening
+from .sync import SyncSandbox, SyncSession
 from .types import (
     LANGUAGES,
     CodeError,
@@ -50,6 +53,7 @@ __all__ = [
     "EndEvent",
     "ErrorEvent",
     "FileInfo",
+    "Histogram",
     "InvalidRunError",
     "Language",
     "Limits",
@@ -64,12 +68,16 @@ __all__ = [
     "SandboxError",
     "SandboxFileNotFoundError",
     "SandboxUnavailableError",
+    "Session",
     "SessionClosedError",
     "SessionNotFoundError",
+    "SessionOpening",
     "SessionRequest",
     "SkippedFile",
+    "Snapshot",
     "Status",
     "SyncSandbox",
+    "SyncSession",
     "ToolDescription",
     "ToolHost",
     "Usage",

@@ -1,16 +1,18 @@
-"""Which names and amounts of files may go in, and which may come out."""
+"""Which names and amounts of code and files may go in, and which may come out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from .errors import InvalidRunError
 from .types import Language, Limits
 
-__all__ = ["check_files", "name_problem"]
+__all__ = ["check_context", "check_files", "check_name", "check_upload", "encode_code", "name_problem"]
 
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 8
+CONTEXT = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def name_problem(name: str) -> str | None:
@@ -33,33 +35,87 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+def check_name(name: str, *, param: str = "name") -> None:
+    """Refuse a file's name that could lie outside the working folder.
+
+    Raises:
+        InvalidRunError: With the name and what is wrong with it.
+    """
+    if not isinstance(name, str):
+        raise InvalidRunError(f"a file name is {type(name).__name__}, not text", param=param)
+    problem = name_problem(name)
+    if problem is not None:
+        raise InvalidRunError(f"the file name {name[:80]!r} {problem}", param=param)
+
+
+def check_context(context: str) -> None:
+    """Refuse a badly named context."""
+    if not isinstance(context, str) or CONTEXT.fullmatch(context) is None:
+        raise InvalidRunError(
+            f"the context {str(context)[:80]!r} must be 1 to 64 letters, digits, '_', '.', ':' or '-'", param="context"
+        )
+
+
+def encode_code(code: str | bytes) -> bytes:
+    """Encode code that came as text."""
+    if isinstance(code, bytes):
+        return code
+    if not isinstance(code, str):
+        raise InvalidRunError(f"the code is {type(code).__name__}; give text or bytes", param="code")
+    try:
+        return code.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRunError(f"the code is not valid Unicode: {error}", param="code") from error
+
+
 def check_files(code: bytes, language: Language, files: Mapping[str, bytes], stdin: bytes, limits: Limits) -> None:
-    """Refuse files that are badly named, too many or too large.
+    """Refuse a run's files that are badly named, too many or too large.
 
     Raises:
         InvalidRunError: With the file and what is wrong with it.
     """
-    if len(files) > limits.input_files:
-        raise InvalidRunError(f"{len(files)} files are more than the {limits.input_files} allowed", param="files")
-    for name, content in files.items():
-        problem = name_problem(name)
-        if problem is not None:
-            raise InvalidRunError(f"the file name {name[:80]!r} {problem}", param="files")
-        if not isinstance(content, bytes):
-            raise InvalidRunError(f"the content of file {name!r} is {type(content).__name__}, not bytes", param="files")
-    taken = {language.filename, *files}
+    if not isinstance(stdin, bytes):
+        raise InvalidRunError(f"stdin is {type(stdin).__name__}, not bytes", param="stdin")
+    _check_each(files, limits)
     if language.filename in files:
         raise InvalidRunError(
             f"a file named {language.filename!r} would replace the code, which has that name", param="files"
         )
+    _check_folders({language.filename, *files})
+    _check_total(len(code) + len(stdin) + sum(map(len, files.values())), limits, "code, stdin and files")
+
+
+def check_upload(files: Mapping[str, bytes], limits: Limits) -> None:
+    """Refuse files for a session that are badly named, too many or too large.
+
+    Raises:
+        InvalidRunError: With the file and what is wrong with it.
+    """
+    _check_each(files, limits)
+    _check_folders(files)
+    _check_total(sum(map(len, files.values())), limits, "the files")
+
+
+def _check_each(files: Mapping[str, bytes], limits: Limits) -> None:
+    if len(files) > limits.input_files:
+        raise InvalidRunError(f"{len(files)} files are more than the {limits.input_files} allowed", param="files")
+    for name, content in files.items():
+        check_name(name, param="files")
+        if not isinstance(content, bytes):
+            raise InvalidRunError(f"the content of file {name!r} is {type(content).__name__}, not bytes", param="files")
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    taken = set(names)
     for name in taken:
         parts = name.split("/")
         for depth in range(1, len(parts)):
             if "/".join(parts[:depth]) in taken:
                 raise InvalidRunError(f"the file name {name!r} lies under another file", param="files")
-    total = len(code) + len(stdin) + sum(map(len, files.values()))
+
+
+def _check_total(total: int, limits: Limits, what: str) -> None:
     if total > limits.input_bytes:
         raise InvalidRunError(
-            f"code, stdin and files are {total} bytes together, more than the {limits.input_bytes} allowed",
-            param="files",
+            f"{what} are {total} bytes together, more than the {limits.input_bytes} allowed", param="files"
         )

@@ -1,20 +1,24 @@
-"""The two doors: `Sandbox` for asyncio, `SyncSandbox` for everyone else."""
+"""The door for asyncio: run code once, or open a session."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
-import threading
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from .base import Provider, load_provider
-from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
-from .files import check_files
-from .types import EndEvent, Limits, RunRequest, RunResult
+from .errors import InvalidRunError
+from .files import check_files, check_upload, encode_code
+from .hosts import check_allow_hosts
+from .metrics import Metrics, Snapshot
+from .registry import Registry, check_times, new_id
+from .session import Session, SessionOpening
+from .streams import last_result
+from .types import Language, Limits, RunEvent, RunRequest, RunResult, SessionRequest, ToolHost
 
-__all__ = ["Sandbox", "SyncSandbox"]
+__all__ = ["Sandbox"]
+
+MAX_SESSION_NAME = 256
 
 
 class Sandbox:
@@ -22,7 +26,10 @@ class Sandbox:
 
     Args:
         provider: A provider's name, or one of your own.
-        **options: What the named provider takes; `DockerProvider` says what ``"docker"`` does.
+        max_sessions: Sessions that may be open at once.
+        max_sessions_per_caller: One caller's of these.
+        log_code: Whether the log line of each run has its code. Off unless you mean it: code holds secrets.
+        **provider_options: What the named provider takes; `DockerProvider` says what ``"docker"`` does.
 
     Example:
         ::
@@ -30,17 +37,35 @@ class Sandbox:
             async with Sandbox() as box:
                 result = await box.run("print(6*7)", language="python", limits=Limits(wall_s=5))
                 assert result.status == "ok" and result.stdout == b"42\n"
+
+            async with Sandbox() as box, box.session() as session:
+                await session.run("x = 1")
+                assert (await session.run("x + 1")).displays[-1].text == "2"
     """
 
-    def __init__(self, provider: str | Provider = "docker", **options: Any) -> None:
-        self.provider = load_provider(provider, **options) if isinstance(provider, str) else provider
+    def __init__(
+        self,
+        provider: str | Provider = "docker",
+        *,
+        max_sessions: int = 64,
+        max_sessions_per_caller: int = 16,
+        log_code: bool = False,
+        **provider_options: Any,
+    ) -> None:
+        self.provider = load_provider(provider, **provider_options) if isinstance(provider, str) else provider
+        self._registry = Registry(max_sessions, max_sessions_per_caller)
+        self._metrics = Metrics(log_code=log_code)
 
     async def __aenter__(self) -> Sandbox:
         await self.provider.open()
+        self._registry.closed = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.provider.aclose()
+        try:
+            await self._registry.aclose()
+        finally:
+            await self.provider.aclose()
 
     async def run(
         self,
@@ -50,76 +75,25 @@ class Sandbox:
         files: Mapping[str, bytes] | None = None,
         stdin: bytes = b"",
         limits: Limits | None = None,
+        allow_hosts: Sequence[str] = (),
+        tools: ToolHost | None = None,
         caller: str = "",
     ) -> RunResult:
-        """Run `code` once, in a place of its own that is gone afterwards.
+        """Run `code` once, in a place of its own that is gone afterwards, and return its result; see `stream`."""
+        return await last_result(
+            self.stream(
+                code,
+                language=language,
+                files=files,
+                stdin=stdin,
+                limits=limits,
+                allow_hosts=allow_hosts,
+                tools=tools,
+                caller=caller,
+            )
+        )
 
-        Args:
-            code: The program.
-            language: What it is written in.
-            files: Put into its working folder, by relative name. What it leaves there comes back in the result.
-            stdin: What it can read from its standard input.
-            limits: What it may use.
-            caller: Whose run it is: callers take turns when runs have to wait.
-
-        Raises:
-            InvalidRunError: For an unknown language or bad files; nothing was started.
-            SandboxBusyError: If too many runs wait already.
-            SandboxUnavailableError: If nothing can run.
-        """
-        limits = limits or Limits()
-        how = self.provider.language(language)
-        if how is None:
-            known = ", ".join(self.provider.languages())
-            raise InvalidRunError(f"unknown language {language!r}; this sandbox runs {known}", param="language")
-        try:
-            text = code.encode() if isinstance(code, str) else code
-        except UnicodeEncodeError as error:
-            raise InvalidRunError(f"the code is not valid Unicode: {error}", param="code") from error
-        files = dict(files or {})
-        check_files(text, how, files, stdin, limits)
-        async with contextlib.aclosing(
-            self.provider.stream(RunRequest(text, how, files, stdin, limits), caller=caller)
-        ) as events:
-            async for event in events:
-                if isinstance(event, EndEvent):
-                    return event.result
-        raise SandboxError("The provider's stream ended without an end.")
-
-
-class SyncSandbox:
-    """`Sandbox` for code without an event loop: the same arguments, results and errors. Safe to share by threads.
-
-    Example:
-        ::
-
-            with SyncSandbox() as box:
-                print(box.run("print(6*7)").stdout_text)
-    """
-
-    def __init__(self, provider: str | Provider = "docker", **options: Any) -> None:
-        self._sandbox = Sandbox(provider, **options)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> SyncSandbox:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="polyport-sandbox", daemon=True)
-        self._thread.start()
-        try:
-            self._wait(self._sandbox.__aenter__())
-        except BaseException:
-            self._stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._wait(self._sandbox.__aexit__())
-        finally:
-            self._stop()
-
-    def run(
+    async def stream(
         self,
         code: str | bytes,
         *,
@@ -127,28 +101,152 @@ class SyncSandbox:
         files: Mapping[str, bytes] | None = None,
         stdin: bytes = b"",
         limits: Limits | None = None,
+        allow_hosts: Sequence[str] = (),
+        tools: ToolHost | None = None,
         caller: str = "",
-    ) -> RunResult:
-        """Run `code` once; see `Sandbox.run`."""
-        run = self._sandbox.run(code, language=language, files=files, stdin=stdin, limits=limits, caller=caller)
-        result: RunResult = self._wait(run)
-        return result
+    ) -> AsyncGenerator[RunEvent]:
+        """Run `code` once and give its events as they happen. Closing the generator kills the run.
 
-    def _wait(self, coroutine: Any) -> Any:
-        if self._loop is None:
-            coroutine.close()
-            raise SandboxUnavailableError("The sandbox is not open.", mend="with SyncSandbox() as box: …")
-        future: concurrent.futures.Future[Any] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # Ctrl-C while waiting: the run is killed too
-            raise
+        Args:
+            code: The program.
+            language: What it is written in.
+            files: Put into its working folder, by relative name. What it leaves there comes back in the result.
+            stdin: What it can read from its standard input.
+            limits: What it may use.
+            allow_hosts: Hosts it may reach: ``"example.org"``, ``"*.example.org"``, ``"example.org:8443"``.
+            tools: What it may call on this side, as functions of the module ``polyport_tools``.
+            caller: Whose run it is: callers take turns when runs have to wait.
 
-    def _stop(self) -> None:
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+        Raises:
+            InvalidRunError: For an unknown language, bad files or hosts; nothing was started.
+            SandboxBusyError: If too many runs wait already.
+            SandboxUnavailableError: If nothing can run.
+        """
+        with self._metrics.refusals():
+            limits = limits or Limits()
+            how, text, files = self.language(language), encode_code(code), dict(files or {})
+            check_files(text, how, files, stdin, limits)
+            request = RunRequest(text, how, files, stdin, limits, check_allow_hosts(allow_hosts), tools)
+        record = self._metrics.begin(request, caller=caller)
+        async with contextlib.aclosing(record.follow(self.provider.stream(request, caller=caller))) as events:
+            async for event in events:
+                yield event
+
+    def session(
+        self,
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        allow_hosts: Sequence[str] = (),
+        tools: ToolHost | None = None,
+        idle_s: float = 1200.0,
+        lifetime_s: float = 3600.0,
+        name: str | None = None,
+        caller: str = "",
+    ) -> SessionOpening:
+        """Open a session for a block: ``async with box.session() as session``; see `open_session`."""
+        return SessionOpening(
+            lambda: self.open_session(
+                limits=limits,
+                files=files,
+                allow_hosts=allow_hosts,
+                tools=tools,
+                idle_s=idle_s,
+                lifetime_s=lifetime_s,
+                name=name,
+                caller=caller,
+            )
+        )
+
+    async def open_session(
+        self,
+        *,
+        limits: Limits | None = None,
+        files: Mapping[str, bytes] | None = None,
+        allow_hosts: Sequence[str] = (),
+        tools: ToolHost | None = None,
+        idle_s: float = 1200.0,
+        lifetime_s: float = 3600.0,
+        name: str | None = None,
+        caller: str = "",
+    ) -> Session:
+        """Open a place where variables, files and the working folder live on; close it with `Session.aclose`.
+
+        Args:
+            limits: What it may use; `wall_s` is a cell's, where a cell names none.
+            files: Put into its working folder at the start.
+            allow_hosts: As in `stream`.
+            tools: As in `stream`.
+            idle_s: Seconds without use after which it ends.
+            lifetime_s: Seconds after which it ends in any case.
+            name: What you call it.
+            caller: Whose it is. For others it does not exist.
+
+        Raises:
+            InvalidRunError: For bad input, and by a provider without sessions; nothing was started.
+            SandboxBusyError: If there are as many sessions as there may be, or too many runs wait.
+            SandboxUnavailableError: If nothing can run.
+        """
+        with self._metrics.refusals():
+            limits, files = limits or Limits(), dict(files or {})
+            check_times(idle_s, lifetime_s)
+            _check_session_name(name)
+            check_upload(files, limits)
+            request = SessionRequest(limits, files, check_allow_hosts(allow_hosts), tools, lifetime_s)
+            with self._registry.reserve(caller):
+                place = await self.provider.open_session(request, caller=caller)
+                session = Session(
+                    new_id(),
+                    place,
+                    request,
+                    languages=self.language,
+                    idle_s=idle_s,
+                    name=name,
+                    caller=caller,
+                    on_idle=self._registry.schedule,
+                    on_end=self._registry.forget,
+                    metrics=self._metrics,
+                )
+                self._registry.add(session)
+        if self._registry.closed:  # while it opened
+            await session.aclose()
+        self._metrics.session_opened()
+        return session
+
+    def get_session(self, identity: str, *, caller: str = "") -> Session:
+        """Find a session by its id.
+
+        Raises:
+            SessionNotFoundError: If there is none, or it is another caller's.
+        """
+        return self._registry.get(identity, caller)
+
+    def sessions(self, *, caller: str = "") -> list[Session]:
+        """A caller's sessions, oldest first."""
+        return self._registry.of(caller)
+
+    def metrics(self) -> Snapshot:
+        """What was run so far, and what there is now."""
+        ready = getattr(self.provider, "ready", None)
+        return self._metrics.snapshot(
+            sessions_open=len(self._registry), pool_ready=ready if isinstance(ready, int) else None
+        )
+
+    def language(self, name: str) -> Language:
+        """How a language is run.
+
+        Raises:
+            InvalidRunError: If it is not, with those that are.
+        """
+        how = self.provider.language(name) if isinstance(name, str) else None
+        if how is None:
+            known = ", ".join(self.provider.languages())
+            raise InvalidRunError(f"unknown language {str(name)[:80]!r}; this sandbox runs {known}", param="language")
+        return how
+
+
+def _check_session_name(name: str | None) -> None:
+    if name is None:
+        return
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_SESSION_NAME or not name.isprintable():
+        raise InvalidRunError(f"the session's name must be 1 to {MAX_SESSION_NAME} printable characters", param="name")

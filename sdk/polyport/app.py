@@ -15,6 +15,7 @@ from polyport.declarations import (
     PipelineDeclaration,
     PromptDeclaration,
     ResourceDeclaration,
+    SandboxDeclaration,
     check_name,
 )
 from polyport.errors import DeclarationError
@@ -48,6 +49,7 @@ class App:
         self._declarations: dict[str, Declaration] = {}
         self._resources: dict[str, ResourceDeclaration] = {}
         self._prompts: dict[str, PromptDeclaration] = {}
+        self._sandbox: SandboxDeclaration | None = None
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
@@ -63,6 +65,11 @@ class App:
     def prompts(self) -> tuple[PromptDeclaration, ...]:
         """Every prompt."""
         return tuple(self._prompts.values())
+
+    @property
+    def sandbox_declaration(self) -> SandboxDeclaration | None:
+        """Where untrusted code runs, if it was declared."""
+        return self._sandbox
 
     @overload
     def function(self, function: F, /) -> F: ...
@@ -225,6 +232,50 @@ class App:
                 max_steps=max_steps,
                 timeout=_checked_timeout(timeout),
             )
+        )
+
+    def sandbox(
+        self,
+        provider: str | Any = "docker",
+        *,
+        tools: bool | None = None,
+        code_mode: bool | None = None,
+        allow_hosts: Iterable[str] | None = None,
+        limits: Mapping[str, float] | None = None,
+        max_limits: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
+        """Let callers run untrusted code: as the tools `run_code` and its sessions, over REST and as `client.sandbox`.
+
+        What is left out here is taken from the gateway's settings (``sandbox_tools``, ``sandbox_allow_hosts`` …), and
+        a setting that the operator gave wins over what is said here.
+
+        Args:
+            provider: ``docker``, another provider's name, or a provider object of your own.
+            tools: Whether functions and MCP tools are made of it; without, it serves only its endpoints.
+            code_mode: Whether there is also `run_code_with_tools`: sandboxed Python that may call, as plain
+                functions, what its caller may call.
+            allow_hosts: What callers may at most ask to reach (``"example.org"``, ``"*.example.org"``); no network at
+                all without.
+            limits: What a run gets that asks for nothing: ``{"wall_s": 10, "memory_mb": 256}``.
+            max_limits: What a run may ask for at most: ``{"wall_s": 300, "memory_mb": 1024}``.
+            **options: The provider's own (``image=`` …).
+
+        Raises:
+            DeclarationError: There is a sandbox already, or a value can't be used.
+        """
+        if self._sandbox is not None:
+            raise DeclarationError("there is a sandbox already; an app has one")
+        if isinstance(allow_hosts, str):
+            raise DeclarationError(f"allow_hosts is a list of hosts; write allow_hosts=[{allow_hosts!r}]")
+        self._sandbox = SandboxDeclaration(
+            provider=provider,
+            tools=tools,
+            code_mode=code_mode,
+            allow_hosts=None if allow_hosts is None else tuple(allow_hosts),
+            limits=dict(limits or {}),
+            max_limits=dict(max_limits or {}),
+            options=dict(options),
         )
 
     def resource(

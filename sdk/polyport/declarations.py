@@ -18,6 +18,7 @@ __all__ = [
     "PipelineDeclaration",
     "PromptDeclaration",
     "ResourceDeclaration",
+    "SandboxDeclaration",
     "check_name",
 ]
 
@@ -118,6 +119,29 @@ class PromptDeclaration:
     title: str | None = None
     description: str | None = None
     complete: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxDeclaration:
+    """Where untrusted code runs.
+
+    Attributes:
+        provider: The provider's name, or a provider object of the author's own.
+        tools: Whether functions and MCP tools are made of it; without, it serves only its endpoints.
+        code_mode: Whether sandboxed Python may call what its caller may call (`run_code_with_tools`).
+        allow_hosts: What callers may at most ask to reach; nothing else of the network can be reached.
+        limits: What a run gets that asks for nothing, by name of limit.
+        max_limits: What a run may ask for at most, by name of limit.
+        options: The provider's own.
+    """
+
+    provider: str | Any = "docker"
+    tools: bool | None = None
+    code_mode: bool | None = None
+    allow_hosts: tuple[str, ...] | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    max_limits: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 Declaration: TypeAlias = FunctionDeclaration | PipelineDeclaration | ModelDeclaration | AgentDeclaration

@@ -36,6 +36,7 @@ class Catalog:
         self.created = int(time.time())
         self.changes = Changes()
         self._capabilities: dict[str, Capability] = {}
+        self._unlisted: set[str] = set()
         self.resources: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
 
@@ -48,8 +49,12 @@ class Catalog:
     def __contains__(self, name: str) -> bool:
         return name in self._capabilities
 
-    def add(self, capability: Capability) -> None:
+    def add(self, capability: Capability, *, listed: bool = True) -> None:
         """Register a capability.
+
+        Args:
+            capability: What can be called by its name from now on.
+            listed: Whether callers see it; without, only what knows it already calls it.
 
         Raises:
             DeclarationError: Its name is taken.
@@ -57,10 +62,16 @@ class Catalog:
         if capability.name in self._capabilities:
             raise DeclarationError(f"the name {capability.name!r} is registered already")
         self._capabilities[capability.name] = capability
+        if not listed:
+            self._unlisted.add(capability.name)
 
     def visible(self, caller: Caller) -> list[Capability]:
         """Everything this caller may see, in the order of registration."""
-        return [capability for capability in self._capabilities.values() if caller.may(capability.name)]
+        return [
+            capability
+            for name, capability in self._capabilities.items()
+            if name not in self._unlisted and caller.may(name)
+        ]
 
     def find(self, name: str) -> Capability | None:
         """Return the capability of that name, whoever asks."""

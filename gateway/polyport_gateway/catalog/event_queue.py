@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
@@ -87,7 +87,7 @@ class EventQueue:
             self._events.clear()
 
 
-async def merge_events(queue: EventQueue, task: asyncio.Task[Any]) -> AsyncIterator[Event]:
+async def merge_events(queue: EventQueue, task: asyncio.Task[Any]) -> AsyncGenerator[Event, None]:
     """Give what is put into `queue` until `task` ends; a consumer that stops cancels the task.
 
     Raises:

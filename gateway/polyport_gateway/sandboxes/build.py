@@ -1,0 +1,20 @@
+"""Which capabilities the sandbox adds to a catalog."""
+
+from __future__ import annotations
+
+from polyport_gateway.catalog import Catalog
+from polyport_gateway.sandboxes.run_code import RunCode
+from polyport_gateway.sandboxes.service import SandboxService
+
+__all__ = ["add_capabilities"]
+
+
+def add_capabilities(catalog: Catalog, service: SandboxService) -> None:
+    """Add what can be called of a sandbox that there is.
+
+    `run_code` is there even where its tools are not shown: every run goes through it.
+
+    Raises:
+        DeclarationError: The app has registered one of its names.
+    """
+    catalog.add(RunCode(service), listed=service.plan.tools)
