@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from polyport_sandbox import InvalidRunError, Limits
+from polyport_sandbox import InvalidRunError, Limits, SandboxError
 
 from .case import Attack, Target
 
@@ -47,14 +50,29 @@ def _coming_out(make: str) -> Attack:
 
 
 def _link_of_a_session(target: Target) -> None:
-    with target.place() as place:
-        place.run("import os\nos.symlink('/etc/passwd', 'out')\nos.symlink('/etc', 'folder')")
-        for name in ("out", "folder/passwd", "../etc/passwd", "/etc/passwd", "/proc/1/root/etc/passwd"):
+    """A file of the host's holds a secret; the code plants links to it, and the caller downloads them."""
+    with tempfile.TemporaryDirectory() as folder, target.place() as place:
+        secret = Path(folder, "secret")
+        secret.write_text("of the host")
+        place.run(f"import os\nos.symlink({str(secret)!r}, 'out')\nos.symlink({folder!r}, 'folder')")
+        for name in ("out", "folder/secret", f"../../../../..{secret}"):
             try:
                 content = place.download(name)
             except Exception:
                 continue
-            assert b"root:" not in content, f"BREACH: {name} came out"
+            assert b"of the host" not in content, f"BREACH: {name} came out"
+
+
+def _names_of_a_session(target: Target) -> None:
+    """Our names are relative to the folder, whoever gives them."""
+    with target.place() as place:
+        for name in ("../etc/passwd", "/etc/passwd", "/proc/1/root/etc/passwd", ""):
+            with pytest.raises((InvalidRunError, SandboxError)):
+                place.download(name)
+        for name in NAMES_GOING_IN:
+            if name != "main.py":
+                with pytest.raises((InvalidRunError, SandboxError)):
+                    place.upload({name: b"x"})
 
 
 def _names_going_in(target: Target) -> None:
@@ -67,7 +85,7 @@ def _names_going_in(target: Target) -> None:
 
 def _names_going_in_to_a_session(target: Target) -> None:
     with target.place() as place:
-        for name in ("../escaped", "/escaped", "a/../../escaped"):
+        for name in ("../escaped", "a/../../escaped"):
             try:
                 place.upload({name: b"x"})
             except Exception:
@@ -122,8 +140,14 @@ FILES = [
     Attack("names with ../, / and worse coming out", "none comes out", play=_names_coming_out, needs=RUN_FILES),
     Attack("names with ../, / and worse going in", "refused before anything starts", play=_names_going_in, needs=RUN_FILES),
     Attack(
-        "names with ../ and / uploaded", "nothing lands outside the folder",
+        "names with ../ uploaded", "nothing lands outside the folder",
         play=_names_going_in_to_a_session, needs=frozenset({"session", "upload"}),
+    ),
+    Attack(
+        "names with ../, / and worse in a session",
+        "refused, going in and coming out",
+        play=_names_of_a_session,
+        needs=frozenset({"session", "kernel"}),
     ),
     Attack(
         "downloading through links", "no file outside the folder is read",

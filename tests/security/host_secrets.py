@@ -6,6 +6,8 @@ from .case import READ, Attack
 
 __all__ = ["HOST_SECRETS"]
 
+NETWORK = "about the network, which is left out for others: the daemons here have none to give"
+
 HOST_SECRETS = [
     Attack(
         "the kernel's memory, addresses and keys",
@@ -74,6 +76,7 @@ HOST_SECRETS = [
         "names = [l.split(':')[0].strip() for l in open('/proc/net/dev').readlines()[2:]]\n"
         "if set(names) - {'lo'}: print('BREACH', names)\n"
         "if len(open('/proc/net/route').readlines()) > 1: print('BREACH route')",
+        own=NETWORK,
     ),
     Attack(
         "routes to the metadata address, a bridge's gateway and a resolver",
@@ -81,6 +84,7 @@ HOST_SECRETS = [
         "import socket\nfor family, address in ((2, '169.254.169.254'), (2, '172.17.0.1'), (2, '192.168.65.2'), (2, '10.0.2.2'),\n"
         "        (10, 'fd00:ec2::254')):\n    print('TRIED', address)\n"
         "    try:\n        socket.socket(family, 2).connect((address, 53))\n        print('BREACH', address)\n    except OSError: pass",
+        own=NETWORK,
     ),
     Attack(
         "abstract sockets of the host",

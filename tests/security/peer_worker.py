@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from llm_sandbox import SandboxSession  # type: ignore[import-not-found,unused-ignore]
@@ -62,16 +63,15 @@ class Worker:
         with tempfile.NamedTemporaryFile() as source:
             source.write(base64.b64decode(content))
             source.flush()
-            self.session.copy_to_runtime(source.name, os.path.join("/sandbox", name))
+            self.session.copy_to_runtime(source.name, f"/sandbox/{name}")
         return {}
 
     def download(self, name: str) -> dict[str, Any]:
         """Copy a file out."""
         with tempfile.TemporaryDirectory() as folder:
-            out = os.path.join(folder, "out")
-            self.session.copy_from_runtime(os.path.join("/sandbox", name), out)
-            with open(out, "rb") as source:
-                return {"content": base64.b64encode(source.read()).decode()}
+            out = Path(folder, "out")
+            self.session.copy_from_runtime(f"/sandbox/{name}", str(out))
+            return {"content": base64.b64encode(out.read_bytes()).decode()}
 
 
 def end(session: Any) -> None:

@@ -113,6 +113,7 @@ PROCESSES = [
         "for _ in range(10_000): os.kill(1, 17)\nprint('still here')",
         said(b"still here"),
         on_runsc=_own_death,
+        own=OWN,
     ),
     Attack(
         "the supervisor's memory, where the nonce is",
@@ -123,6 +124,7 @@ PROCESSES = [
         "far = (ctypes.c_ulong * 2)(0x400000, 64)\n"
         "attempt('process_vm_readv', 310, 1, ctypes.byref(vec), 1, ctypes.byref(far), 1, 0)\n"
         "attempt('kcmp', 312, 1, os.getpid(), 0, 0, 0)\n",
+        own=OWN,
     ),
     Attack(
         "the supervisor's descriptors, and a result forged there",
@@ -136,6 +138,7 @@ PROCESSES = [
         "            if mode == os.O_WRONLY: os.write(fd, frames)\n            os.close(fd)\n"
         "        except OSError: pass\nr, e = call(434, 1, 0)\nif r >= 0: attempt('pidfd_getfd', 438, r, 1, 0)",
         on_runsc=_not_believed,
+        own=OWN,
     ),
     Attack(
         "the supervisor's environment and command",
@@ -149,6 +152,7 @@ PROCESSES = [
         "they can't be changed",
         SYSCALL + "import resource\nattempt('prlimit', 302, 1, 7, ctypes.byref((ctypes.c_ulong * 2)(0, 0)), 0)\n"
         "attempt('setpriority', 141, 0, 1, -19)\nattempt('sched_setscheduler', 144, 1, 1, ctypes.byref(ctypes.c_int(5)))",
+        own=OWN,
     ),
     Attack(
         "ptrace and the memory of others",

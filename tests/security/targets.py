@@ -166,7 +166,12 @@ def peer(python: Path, daemon: Daemon, image: str) -> Iterator[PeerTarget]:
     """Start the peer's worker under its own Python."""
     environment = {"PATH": os.environ["PATH"], "DOCKER_HOST": f"unix://{daemon.socket}", "HOME": "/nonexistent"}
     with subprocess.Popen(
-        [str(python), str(WORKER), image], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        [str(python), str(WORKER), image],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
     ) as worker:
         try:
             yield PeerTarget(worker, daemon)
