@@ -10,6 +10,8 @@ from .isolation import ISOLATION
 from .kernel import KERNEL
 from .outputs import OUTPUTS
 from .processes import PROCESSES
+from .session_files import SESSION_FILES
+from .sessions import SESSIONS
 
 __all__ = ["ATTACKS", "THEMES"]
 
@@ -20,6 +22,8 @@ THEMES: dict[str, list[Attack]] = {
     "The kernel": KERNEL,
     "The machine": HOST_SECRETS,
     "Files": FILES,
+    "Sessions": SESSIONS,
+    "A session's folder": SESSION_FILES,
     "From one run to the next": ISOLATION,
 }
 ATTACKS = [attack for attacks in THEMES.values() for attack in attacks]
