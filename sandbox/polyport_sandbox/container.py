@@ -1,27 +1,27 @@
-"""One single-use container: made ready ahead of time, given one job, removed."""
+"""One container: made ready ahead of time, given one job or one session, removed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import secrets
+from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpcore
 import httpx
 
-from .engine import Attachment, Engine, EngineError
+from .collector import Collector
+from .engine import Engine, EngineError
 from .errors import SandboxError, SandboxUnavailableError
 from .hardening import container_settings, resource_settings
-from .protocol import Collector, DockerStreams, FrameReader, ProtocolError, encode_job
-from .types import Limits, RunRequest, RunResult, Usage
+from .link import BROKEN, Answer, Exchange, Link
+from .protocol import ProtocolError, encode_job, encode_session
+from .types import EndEvent, Limits, RunEvent, RunRequest, RunResult, SessionRequest, Usage
 
-__all__ = ["Container", "NeverStartedError"]
+__all__ = ["GRACE_S", "Container", "NeverStartedError"]
 
 READY_WITHIN_S = 30.0
 GRACE_S = 10.0  # for setting up, collecting files and reporting, beside the code's own time
-CHUNK = 1 << 16
-_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
 
 class NeverStartedError(SandboxError):
@@ -31,26 +31,22 @@ class NeverStartedError(SandboxError):
 class Container:
     """A hardened container whose supervisor waits for its job. Make one with `Container.ready`."""
 
-    def __init__(
-        self, engine: Engine, identity: str, limits: Limits, streams: Attachment, response: httpx.Response
-    ) -> None:
+    def __init__(self, engine: Engine, identity: str, limits: Limits, link: Link, response: httpx.Response) -> None:
         self._engine = engine
         self._limits = limits
-        self._connection = streams
         self._response = response
-        self._streams = DockerStreams()
-        self._frames = FrameReader()
+        self.link = link
         self.identity = identity
 
     @classmethod
     async def ready(cls, engine: Engine, image: str, limits: Limits, *, owner: str, runtime: str | None) -> Container:
-        """Create and start a container and wait until its supervisor answers."""
+        """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready."""
         settings = container_settings(image, limits, owner=owner, runtime=runtime)
         name = f"polyport-sandbox-{secrets.token_hex(8)}"
         try:
             identity = await engine.create(settings, name=name)
             streams, response = await engine.attach(identity)
-            container = cls(engine, identity, limits, streams, response)
+            container = cls(engine, identity, limits, Link(streams), response)
             await engine.start(identity)
             async with asyncio.timeout(READY_WITHIN_S):
                 await container._expect_ready()
@@ -61,45 +57,69 @@ class Container:
         return container
 
     async def _expect_ready(self) -> None:
-        while True:
-            data = await self._connection.read(CHUNK)
-            if not data:
-                raise SandboxUnavailableError(
-                    "A sandbox container ended before it was ready:"
-                    f" {self._streams.stderr.decode(errors='replace') or 'it said nothing'}.",
-                    mend="python -m polyport_sandbox build",
-                )
-            if next(self._frames.feed(self._streams.feed(data)), None) is not None:
-                return
+        if await self.link.first() is None:
+            raise SandboxUnavailableError(
+                f"A sandbox container ended before it was ready: {self.link.said or 'it said nothing'}.",
+                mend="python -m polyport_sandbox build",
+            )
 
-    async def run(self, request: RunRequest, queued_s: float) -> RunResult:
+    async def stream(self, request: RunRequest, queued_s: float) -> AsyncGenerator[RunEvent]:
         """Do the one job.
 
         Raises:
-            NeverStartedError: If the container was lost before the code began.
+            NeverStartedError: If the container was lost before the code began; nothing was yielded then.
         """
         nonce = secrets.token_bytes(16)
         collector = Collector(nonce, request.limits)
         try:
             await self._fit(request.limits)
-            async with asyncio.timeout(request.limits.wall_s + GRACE_S):
-                await self._connection.write(encode_job(request, nonce), GRACE_S)
-                await self._collect(collector)
-            if collector.done is not None:
-                return collector.result(queued_s)
-            return await self._ended_early(collector, queued_s)
+            exchange = Exchange(self.link, collector)
+            self.link.start()
+            deadline = asyncio.get_running_loop().time() + request.limits.wall_s + GRACE_S
+            await self.link.write(encode_job(request, nonce), GRACE_S)
+            while (event := await exchange.next(deadline)) is not None:
+                yield event
+            result = await self._concluded(collector, queued_s)
         except TimeoutError:
             # The supervisor should have ended it long before; whatever held it up ends with the container.
             if not collector.started:
                 raise NeverStartedError("the container did not take the job in time") from None
             usage = Usage(wall_s=request.limits.wall_s, queued_s=queued_s)
-            return collector.partial("timeout", "the supervisor did not report in time", usage=usage)
+            result = collector.partial("timeout", "the supervisor did not report in time", usage=usage)
         except ProtocolError as error:
-            return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
-        except (*_BROKEN, EngineError, SandboxUnavailableError) as error:
+            result = collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
+        except (*BROKEN, EngineError, SandboxUnavailableError) as error:
             if not collector.started:
                 raise NeverStartedError(f"the container was lost before the run began: {error!r}") from error
-            return collector.partial("sandbox_error", f"the container was lost during the run: {error!r}")
+            result = collector.partial("sandbox_error", f"the container was lost during the run: {error!r}")
+        yield EndEvent(result)
+
+    async def _concluded(self, collector: Collector, queued_s: float) -> RunResult:
+        if self.link.error is not None:
+            raise self.link.error
+        if collector.done is not None:
+            return collector.result(queued_s)
+        return await self.ended_early(collector, queued_s)
+
+    async def open_session(self, request: SessionRequest) -> bytes:
+        """Begin a session; return its nonce.
+
+        Raises:
+            NeverStartedError: If the container was lost before that.
+            SandboxError: If the files could not be put in place.
+        """
+        nonce = secrets.token_bytes(16)
+        try:
+            await self._fit(request.limits)
+            answer = Answer(self.link, nonce)
+            self.link.start()
+            await self.link.write(encode_session(request, nonce), GRACE_S)
+            await answer.end("", GRACE_S)
+        except ProtocolError as error:
+            raise SandboxError(f"The session could not begin: {error}") from error
+        except (TimeoutError, EOFError, *BROKEN, EngineError, SandboxUnavailableError) as error:
+            raise NeverStartedError(f"the container was lost before the session began: {error!r}") from error
+        return nonce
 
     async def _fit(self, limits: Limits) -> None:
         """Change the container's own limits where this run's differ from those it was made with."""
@@ -107,25 +127,18 @@ class Container:
         if wanted != resource_settings(self._limits):
             await self._engine.update(self.identity, wanted)
 
-    async def _collect(self, collector: Collector) -> None:
-        while collector.done is None:
-            data = await self._connection.read(CHUNK)
-            if not data:
-                return
-            for frame in self._frames.feed(self._streams.feed(data)):
-                collector.add(frame)
-
-    async def _ended_early(self, collector: Collector, queued_s: float) -> RunResult:
+    async def ended_early(self, collector: Collector, queued_s: float) -> RunResult:
         """Say what became of a run whose supervisor went away without its report."""
         state = await self._final_state()
+        usage = Usage(queued_s=queued_s)
         if state.get("OOMKilled"):
-            return collector.partial("out_of_memory", usage=Usage(queued_s=queued_s))
+            return collector.partial("out_of_memory", usage=usage)
         if not collector.started:
             raise NeverStartedError("the container ended before the run began")
-        said = self._streams.stderr.decode(errors="replace").strip()
         if state.get("ExitCode") == 137:
-            return collector.partial("killed", "the container was killed from outside", usage=Usage(queued_s=queued_s))
-        return collector.partial("sandbox_error", f"the supervisor ended with {state.get('ExitCode')}: {said}")
+            return collector.partial("killed", "the container was killed from outside", usage=usage)
+        detail = f"the supervisor ended with {state.get('ExitCode')}: {self.link.said}"
+        return collector.partial("sandbox_error", detail)
 
     async def _final_state(self) -> dict[str, Any]:
         """The state Docker reports once it has noticed the end; streams close a little earlier than that."""
@@ -139,7 +152,8 @@ class Container:
 
     async def remove(self) -> None:
         """Kill the container with all that runs in it, and remove it."""
-        with contextlib.suppress(*_BROKEN, httpx.HTTPError):
+        await self.link.aclose()
+        with contextlib.suppress(*BROKEN, httpx.HTTPError):
             await self._response.aclose()
         await self._engine.remove(self.identity)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator
@@ -11,6 +12,7 @@ from typing import Literal
 from .admission import Admission
 from .base import ProviderSession
 from .container import Container, NeverStartedError
+from .docker_session import DockerSession
 from .doctor import Report, examine
 from .engine import DEFAULT_SOCKET, Engine
 from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
@@ -73,6 +75,7 @@ class DockerProvider:
         self._engine: Engine | None = None
         self._pools: dict[str, Pool] = {}
         self._runtime: str | None = None
+        self._sessions: set[DockerSession] = set()
 
     async def open(self) -> None:
         """Examine the daemon, clear what a crash left and start filling the pool."""
@@ -85,6 +88,8 @@ class DockerProvider:
 
     async def aclose(self) -> None:
         """Remove every container of this provider."""
+        for session in list(self._sessions):
+            await session.aclose()
         await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
         if self._engine is not None:
             await self._engine.aclose()
@@ -118,44 +123,69 @@ class DockerProvider:
         """Run once in a container that nothing ran in before and nothing will run in after."""
         if request.allow_hosts or request.tools is not None:
             raise InvalidRunError("this sandbox gives no network and no tools yet", param="allow_hosts")
-        yield EndEvent(await self._admitted(request, caller))
-
-    async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
-        """Refuse: this provider has no sessions yet."""
-        raise InvalidRunError(f"this sandbox has no sessions yet (asked by {caller!r} with {request.limits})")
-
-    async def _admitted(self, request: RunRequest, caller: str) -> RunResult:
         self._check_limits(request.limits)
         asked = time.monotonic()
         await self._admission.enter(caller)
         try:
-            result = await self._run(request, asked)
+            async with contextlib.aclosing(self._run(request, asked)) as events:
+                async for event in events:
+                    if isinstance(event, EndEvent):
+                        _log_run(request, event.result)
+                    yield event
         finally:
             self._admission.leave()
-        _log.info(
-            "sandbox run: language=%s status=%s queued_s=%.3f wall_s=%.3f cpu_s=%.3f peak_memory_mb=%s bytes_out=%d",
-            request.language.name,
-            result.status,
-            result.usage.queued_s,
-            result.usage.wall_s,
-            result.usage.cpu_s,
-            result.usage.peak_memory_mb,
-            len(result.stdout) + len(result.stderr),
-        )
-        return result
 
-    async def _run(self, request: RunRequest, asked: float) -> RunResult:
+    async def _run(self, request: RunRequest, asked: float) -> AsyncGenerator[RunEvent]:
         pool = self._pool(request.language.image or self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):  # all that stood ready may be lost at once, when the daemon restarts
             container = await self._take(pool, asked)
             try:
-                return await container.run(request, time.monotonic() - asked)
+                async with contextlib.aclosing(container.stream(request, time.monotonic() - asked)) as events:
+                    async for event in events:
+                        yield event
+                return
             except NeverStartedError as error:
                 lost = error
             finally:
                 pool.discard(container)
         raise SandboxError(f"The run was not started: {TRIES} containers were lost one after another: {lost}")
+
+    async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
+        """Give a container of its own to one run after another.
+
+        It waits its turn among the runs while it is opened, and takes no run's place afterwards.
+        """
+        self._check_limits(request.limits)
+        asked = time.monotonic()
+        await self._admission.enter(caller)
+        try:
+            return await self._opened(request, asked)
+        finally:
+            self._admission.leave()
+
+    async def _opened(self, request: SessionRequest, asked: float) -> DockerSession:
+        pool = self._pool(self._image)
+        lost: NeverStartedError | None = None
+        for _ in range(TRIES + pool.ready):
+            container = await self._take(pool, asked)
+            try:
+                nonce = await container.open_session(request)
+            except NeverStartedError as error:
+                pool.discard(container)
+                lost = error
+                continue
+            except BaseException:
+                pool.discard(container)
+                raise
+            session = DockerSession(container, nonce, lambda: self._ended(session, pool, container))
+            self._sessions.add(session)
+            return session
+        raise SandboxError(f"The session was not opened: {TRIES} containers were lost one after another: {lost}")
+
+    def _ended(self, session: DockerSession, pool: Pool, container: Container) -> None:
+        self._sessions.discard(session)
+        pool.discard(container)
 
     async def _take(self, pool: Pool, asked: float) -> Container:
         """Get a container, sitting out a restart of the daemon."""
@@ -195,3 +225,16 @@ class DockerProvider:
         """
         async with asyncio.timeout(within_s):
             await self._pool(self._image).when_ready(min(count, self._pool_size))
+
+
+def _log_run(request: RunRequest, result: RunResult) -> None:
+    _log.info(
+        "sandbox run: language=%s status=%s queued_s=%.3f wall_s=%.3f cpu_s=%.3f peak_memory_mb=%s bytes_out=%d",
+        request.language.name,
+        result.status,
+        result.usage.queued_s,
+        result.usage.wall_s,
+        result.usage.cpu_s,
+        result.usage.peak_memory_mb,
+        len(result.stdout) + len(result.stderr),
+    )

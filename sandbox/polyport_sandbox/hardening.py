@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 import secrets
 from functools import cache
 from typing import Any
 
 from .types import Limits
 
-__all__ = ["LABEL", "OWNER_LABEL", "container_settings", "resource_settings", "seccomp_profile", "supervisor_source"]
+__all__ = [
+    "ENVIRONMENT",
+    "LABEL",
+    "OWNER_LABEL",
+    "container_settings",
+    "resource_settings",
+    "seccomp_profile",
+    "supervisor_config",
+    "supervisor_source",
+]
 
 LABEL = "io.polyport.sandbox"
 OWNER_LABEL = "io.polyport.sandbox.owner"
@@ -19,6 +29,18 @@ OWNER_LABEL = "io.polyport.sandbox.owner"
 # kernel counts per user (inotify watches, pipe pages, pending signals) is not shared between two runs.
 FIRST_UID = 1_900_000_000
 UIDS = 100_000_000
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/work",
+    "TMPDIR": "/tmp",  # noqa: S108 - inside the container, a tmpfs of its own
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+# The supervisor's parts, in the order in which they make one program, and what binds them as modules.
+_SUPERVISOR = ("inside_files.py", "inside_process.py", "supervisor.py")
+_PART_IMPORT = re.compile(r"^from __future__ import annotations\n|^from \.inside_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.M)
 
 WORK_MB = 64
 TMP_MB = 32
@@ -60,8 +82,16 @@ def seccomp_profile() -> str:
 
 @cache
 def supervisor_source() -> str:
-    """The supervisor as text: it travels in the container's command, so no image can hold an old one."""
-    return _read("supervisor.py")
+    """The supervisor and its parts as one text: it travels in the container's command, so no image holds an old one."""
+    parts = [_PART_IMPORT.sub("", _read(name)) for name in _SUPERVISOR]
+    return "from __future__ import annotations\n" + "\n".join(parts)
+
+
+@cache
+def supervisor_config() -> str:
+    """What the supervisor is told before there is any job: how kernels start, and in which environment."""
+    kernels = {"python": ["python3", "-u", "-c", _read("kernel.py")]}
+    return json.dumps({"kernels": kernels, "env": ENVIRONMENT})
 
 
 def _read(name: str) -> str:
@@ -103,9 +133,10 @@ def container_settings(image: str, limits: Limits, *, owner: str, runtime: str |
         "MaskedPaths": _MASKED,
         "ReadonlyPaths": _READ_ONLY,
         "OomScoreAdj": 500,  # where the whole machine runs out, sandboxes go first
+        # Descriptors: the supervisor's; it gives the code 512, below those by which a kernel speaks to it.
         "Ulimits": [
             {"Name": name, "Soft": value, "Hard": value}
-            for name, value in {"nofile": 512, "fsize": WORK_MB << 20, "msgqueue": 0, "core": 0, "memlock": 0}.items()
+            for name, value in {"nofile": 2048, "fsize": WORK_MB << 20, "msgqueue": 0, "core": 0, "memlock": 0}.items()
         ],
         "RestartPolicy": {"Name": "no"},
     }
@@ -117,7 +148,7 @@ def container_settings(image: str, limits: Limits, *, owner: str, runtime: str |
         "WorkingDir": "/work",
         "Hostname": "sandbox",
         "Env": [],
-        "Entrypoint": ["python3", "-I", "-S", "-c", supervisor_source()],
+        "Entrypoint": ["python3", "-I", "-S", "-c", supervisor_source(), supervisor_config()],
         "Cmd": [],
         "Labels": {LABEL: "run", OWNER_LABEL: owner},
         "AttachStdin": True,

@@ -128,6 +128,7 @@ class Language:
 LANGUAGES: Mapping[str, Language] = {
     # -u: what was printed before a kill is not lost in a buffer.
     "python": Language("python", "main.py", ("python3", "-u", "main.py")),
+    "javascript": Language("javascript", "main.js", ("node", "main.js")),
     "bash": Language("bash", "main.sh", ("bash", "main.sh")),
 }
 

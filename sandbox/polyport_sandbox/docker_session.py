@@ -1,0 +1,188 @@
+"""A session in a container of its own: kernels that keep their variables, and files that stay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from .collector import Collector
+from .container import GRACE_S, Container
+from .errors import InvalidRunError, SandboxError, SessionClosedError
+from .files import name_problem
+from .link import BROKEN, Answer, Exchange
+from .protocol import ProtocolError, encode_cell, encode_request, encode_upload
+from .types import EndEvent, FileInfo, RunEvent, RunRequest, RunResult
+
+__all__ = ["DockerSession"]
+
+GIVE_WAY_S = 0.5
+INTERRUPTED_S = 5.0
+FILES_S = 60.0
+
+
+class DockerSession:
+    """One container that is given cell after cell.
+
+    A cell's result has exit code 0 where it ended well, 1 where an exception ended it, and what `sys.exit` was given; an
+    exception is told by `RunResult.error` and not printed. Its `files` are empty: a session's files are asked for.
+    What is printed while no cell runs is dropped; while one does, it counts as that cell's if it has the same kernel.
+
+    Args:
+        container: Its container, with the session begun.
+        nonce: What its reports carry.
+        on_close: Called once, when the container is not needed any more.
+    """
+
+    def __init__(self, container: Container, nonce: bytes, on_close: Callable[[], None]) -> None:
+        self._container = container
+        self._link = container.link
+        self._nonce = nonce
+        self._on_close = on_close
+        self._turn = asyncio.Lock()
+        self._closed = False
+        self._running = False
+
+    async def stream(self, request: RunRequest) -> AsyncGenerator[RunEvent]:
+        """Run one cell. Closing the generator interrupts it, and kills what does not give way."""
+        async with self._turn:
+            self._check_open()
+            collector = Collector(self._nonce, request.limits)
+            exchange = Exchange(self._link, collector)
+            deadline = asyncio.get_running_loop().time() + request.limits.wall_s + GRACE_S
+            self._running = True
+            try:
+                await self._link.write(encode_cell(request), GRACE_S)
+                while (event := await exchange.next(deadline)) is not None:
+                    yield event
+            except (TimeoutError, *BROKEN) as error:
+                self._close()
+                yield EndEvent(collector.partial("sandbox_error", f"the session was lost: {error!r}"))
+                return
+            except (GeneratorExit, asyncio.CancelledError):
+                await asyncio.shield(self._abandon(exchange))
+                raise
+            finally:
+                self._running = False
+            yield EndEvent(await self._concluded(collector))
+
+    async def _concluded(self, collector: Collector) -> RunResult:
+        """The result of a cell that ended, or what is known of one that was lost with its session."""
+        failed = (collector.done or {}).get("failed")
+        if failed is not None:
+            what, _, more = str(failed)[:300].partition(":")
+            if what == "kernels":
+                raise InvalidRunError(
+                    f"The session has {more} kernels already, the most there may be: use one of its contexts.",
+                    param="context",
+                )
+            return collector.partial("sandbox_error", f"the cell could not be set up: {more or what}")
+        if collector.done is not None:
+            try:
+                return collector.result(0.0)
+            except ProtocolError as error:
+                self._close()
+                return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
+        closed_by_us, error = self._closed, self._link.error
+        collector.started = True
+        if closed_by_us:
+            return collector.partial("killed", "the session was closed")
+        try:
+            if isinstance(error, ProtocolError):
+                return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
+            return await self._container.ended_early(collector, 0.0)
+        except (SandboxError, *BROKEN) as lost:
+            return collector.partial("sandbox_error", f"the session was lost: {lost!r}")
+        finally:
+            self._close()
+
+    async def _abandon(self, exchange: Exchange) -> None:
+        """See a cell that nobody waits for to its end, so that the next one finds the session in order."""
+        try:
+            await self._link.write(encode_request("interrupt", {"grace_s": GIVE_WAY_S}), GRACE_S)
+            deadline = asyncio.get_running_loop().time() + GRACE_S
+            if await exchange.end(deadline):
+                return
+        except (TimeoutError, *BROKEN):
+            pass
+        self._close()
+
+    async def interrupt(self) -> None:
+        """Interrupt the running cell, if there is one; it is killed after five seconds if it does not give way."""
+        self._check_open()
+        if self._running:
+            await self._write(encode_request("interrupt", {"grace_s": INTERRUPTED_S}))
+
+    async def upload(self, files: Mapping[str, bytes]) -> None:
+        """Write files by relative name, replacing those of the same name."""
+        for name in files:
+            _check_name(name)
+        await self._ask(encode_upload(files), "")
+
+    async def download(self, name: str, *, max_bytes: int) -> bytes:
+        """Read one regular file; see `ProviderSession`."""
+        _check_name(name)
+        answer = await self._ask(encode_request("download", {"name": name, "max_bytes": max_bytes}), name, max_bytes)
+        return bytes(answer.content)
+
+    async def list(self, folder: str = "") -> list[FileInfo]:
+        """What a folder holds, its folders' contents too."""
+        if folder:
+            _check_name(folder)
+        answer = await self._ask(encode_request("list", {"name": folder}), folder)
+        return [entry for entry in answer.entries if name_problem(entry.name) is None]
+
+    async def delete(self, name: str) -> None:
+        """Delete a file, or a folder with all in it."""
+        _check_name(name)
+        await self._ask(encode_request("delete", {"name": name}), name)
+
+    async def restart(self, context: str | None = None) -> None:
+        """Start a kernel anew, or all of them, which ends all other processes too: variables are gone, files stay."""
+        await self._ask(encode_request("restart", {"context": context}), "")
+
+    async def aclose(self) -> None:
+        """End it, with all that runs in it."""
+        self._close()
+
+    async def _ask(self, request: bytes, name: str, max_bytes: int = 0) -> Answer:
+        async with self._turn:
+            self._check_open()
+            answer = Answer(self._link, self._nonce, max_bytes)
+            try:
+                await self._write(request)
+                await asyncio.shield(answer.end(name, FILES_S))
+            except (TimeoutError, EOFError, ProtocolError, *BROKEN) as error:
+                self._close()
+                raise SessionClosedError(f"The session was lost: {error!r}") from error
+            except asyncio.CancelledError:
+                with contextlib.suppress(SandboxError, TimeoutError, EOFError, ProtocolError, *BROKEN):
+                    await answer.end(name, GRACE_S)
+                raise
+            return answer
+
+    async def _write(self, request: bytes) -> None:
+        try:
+            await self._link.write(request, FILES_S)
+        except BROKEN as error:
+            self._close()
+            raise SessionClosedError(f"The session was lost: {error!r}") from error
+
+    def _check_open(self) -> None:
+        if self._link.ended and not self._closed:
+            self._close()
+        if self._closed:
+            raise SessionClosedError("This session has ended; open a new one.")
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._on_close()
+
+
+def _check_name(name: str) -> None:
+    problem = name_problem(name)
+    if problem is not None:
+        raise InvalidRunError(f"the file name {name[:80]!r} {problem}", param="files")
+
+
