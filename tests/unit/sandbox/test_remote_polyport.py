@@ -173,9 +173,10 @@ async def test_a_session_that_is_gone_there_is_closed_here(provider: ScriptedPro
 
 
 async def test_a_gateway_without_a_sandbox_says_what_to_do():
-    with gateway(App("bare")) as running, pytest.raises(SandboxUnavailableError, match=r"app\.sandbox\(\)"):
-        async with Sandbox(PolyportProvider(url=running.url)):
-            pass
+    with gateway(App("bare")) as running:
+        async with Sandbox(PolyportProvider(url=running.url)) as box:
+            with pytest.raises(SandboxUnavailableError, match=r"app\.sandbox\(\)"):
+                await box.run("say hi")
 
 
 @pytest.fixture
@@ -229,6 +230,13 @@ async def test_errors_are_named_by_their_code(bad: BadGateway, code: str, error:
         bad.faults.append(fault)
         with pytest.raises(error, match="so it is"):
             await box.run("say x")
+
+
+async def test_an_older_gateway_says_what_to_do(bad: BadGateway):
+    bad.faults.append(Fault("GET", 404, body=b"{}"))
+    with pytest.raises(SandboxUnavailableError, match=r"app\.sandbox\(\)"):
+        async with Sandbox(PolyportProvider(url=bad.url)):
+            pass
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"id": 3}', b'{"id": ""}'])
