@@ -16,7 +16,9 @@ Down (host to container): a length and a JSON header, then as many bytes as the 
 whether it is ``once``, one run and the end, or a ``session``, one request after another.
 Up: frames of length, kind and nonce, then the payload. Kinds: ``R`` ready, ``S`` started, ``O`` stdout, ``E`` stderr,
 ``V`` a part of a display, ``T`` of the exception that ended the code (1 and the part, 0 and the last part), ``F`` a
-file's name and size, ``B`` its bytes, ``D`` done, ``X`` the job could not be set up.
+file's name and size, ``B`` its bytes, ``L`` a part of a list of files, ``D`` done, ``X`` the job could not be set up;
+and of channels, each with its number, ``C`` opened, ``c`` bytes, ``x`` no more bytes, ``y`` takes no more, ``w`` took so
+many.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from .inside_channels import OPERATIONS, Channels
 from .inside_files import (
     FileProblemError,
     delete,
@@ -210,12 +213,23 @@ class Supervisor:
         self.env: dict[str, str] = dict(config["env"])
         self.null = os.open("/dev/null", os.O_RDONLY)
         self.warm: Process | None = None
-        self.channels: Any = None
+        self.channels: Channels | None = None
         self.wake, wake_write = os.pipe()
         for end in (self.wake, wake_write):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def set_up(self, job: Job) -> None:
+        """Take from the first job what holds for all: the nonce, the environment, and what is to listen."""
+        self.report.nonce = bytes.fromhex(job.pop("nonce"))
+        self.env.update(job["env"])
+        if job["env"]:
+            self.extra["env"] = "\n".join(f"{name}={value}" for name, value in job["env"].items()).encode()
+        if job["tools"]:
+            self.extra["tools"] = job["tools"].encode()
+        if job["listen"]:
+            self.channels = Channels(job["listen"], self.report.send)
 
     # Processes
 
@@ -430,14 +444,17 @@ class Supervisor:
                     controls[process.up] = process
             if process.outbox:
                 inboxes[process.down] = process
+        channels, writers = self.channel_ends(room)
         ready, writable, _ = select.select(
-            [0, self.wake, *outputs, *controls, *self.strays],
-            [*([1] if self.report.pending else []), *inboxes],
+            [0, self.wake, *outputs, *controls, *self.strays, *channels],
+            [*([1] if self.report.pending else []), *inboxes, *writers],
             [],
             timeout,
         )
         if self.report.pending:
             self.report.flush()
+        if self.channels is not None:
+            self.channels.handle(ready, writable)
         for fd in writable:
             if fd in inboxes:
                 inboxes[fd].flush()
@@ -454,6 +471,12 @@ class Supervisor:
         if 0 in ready:
             self.take_request()
         self.enforce()
+
+    def channel_ends(self, room: bool) -> tuple[list[int], list[int]]:
+        """The descriptors of channels to wait on, to read and to write."""
+        if self.channels is None:
+            return [], []
+        return self.channels.readers() if room else [], self.channels.writers()
 
     def read_stray(self, fd: int) -> None:
         """Drop what is still written where nobody listens any more."""
@@ -560,14 +583,20 @@ class Supervisor:
         self.report.send(b"D", encode(ended))
 
     def take_request(self) -> None:
-        """Take what the host sends while a cell runs: its end, or an interrupt."""
-        if self.once or self.cell is None:
-            if not os.read(0, 1):
-                raise HostGoneError
-            raise RuntimeError("more than one job")
+        """Take what the host sends while a cell runs: its end, an interrupt, or what goes to a channel."""
         request = self.inbox.header()
-        if request["op"] == "interrupt" and self.cell is not None:
+        if request["op"] in OPERATIONS:
+            self.channel_request(request)
+        elif request["op"] == "interrupt" and self.cell is not None:
             self.interrupt(self.cell, request["grace_s"])
+        else:
+            raise RuntimeError("more than one job at a time")
+
+    def channel_request(self, request: Job) -> None:
+        """Hand a channel what is for it."""
+        data = self.inbox.take(request["bytes"])
+        if self.channels is not None:
+            self.channels.request(request, data)
 
     def run_cell(self, job: Job) -> None:
         """Run one cell of a session."""
@@ -684,6 +713,9 @@ class Supervisor:
         if operation == "cell":
             self.run_cell(job)
             return
+        if operation in OPERATIONS:
+            self.channel_request(job)
+            return
         if operation == "interrupt":
             return  # it came when the cell was over already
         done: dict[str, Any] = {}
@@ -732,10 +764,15 @@ class Supervisor:
         while True:
             outputs = {fd: kernel for kernel in self.kernels.values() for fd in kernel.outputs}
             controls = {kernel.up: kernel for kernel in self.kernels.values() if kernel.up >= 0}
-            ready, _, _ = select.select(
-                [0, self.wake, *outputs, *controls, *self.strays], [1] if self.report.pending else [], []
+            channels, writers = self.channel_ends(room=len(self.report.pending) < MOST_PENDING)
+            ready, writable, _ = select.select(
+                [0, self.wake, *outputs, *controls, *self.strays, *channels],
+                [*([1] if self.report.pending else []), *writers],
+                [],
             )
             self.report.flush()
+            if self.channels is not None:
+                self.channels.handle(ready, writable)
             for fd in ready:
                 if fd in outputs:
                     self.read(outputs[fd], fd)
@@ -757,8 +794,7 @@ def serve() -> None:
     supervisor.start_warm()
     supervisor.report.send(b"R")
     job = supervisor.inbox.header()
-    supervisor.report.nonce = bytes.fromhex(job.pop("nonce"))
-    supervisor.extra = {name: value.encode() for name, value in job["extra"].items()}
+    supervisor.set_up(job)
     if job["op"] == "once":
         supervisor.run_once(job)
     else:
