@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyport.app import App
 from polyport.declarations import (
@@ -43,7 +43,11 @@ from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
+from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 from polyport_gateway.wires.router import Route, Router
+
+if TYPE_CHECKING:
+    from polyport_gateway.wires.sandbox.wire import ServedSandboxes
 
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
 
@@ -127,8 +131,10 @@ class Gateway:
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
+        self.served_sandboxes = self._serve_sandboxes()
+        doors = self.served_sandboxes.doors if self.served_sandboxes else ()
         self.asgi = _with_lifespan(
-            AccessLayer(Router(self.routes()), access=self.authenticate, settings=settings), self
+            AccessLayer(Router(self.routes()), access=self.authenticate, settings=settings, doors=doors), self
         )
         self._started: list[Capability] = []
         self._open_to_all = settings.loopback_only and not settings.require_keys
@@ -150,21 +156,36 @@ class Gateway:
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
             *self.responses_wire.routes,
+            *(self.served_sandboxes.routes if self.served_sandboxes else ()),
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
             *self._moderations(),
+            *self._sandbox_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
         ]
+
+    def _serve_sandboxes(self) -> ServedSandboxes | None:
+        if not self.sandbox.enabled:
+            return None
+        from polyport_gateway.wires.sandbox.wire import ServedSandboxes
+
+        return ServedSandboxes(self.sandbox, self.dispatcher, self.settings)
 
     def _moderations(self) -> list[Route]:
         if not any(Operation.MODERATION in capability.operations for capability in self.catalog):
             return []
         return [Route("POST", "/v1/moderations", ModerationEndpoint(self.dispatcher, self.settings))]
 
+    def _sandbox_routes(self) -> list[Route]:
+        # Without a sandbox too: each then says how to get one.
+        from polyport_gateway.wires.rest.sandbox import SandboxWire
+
+        return SandboxWire(self.sandbox, self.dispatcher, self.settings).routes
+
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints that not every gateway has."""
-        return [*RESPONSES, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
@@ -224,6 +245,8 @@ class Gateway:
         await self.database.close()
 
     async def _close_sandbox(self) -> None:
+        if self.served_sandboxes is not None:
+            self.served_sandboxes.close()
         try:
             await self.sandbox.close()
         except Exception:  # noqa: BLE001 - the records must still be written

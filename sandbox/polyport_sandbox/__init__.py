@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .base import Provider, ProviderSession, load_provider
+from .base import Channel, Provider, ProviderSession, load_provider
 from .errors import (
     InvalidRunError,
     SandboxBusyError,
@@ -23,6 +23,7 @@ from .metrics import Histogram, Snapshot
 from .sandbox import Sandbox
 from .session import Session, SessionOpening
 from .sync import SyncSandbox, SyncSession
+from .toolbox import ToolLimits
 from .types import (
     LANGUAGES,
     CodeError,
@@ -47,6 +48,7 @@ from .types import (
 
 __all__ = [
     "LANGUAGES",
+    "Channel",
     "CodeError",
     "Display",
     "DisplayEvent",
@@ -80,6 +82,7 @@ __all__ = [
     "SyncSession",
     "ToolDescription",
     "ToolHost",
+    "ToolLimits",
     "Usage",
     "load_provider",
 ]

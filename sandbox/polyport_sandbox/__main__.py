@@ -11,7 +11,8 @@ from polyport.errors import PolyportError
 
 from .doctor import examine
 from .engine import DEFAULT_SOCKET
-from .image import DEFAULT_IMAGE, build
+from .image import DEFAULT_IMAGE, MIRROR, build
+from .images.recipe import recipe_named, split_packages
 from .sandbox import Sandbox
 from .types import Limits
 
@@ -21,9 +22,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--socket", default=DEFAULT_SOCKET, help="the Docker daemon's socket")
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("build", help="make the image from Debian's packages")
-    make.add_argument("--tag", default=DEFAULT_IMAGE)
-    make.add_argument("--mirror", default=None, help="a Debian mirror")
-    make.add_argument("--packages", default="", help="more Debian packages, with commas between")
+    make.add_argument("--image", default="minimal", help="minimal or data")
+    make.add_argument("--tag", default=None)
+    make.add_argument("--mirror", default=MIRROR, help="a Debian mirror")
+    make.add_argument("--packages", default="", help="more Python packages, with commas between")
     run = commands.add_parser("run", help="run a file, or - for what comes on stdin")
     run.add_argument("file")
     run.add_argument("--language", default="python")
@@ -36,9 +38,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _build(options: argparse.Namespace) -> int:
-    mirror = {"mirror": options.mirror} if options.mirror else {}
-    packages = tuple(name for name in options.packages.split(",") if name)
-    print("made", await build(tag=options.tag, packages=packages, socket=options.socket, **mirror))
+    recipe = recipe_named(options.image).with_more(python=split_packages(options.packages))
+    built = await build(recipe, tag=options.tag, mirror=options.mirror, socket=options.socket)
+    print("made" if built.made else "up to date:", built.tag)
     return 0
 
 

@@ -10,7 +10,7 @@ from polyport.errors import ConfigurationError
 
 from .types import FileInfo, Language, RunEvent, RunRequest, SessionRequest
 
-__all__ = ["ENTRY_POINTS", "Provider", "ProviderSession", "load_provider"]
+__all__ = ["ENTRY_POINTS", "Channel", "Provider", "ProviderSession", "load_provider"]
 
 ENTRY_POINTS = "polyport.sandboxes"
 
@@ -102,6 +102,29 @@ class ProviderSession(Protocol):
 
     async def aclose(self) -> None:
         """End it, with all that runs in it."""
+        ...
+
+
+class Channel(Protocol):
+    """One connection that the sandbox opened to the host: bytes both ways, in order."""
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Read one byte at least, and no more than so many; none once the sandbox has closed its end.
+
+        Cancelling it loses no bytes.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Write all of it; waits while the sandbox does not read.
+
+        Raises:
+            ConnectionError: If the sandbox has closed its end.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close it; whoever reads or writes is told. Closing it again does nothing."""
         ...
 
 

@@ -76,16 +76,27 @@ class Engine:
                 return None
             raise
 
-    async def import_image(
-        self, archive: AsyncIterable[bytes], *, repository: str, tag: str, changes: list[str]
-    ) -> None:
-        """Make an image of one layer out of a tar of its root file system."""
-        params: list[tuple[str, str]] = [("fromSrc", "-"), ("repo", repository), ("tag", tag)]
-        params += [("changes", change) for change in changes]
+    async def import_image(self, archive: AsyncIterable[bytes], *, changes: list[str]) -> str:
+        """Make a nameless image of one layer out of a tar of its root file system; return its id."""
+        params: list[tuple[str, str]] = [("fromSrc", "-"), *(("changes", change) for change in changes)]
         response = await self._send("POST", "/images/create", params=params, content=archive, timeout=600)
+        last = ""
         for line in response.text.splitlines():
-            if "error" in (message := json.loads(line)):
+            message = json.loads(line)
+            if "error" in message:
                 raise EngineError(f"Docker could not import the image: {message['error']}")
+            last = str(message.get("status", last))
+        if not last.startswith("sha256:"):
+            raise EngineError(f"Docker imported the image and did not say its id, but {last!r}")
+        return last
+
+    async def tag_image(self, image: str, *, repository: str, tag: str) -> None:
+        """Give an image a name, taking it from the one that has it."""
+        await self._send("POST", f"/images/{image}/tag", params={"repo": repository, "tag": tag})
+
+    async def remove_image(self, image: str) -> None:
+        """Remove an image that has no other name and no container."""
+        await self._send("DELETE", f"/images/{image}")
 
     async def create(self, settings: Mapping[str, Any], *, name: str) -> str:
         """Create a container and return its id."""

@@ -14,6 +14,7 @@ from .metrics import Metrics, Snapshot
 from .registry import Registry, check_times, new_id
 from .session import Session, SessionOpening
 from .streams import last_result
+from .toolbox import BoundedToolHost, ToolLimits
 from .types import Language, Limits, RunEvent, RunRequest, RunResult, SessionRequest, ToolHost
 
 __all__ = ["Sandbox"]
@@ -28,6 +29,7 @@ class Sandbox:
         provider: A provider's name, or one of your own.
         max_sessions: Sessions that may be open at once.
         max_sessions_per_caller: One caller's of these.
+        tool_limits: What code in code mode may ask of its tools.
         log_code: Whether the log line of each run has its code. Off unless you mean it: code holds secrets.
         **provider_options: What the named provider takes; `DockerProvider` says what ``"docker"`` does.
 
@@ -49,11 +51,13 @@ class Sandbox:
         *,
         max_sessions: int = 64,
         max_sessions_per_caller: int = 16,
+        tool_limits: ToolLimits | None = None,
         log_code: bool = False,
         **provider_options: Any,
     ) -> None:
         self.provider = load_provider(provider, **provider_options) if isinstance(provider, str) else provider
         self._registry = Registry(max_sessions, max_sessions_per_caller)
+        self._tool_limits = tool_limits or ToolLimits()
         self._metrics = Metrics(log_code=log_code)
 
     async def __aenter__(self) -> Sandbox:
@@ -126,7 +130,7 @@ class Sandbox:
             limits = limits or Limits()
             how, text, files = self.language(language), encode_code(code), dict(files or {})
             check_files(text, how, files, stdin, limits)
-            request = RunRequest(text, how, files, stdin, limits, check_allow_hosts(allow_hosts), tools)
+            request = RunRequest(text, how, files, stdin, limits, check_allow_hosts(allow_hosts), self._bounded(tools))
         record = self._metrics.begin(request, caller=caller)
         async with contextlib.aclosing(record.follow(self.provider.stream(request, caller=caller))) as events:
             async for event in events:
@@ -192,7 +196,7 @@ class Sandbox:
             check_times(idle_s, lifetime_s)
             _check_session_name(name)
             check_upload(files, limits)
-            request = SessionRequest(limits, files, check_allow_hosts(allow_hosts), tools, lifetime_s)
+            request = SessionRequest(limits, files, check_allow_hosts(allow_hosts), self._bounded(tools), lifetime_s)
             with self._registry.reserve(caller):
                 place = await self.provider.open_session(request, caller=caller)
                 session = Session(
@@ -231,6 +235,9 @@ class Sandbox:
         return self._metrics.snapshot(
             sessions_open=len(self._registry), pool_ready=ready if isinstance(ready, int) else None
         )
+
+    def _bounded(self, tools: ToolHost | None) -> ToolHost | None:
+        return None if tools is None else BoundedToolHost(tools, self._tool_limits)
 
     def language(self, name: str) -> Language:
         """How a language is run.

@@ -17,6 +17,7 @@ from .errors import InvalidRunError, SessionClosedError
 from .files import check_context, check_name, check_upload, encode_code
 from .metrics import Metrics
 from .streams import Collector, Pump, last_result
+from .toolbox import BoundedToolHost
 from .types import EndEvent, FileInfo, Language, Limits, RunEvent, RunRequest, RunResult, SessionRequest
 
 __all__ = ["Session", "SessionOpening"]
@@ -161,6 +162,8 @@ class Session:
     async def _cell_events(self, request: RunRequest) -> AsyncGenerator[RunEvent]:
         asked = time.monotonic()
         await self._await_turn()
+        if isinstance(self._tools, BoundedToolHost):
+            self._tools.renew()
         began = time.monotonic()
         pump = Pump(self._place.stream(request))
         self._hold(pump.task)

@@ -16,6 +16,7 @@ from .metrics import Snapshot
 from .sandbox import Sandbox
 from .session import Session
 from .streams import Pump
+from .toolbox import ToolLimits
 from .types import FileInfo, Limits, RunEvent, RunResult, ToolHost
 
 __all__ = ["SyncSandbox", "SyncSession"]
@@ -239,6 +240,7 @@ class SyncSandbox:
         *,
         max_sessions: int = 64,
         max_sessions_per_caller: int = 16,
+        tool_limits: ToolLimits | None = None,
         log_code: bool = False,
         **provider_options: Any,
     ) -> None:
@@ -246,6 +248,7 @@ class SyncSandbox:
             provider,
             max_sessions=max_sessions,
             max_sessions_per_caller=max_sessions_per_caller,
+            tool_limits=tool_limits,
             log_code=log_code,
             **provider_options,
         )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from polyport.declarations import Annotations
-from polyport_gateway.call import Call, CallEvent, Operation
+from polyport_gateway.call import Call, Caller, CallEvent, Operation
 
-__all__ = ["ALL_FEATURES", "CHAT_TOOL", "Capability", "Features", "Kind", "ToolSchema"]
+__all__ = ["ALL_FEATURES", "CHAT_TOOL", "Capability", "Features", "Kind", "SeenByCaller", "ToolSchema"]
 
 Kind: TypeAlias = Literal["function", "pipeline", "model", "agent"]
 
@@ -102,3 +102,11 @@ class Capability(Protocol):
     async def close(self) -> None:
         """Release it."""
         ...
+
+
+class SeenByCaller:
+    """Something that looks different to different callers where names are listed; calling it is the same to all."""
+
+    def seen_by(self, caller: Caller) -> Capability:
+        """Return it as this caller should see it."""
+        raise NotImplementedError

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from polyport.errors import DeclarationError, NotFoundError
 from polyport_gateway.call import Caller
-from polyport_gateway.catalog.capability import Capability
+from polyport_gateway.catalog.capability import Capability, SeenByCaller
 from polyport_gateway.catalog.changes import Changes
 from polyport_gateway.catalog.documents import Prompt, Resource
 
@@ -66,7 +66,14 @@ class Catalog:
             self._unlisted.add(capability.name)
 
     def visible(self, caller: Caller) -> list[Capability]:
-        """Everything this caller may see, in the order of registration."""
+        """Everything this caller may see, as this caller sees it, in the order of registration."""
+        return [
+            capability.seen_by(caller) if isinstance(capability, SeenByCaller) else capability
+            for capability in self.listed(caller)
+        ]
+
+    def listed(self, caller: Caller) -> list[Capability]:
+        """The same, as it is."""
         return [
             capability
             for name, capability in self._capabilities.items()

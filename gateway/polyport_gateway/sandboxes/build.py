@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from polyport_gateway.catalog import Catalog
+from polyport_gateway.sandboxes.code_mode import RunCodeWithTools
 from polyport_gateway.sandboxes.run_code import RunCode
 from polyport_gateway.sandboxes.service import SandboxService
+from polyport_gateway.sandboxes.session_tools import SessionTools
 
 __all__ = ["add_capabilities"]
 
@@ -17,4 +19,11 @@ def add_capabilities(catalog: Catalog, service: SandboxService) -> None:
     Raises:
         DeclarationError: The app has registered one of its names.
     """
-    catalog.add(RunCode(service), listed=service.plan.tools)
+    listed = service.plan.tools
+    catalog.add(RunCode(service), listed=listed)
+    if not listed:
+        return
+    for tool in SessionTools(service).tools():
+        catalog.add(tool)
+    if service.plan.code_mode:
+        catalog.add(RunCodeWithTools(service, catalog))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +73,7 @@ class RunCode(SandboxTool):
         super().__init__(
             self.run_code,
             name=RUN_CODE,
-            description=describe_place(service),
+            description=describe_place(service, languages=service.languages),
             annotations=ANNOTATIONS,
             choices={"language": service.languages},
         )
@@ -161,15 +161,17 @@ async def run_and_tell(service: SandboxService, run: CodeRun, work: Work) -> Cod
     return outcome
 
 
-def describe_place(service: SandboxService) -> str:
+def describe_place(service: SandboxService, *, languages: Sequence[str] = (), time_s: float | None = None) -> str:
     """Say what code finds where it runs."""
     plan = service.plan
     network = f"only to {', '.join(plan.allow_hosts)}, when asked for with allow_hosts" if plan.allow_hosts else "none"
-    time, memory = plan.limits.get("wall_s", 10), plan.limits.get("memory_mb", 256)
+    time = time_s or plan.limits.get("wall_s", 10)
+    memory = plan.limits.get("memory_mb", 256)
     most_time, most_memory = plan.max_limits.get("wall_s", time), plan.max_limits.get("memory_mb", memory)
+    spoken = f"Languages: {', '.join(languages)}. " if languages else ""
     return (
-        f"Languages: {', '.join(service.languages)}. The working folder is /work: files given arrive there, and files "
-        "left there come back. Python has its standard library and what the image adds; try an import to see. "
+        f"{spoken}The working folder is /work: files given arrive there, and files left there come back. Python has "
+        "its standard library and what the image adds; try an import to see. "
         f"Network: {network}. Limits: {time:g} s and {memory:g} MiB unless asked otherwise, at most {most_time:g} s "
         f"and {most_memory:g} MiB. Print what you want to see."
     )

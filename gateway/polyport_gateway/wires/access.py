@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from random import Random
 from secrets import randbits
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from polyport.errors import AuthenticationError, PermissionDeniedError
@@ -14,12 +14,15 @@ from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, send_bytes, send_error
 
-__all__ = ["Access", "AccessLayer", "host_allowed", "new_request_id", "origin_allowed"]
+__all__ = ["SANDBOX_LABEL", "Access", "AccessLayer", "Door", "host_allowed", "new_request_id", "origin_allowed"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+SANDBOX_LABEL = re.compile(r"(\d{1,5})-(cntr_[0-9a-f]{32})\.")
+"""What stands before this gateway's own name in a Host header that names a sandbox, and a port of it."""
 
 # It names requests and guards nothing; os.urandom costs ten times as much.
 _random = Random(randbits(128))  # noqa: S311
@@ -27,6 +30,26 @@ _CORS_EXPOSED = b"x-request-id, mcp-session-id, retry-after"
 
 Access = Callable[[str | None], Awaitable[Caller]]
 """From the presented token (None for none) to the caller; raises `AuthenticationError`."""
+
+
+class Door(Protocol):
+    """A wire whose clients bring their keys in a way of their own and read errors of their own shape."""
+
+    def takes(self, scope: Scope, host: str | None) -> bool:
+        """Whether a request is this wire's; may give it another path."""
+        ...
+
+    async def admit(self, scope: Scope, access: Access) -> Caller:
+        """Return who asks.
+
+        Raises:
+            CallError: The key or token is missing or wrong, or may not be used for this.
+        """
+        ...
+
+    async def refuse(self, scope: Scope, send: Send, error: BaseException, request_id: str) -> None:
+        """Answer with an error in the wire's own shape."""
+        ...
 
 
 def new_request_id() -> str:
@@ -43,8 +66,12 @@ def _host_name(host: str) -> str:
 def host_allowed(host: str, settings: Settings) -> bool:
     """Whether a Host header names this gateway, so that a rebound DNS name can't reach it.
 
-    A gateway that listens beyond loopback without `allowed_hosts` accepts any: it has keys instead.
+    A gateway that listens beyond loopback without `allowed_hosts` accepts any: it has keys instead. A sandbox of this
+    gateway is named by a label before a name that is accepted, and by no other.
     """
+    label = SANDBOX_LABEL.match(host)
+    if label is not None:
+        host = host[label.end() :]
     name = _host_name(host)
     if name in _LOOPBACK or name == settings.host.lower() or host in settings.allowed_hosts:
         return True
@@ -72,12 +99,14 @@ class AccessLayer:
         app: What lies within.
         access: Checks keys.
         settings: Hosts, origins and CORS.
+        doors: Wires that look at keys themselves.
     """
 
-    def __init__(self, app: Any, *, access: Access, settings: Settings) -> None:
+    def __init__(self, app: Any, *, access: Access, settings: Settings, doors: Sequence[Door] = ()) -> None:
         self._app = app
         self._access = access
         self._settings = settings
+        self._doors = doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -91,12 +120,17 @@ class AccessLayer:
         if scope["method"] == "OPTIONS" and headers.preflight:
             await self._preflight(answer, allowed=len(cors) > 1, asked=headers.asked_headers)
             return
+        door: Door | None = None
         try:
             if not scope.get("polyport.local"):
                 self._check_host(headers)
-            caller = await self._caller(scope, headers)
+            door = next((door for door in self._doors if door.takes(scope, headers.host)), None)
+            caller = await (self._caller(scope, headers) if door is None else door.admit(scope, self._access))
         except Exception as error:  # noqa: BLE001 - nothing lies further out; what is no CallError is logged and masked
-            await send_error(answer, error, request_id=request_id)
+            if door is not None:
+                await door.refuse(scope, answer, error, request_id)
+            else:
+                await send_error(answer, error, request_id=request_id)
             return
         scope["polyport"] = RequestInfo(request_id, caller, headers.traceparent)
         await self._app(scope, receive, answer)

@@ -41,7 +41,9 @@ T = TypeVar("T")
 
 _JSON = (b"content-type", b"application/json")
 _WATCH_AFTER_S = 0.04
-_NOT_AGAIN = frozenset({"function_error", "invalid_output", "timeout", "internal_error", "step_limit"})
+_NOT_AGAIN = frozenset(
+    {"function_error", "invalid_output", "timeout", "internal_error", "step_limit", "sandbox_unavailable"}
+)
 
 
 class ClientGoneError(Exception):

@@ -18,6 +18,7 @@ __all__ = ["Route", "Router"]
 _log = logging.getLogger("polyport.wires")
 
 _LONGEST_SHOWN = 200
+_CONVERTER = re.compile(r":[a-z]+\}")
 
 
 class Route(NamedTuple):
@@ -50,9 +51,11 @@ class Router:
             methods.setdefault(route.method, route.endpoint)
 
     def paths(self) -> list[tuple[str, str]]:
-        """Return every path with each method it takes."""
+        """Return every path with each method it takes; a tail of segments (``{path:path}``) is written ``{path}``."""
         exact = [(path, method) for path, methods in self._exact.items() for method in methods]
-        return exact + [(path, method) for _, path, methods in self._patterns for method in methods]
+        return exact + [
+            (_CONVERTER.sub("}", path), method) for _, path, methods in self._patterns for method in methods
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

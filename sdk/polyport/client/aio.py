@@ -19,6 +19,7 @@ from polyport.client.decoding import FunctionDecoder
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
 from polyport.client.requests import Messages
 from polyport.client.responses import AsyncResponseStream
+from polyport.client.sandbox_aio import AsyncSandbox
 from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, AsyncEventStream
 from polyport.client.transport import EmbeddedTransport
 from polyport.errors import UsageError
@@ -87,6 +88,7 @@ class AsyncClient(BaseClient):
         self.functions = AsyncFunctions(self)
         self.models = AsyncModels(self)
         self.responses = AsyncResponses(self)
+        self.sandbox = AsyncSandbox(self)
 
     async def __aenter__(self) -> AsyncClient:
         return self

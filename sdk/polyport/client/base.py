@@ -82,7 +82,7 @@ class BaseClient:
         """Return what `httpx.Client.build_request` takes for one try."""
         headers = {**self._headers, **request.headers, "x-request-id": step.request_id}
         if request.body is not None:
-            headers["content-type"] = "application/json"
+            headers.setdefault("content-type", "application/json")
         return {
             "method": request.method,
             "url": self.base_url + request.path,

@@ -17,6 +17,7 @@ from polyport.client.exchange import Request, Send, Step, Timeout, exchange, par
 from polyport.client.portal import PortalTransport
 from polyport.client.requests import Messages
 from polyport.client.responses import ResponseStream
+from polyport.client.sandbox import Sandbox
 from polyport.client.streams import ChatStream, CompletionStream, EventStream
 from polyport.events import Log, Progress
 from polyport.types.chat import ChatCompletion
@@ -82,6 +83,7 @@ class Client(BaseClient):
         self.functions = Functions(self)
         self.models = Models(self)
         self.responses = Responses(self)
+        self.sandbox = Sandbox(self)
 
     def __enter__(self) -> Client:
         return self

@@ -21,8 +21,13 @@ __all__ = [
     "OutcomeDisplay",
     "OutcomeFile",
     "RunCodeRequest",
+    "SandboxDeleted",
     "SandboxFile",
+    "SandboxFileContent",
     "SandboxFileList",
+    "SandboxInterrupted",
+    "SandboxRestart",
+    "SandboxRestarted",
     "SandboxSession",
     "SandboxSessionList",
     "SandboxSessionRequest",
@@ -189,6 +194,24 @@ class SandboxSessionList(WireModel):
     data: list[SandboxSession]
 
 
+class SandboxInterrupted(WireModel):
+    """Whether there was something to interrupt."""
+
+    interrupted: bool
+
+
+class SandboxRestart(RequestModel):
+    """The body of ``POST /v1/sandbox/sessions/{id}/restart``, which may be left out."""
+
+    context: str | None = Field(default=None, description="Which kernel; all of them when left out.")
+
+
+class SandboxRestarted(WireModel):
+    """What says that kernels were started anew."""
+
+    restarted: bool = True
+
+
 class SandboxFile(WireModel):
     """A file or folder of a session."""
 
@@ -203,6 +226,23 @@ class SandboxFileList(WireModel):
 
     object: Literal["list"] = "list"
     data: list[SandboxFile]
+
+
+class SandboxFileContent(WireModel):
+    """A file of a session with its content: as text where it is UTF-8, in base64 otherwise."""
+
+    name: str
+    size: int
+    text: str | None = None
+    base64: str | None = None
+
+
+class SandboxDeleted(WireModel):
+    """What says that something is gone; `id` is a session's, or a file's name."""
+
+    id: str
+    object: Literal["sandbox.session.deleted", "sandbox.file.deleted"]
+    deleted: bool = True
 
 
 class OutcomeFile(WireModel):

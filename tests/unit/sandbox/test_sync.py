@@ -13,6 +13,7 @@ from polyport_sandbox import (
     SessionClosedError,
     SessionNotFoundError,
     SyncSandbox,
+    ToolDescription,
 )
 from tests.support.scripted_sandbox import ScriptedProvider
 
@@ -77,11 +78,9 @@ def test_ctrl_c_kills_the_run(box: SyncSandbox, provider: ScriptedProvider, stre
     main = threading.main_thread().ident
     assert main is not None
     threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+    start = (lambda code: list(box.stream(code))) if streamed else box.run
     with pytest.raises(KeyboardInterrupt):
-        if streamed:
-            list(box.stream("say one\nhang"))
-        else:
-            box.run("say one\nhang")
+        start("say one\nhang")
     deadline = time.monotonic() + 2
     while provider.runs[0].busy and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -128,8 +127,8 @@ def test_what_is_not_open_says_so(provider: ScriptedProvider):
 
 def test_a_tool_that_waits_for_its_own_thread_is_told(box: SyncSandbox):
     class Host:
-        def describe(self) -> list[object]:
-            return []
+        def describe(self) -> list[ToolDescription]:
+            return [ToolDescription("x", "", {})]
 
         async def call(self, name: str, arguments: object) -> object:
             with pytest.raises(RuntimeError, match="wait for itself"):

@@ -202,7 +202,7 @@ class DocumentHandlers:
 async def _reported(call: Call, work: Callable[[Call, Events], Awaitable[T]], reporter: Reporter) -> T:
     queue = EventQueue()
     task = asyncio.ensure_future(work(call, queue))
-    async with aclosing(merge_events(queue, task)) as events:  # type: ignore[type-var]
+    async with aclosing(merge_events(queue, task)) as events:
         async for event in events:
             await reporter.tell(event)
     return task.result()

@@ -25,6 +25,7 @@ from polyport_gateway.wires.http import Receive, Scope, Send, info_of, send_json
 __all__ = ["MODERATIONS", "RESPONSES", "EndpointDescription", "OpenAPIEndpoint"]
 
 _REF = "#/components/schemas/{model}"
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class EndpointDescription:
         stream: The type of the events of its streamed form, if it has one.
         query: The schema of each parameter of its query.
         group: Its tag.
+        takes_bytes: Whether its body is bytes as they are.
+        gives_bytes: Whether its answer is.
     """
 
     method: str
@@ -50,6 +53,8 @@ class EndpointDescription:
     stream: type[BaseModel] | None = None
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     group: str = "OpenAI"
+    takes_bytes: bool = False
+    gives_bytes: bool = False
 
 
 _ENDPOINTS = (
@@ -188,6 +193,8 @@ def _errors() -> dict[str, Any]:
 
 def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
     content: dict[str, Any] = _json(_reference(endpoint.response)) if endpoint.response else {}
+    if endpoint.gives_bytes:
+        content = dict(_BYTES)
     if endpoint.stream is not None:
         content["text/event-stream"] = {"schema": _reference(endpoint.stream)}
     operation: dict[str, Any] = {
@@ -204,6 +211,8 @@ def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
         operation["parameters"] = parameters
     if endpoint.request is not None:
         operation["requestBody"] = {"required": True, "content": _json(_reference(endpoint.request))}
+    elif endpoint.takes_bytes:
+        operation["requestBody"] = {"required": True, "content": dict(_BYTES)}
     return operation
 
 

@@ -1,0 +1,1 @@
+"""The shapes of other sandboxes, served: their own clients work against a gateway with another URL and key."""

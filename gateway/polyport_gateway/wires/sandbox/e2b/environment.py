@@ -1,0 +1,72 @@
+"""Environment variables and folders, which a session has no words for, said in each language's own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from polyport.errors import BadRequestError
+
+__all__ = ["check_envs", "command_line", "leave_python", "prepare_python", "with_environment"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+def check_envs(envs: Mapping[str, str]) -> None:
+    """Refuse names and values that can't stand in an environment.
+
+    Raises:
+        BadRequestError: With the name.
+    """
+    for name, value in envs.items():
+        if _NAME.fullmatch(name) is None:
+            raise BadRequestError(
+                f"The environment variable {name[:80]!r} must be named by letters, digits and underscores.",
+                param="envs",
+            )
+        if "\0" in value:
+            raise BadRequestError(f"The environment variable {name!r} has a null character.", param="envs")
+
+
+def prepare_python(envs: Mapping[str, str], cwd: str | None) -> str | None:
+    """Return Python that sets variables and folder, and leaves no name behind; None where there is nothing to set."""
+    lines = []
+    if envs:
+        lines.append(f"__import__('os').environ.update({dict(envs)!r})")
+    if cwd is not None:
+        lines.append(f"__import__('os').chdir({cwd!r})")
+    return "\n".join(lines) if lines else None
+
+
+def leave_python(used: Mapping[str, str], lasting: Mapping[str, str]) -> str:
+    """Return Python that takes back variables that were for one run, and restores what they hid."""
+    gone = [name for name in used if name not in lasting]
+    restored = {name: lasting[name] for name in used if name in lasting}
+    return (
+        f"any(__import__('os').environ.pop(name, None) and None for name in {gone!r})\n"
+        f"__import__('os').environ.update({restored!r})"
+    )
+
+
+def with_environment(language: str, code: str, envs: Mapping[str, str], cwd: str | None) -> str:
+    """Return code of a language without lasting variables, with what sets its environment before its first line."""
+    if language == "bash":
+        parts = [f"export {name}={shlex.quote(value)};" for name, value in envs.items()]
+        if cwd is not None:
+            parts.append(f"cd -- {shlex.quote(cwd)} || exit;")
+        return " ".join([*parts, code])
+    if language in ("javascript", "typescript"):
+        parts = [f"Object.assign(process.env, {json.dumps(dict(envs))});"] if envs else []
+        if cwd is not None:
+            parts.append(f"process.chdir({json.dumps(cwd)});")
+        return " ".join([*parts, code])
+    if envs:
+        raise BadRequestError(f"Environment variables can't be set for {language}; leave them out.", param="env_vars")
+    return code
+
+
+def command_line(cmd: str, args: Sequence[str], envs: Mapping[str, str], cwd: str) -> str:
+    """Return a command with its environment and folder as bash runs it."""
+    return with_environment("bash", f"exec {shlex.join([cmd, *args])}", envs, cwd)

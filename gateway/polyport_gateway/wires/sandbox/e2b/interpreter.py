@@ -1,0 +1,312 @@
+"""E2B's code interpreter: ``/execute`` as a stream of JSON lines, and ``/contexts``."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from polyport.errors import BadRequestError, CallError, ConflictError, NotFoundError
+from polyport_gateway.call import CodeRun, Dispatch
+from polyport_gateway.errors import to_call_error
+from polyport_gateway.sandboxes.service import SandboxService
+from polyport_gateway.settings import Settings
+from polyport_gateway.wires.http import (
+    Receive,
+    RequestInfo,
+    Scope,
+    Send,
+    info_of,
+    read_json,
+    run_until_disconnect,
+    send_bytes,
+    send_json,
+)
+from polyport_gateway.wires.json_bodies import to_json
+from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
+from polyport_gateway.wires.sandbox.e2b.environment import check_envs, leave_python, prepare_python, with_environment
+from polyport_gateway.wires.sandbox.e2b.errors import send_refusal
+from polyport_gateway.wires.sandbox.e2b.limits import longest_run
+from polyport_gateway.wires.sandbox.e2b.paths import WORK, folder_in_sandbox
+from polyport_gateway.wires.sandbox.e2b.sandboxes import CodeContext, E2BSandbox
+from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of, run_code
+from polyport_sandbox.types import Display, DisplayEvent, EndEvent, ErrorEvent, OutputEvent, RunEvent, RunResult
+
+__all__ = ["Interpreter"]
+
+_WIRE = "e2b"
+_MOST_CONTEXTS = 32
+_LANGUAGES = {
+    "python3": "python",
+    "js": "javascript",
+    "node": "javascript",
+    "nodejs": "javascript",
+    "ts": "typescript",
+    "sh": "bash",
+    "shell": "bash",
+}
+_FORMS = {
+    "text/plain": "text",
+    "text/html": "html",
+    "text/markdown": "markdown",
+    "image/svg+xml": "svg",
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "application/pdf": "pdf",
+    "text/latex": "latex",
+    "application/json": "json",
+    "application/javascript": "javascript",
+    "e2b/data": "data",
+    "e2b/chart": "chart",
+}
+_ENDS = {
+    "timeout": ("TimeoutError", "The code was still running at its time limit and was stopped."),
+    "out_of_memory": ("OutOfMemoryError", "The code needed more memory than this sandbox has and was stopped."),
+    "output_limit": ("OutputLimitError", "The code wrote more than may be kept of its output and was stopped."),
+    "killed": ("KilledError", "The code was stopped by a signal."),
+    "sandbox_error": ("SandboxError", "The sandbox failed; nothing is known about the code."),
+}
+
+
+class Execution(BaseModel):
+    """The body of ``/execute``."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    code: str
+    context_id: str | None = None
+    language: str | None = None
+    env_vars: dict[str, str] | None = Field(default=None, max_length=256)
+
+
+class NewContext(BaseModel):
+    """The body that makes a context."""
+
+    language: str | None = None
+    cwd: str | None = Field(default=None, max_length=4096)
+
+
+class Interpreter:
+    """The code interpreter's endpoints.
+
+    Args:
+        service: Knows the languages and limits.
+        dispatch: The one way through.
+        settings: Limits on bodies.
+    """
+
+    def __init__(self, service: SandboxService, dispatch: Dispatch, settings: Settings) -> None:
+        self._service = service
+        self._dispatch = dispatch
+        self._settings = settings
+
+    def routes(self) -> list[Route]:
+        """Return its paths."""
+        return [
+            _route("POST", "execute", self._execute),
+            _route("GET", "contexts", self._list),
+            _route("POST", "contexts", self._create),
+            _route("POST", "contexts/{id}/restart", self._restart),
+            _route("DELETE", "contexts/{id}", self._remove),
+        ]
+
+    async def _execute(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Execution.model_validate(await read_json(scope, receive, settings=self._settings))
+        check_envs(body.env_vars or {})
+        sandbox = sandbox_of(scope)
+        context = self._context(sandbox, body)
+        await run_until_disconnect(receive, self._answer(info_of(scope), sandbox, context, body, send))
+
+    async def _answer(
+        self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, body: Execution, send: Send
+    ) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+
+        async def write(line: Mapping[str, Any]) -> None:
+            await send({"type": "http.response.body", "body": to_json(line) + b"\n", "more_body": True})
+
+        context.executions += 1
+        await write({"type": "number_of_executions", "execution_count": context.executions})
+        try:
+            async with aclosing(self._events(info, sandbox, context, body)) as events:
+                await _write_events(events, write)
+        except CallError as error:
+            failure = to_call_error(error, request_id=info.request_id)
+            await write({"type": "error", "name": type(failure).__name__, "value": failure.message, "traceback": ""})
+        await write({"type": "end_of_execution"})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _events(
+        self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, body: Execution
+    ) -> AsyncGenerator[RunEvent]:
+        envs = body.env_vars or {}
+        if context.language != "python":
+            cwd = context.cwd if context.cwd != WORK else None
+            code = with_environment(context.language, body.code, {**sandbox.envs, **envs}, cwd)
+            async with aclosing(self._run(info, sandbox, context, code)) as events:
+                async for event in events:
+                    yield event
+            return
+        lasting = {} if context.ready else sandbox.envs
+        cwd = None if context.ready or context.cwd == WORK else context.cwd
+        before = prepare_python({**lasting, **envs}, cwd)
+        if before is not None:
+            prepared = await result_of(self._run(info, sandbox, context, before))
+            if prepared.status != "ok":
+                if prepared.error is not None:
+                    yield ErrorEvent(prepared.error)
+                yield EndEvent(prepared)
+                return
+        context.ready = True
+        async with aclosing(self._run(info, sandbox, context, body.code)) as events:
+            async for event in events:
+                yield event
+        if envs:
+            await result_of(self._run(info, sandbox, context, leave_python(envs, sandbox.envs)))
+
+    def _run(self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, code: str) -> AsyncGenerator[RunEvent]:
+        run = CodeRun(
+            code,
+            language=context.language,
+            session=sandbox.id,
+            context=context.id,
+            limits={"wall_s": longest_run(self._service, sandbox)},
+        )
+        return run_code(self._dispatch, info, run, wire=_WIRE)
+
+    def _context(self, sandbox: E2BSandbox, body: Execution) -> CodeContext:
+        if body.context_id is not None:
+            if body.language is not None:
+                raise BadRequestError("Give context_id or language, not both.", param="language")
+            if body.context_id == "default":
+                return self._default(sandbox, "python")
+            return _named(sandbox, body.context_id)
+        return self._default(sandbox, self._language(body.language))
+
+    def _default(self, sandbox: E2BSandbox, language: str) -> CodeContext:
+        identity = "default" if language == "python" else f"default-{language}"
+        if identity not in sandbox.contexts:
+            sandbox.contexts[identity] = CodeContext(identity, language, WORK)
+        return sandbox.contexts[identity]
+
+    def _language(self, given: str | None) -> str:
+        language = (given or "python").lower()
+        language = _LANGUAGES.get(language, language)
+        if language not in self._service.languages:
+            known = ", ".join(self._service.languages)
+            raise BadRequestError(f"This sandbox does not run {language[:80]!r}; it runs {known}.", param="language")
+        return language
+
+    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        sandbox = sandbox_of(scope)
+        self._default(sandbox, "python")
+        await send_json(send, [_described(context) for context in sandbox.contexts.values()])
+
+    async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = NewContext.model_validate(await read_json(scope, receive, settings=self._settings))
+        sandbox = sandbox_of(scope)
+        if len(sandbox.contexts) >= _MOST_CONTEXTS:
+            raise ConflictError(f"The sandbox has {_MOST_CONTEXTS} contexts, as many as it may have; remove one.")
+        context = CodeContext(uuid4().hex, self._language(body.language), folder_in_sandbox(body.cwd))
+        sandbox.contexts[context.id] = context
+        await send_json(send, _described(context))
+
+    async def _restart(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        sandbox = sandbox_of(scope)
+        context = self._in_path(scope, sandbox)
+        await sandbox.session.restart(context.id)
+        context.ready, context.executions = False, 0
+        await send_bytes(send, b"", status=204, headers=())
+
+    async def _remove(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        sandbox = sandbox_of(scope)
+        context = self._in_path(scope, sandbox)
+        await sandbox.session.restart(context.id)
+        sandbox.contexts.pop(context.id, None)
+        await send_bytes(send, b"", status=204, headers=())
+
+    def _in_path(self, scope: Scope, sandbox: E2BSandbox) -> CodeContext:
+        identity = unquote(scope["path_params"]["id"])
+        return self._default(sandbox, "python") if identity == "default" else _named(sandbox, identity)
+
+
+def _route(method: str, path: str, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Route:
+    return Route(method, f"{PREFIX}/{path}", Endpoint(handler, send_refusal))
+
+
+def _named(sandbox: E2BSandbox, identity: str) -> CodeContext:
+    context = sandbox.contexts.get(identity)
+    if context is None:
+        raise NotFoundError(f"Context {identity[:80]} not found")
+    return context
+
+
+def _described(context: CodeContext) -> dict[str, str]:
+    return {"id": context.id, "language": context.language, "cwd": context.cwd}
+
+
+async def _write_events(
+    events: AsyncGenerator[RunEvent], write: Callable[[Mapping[str, Any]], Awaitable[None]]
+) -> None:
+    # A character may be cut in two between events.
+    decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
+    failed = False
+
+    async def output(name: str, data: bytes, *, final: bool = False) -> None:
+        text = decoders[name].decode(data, final)
+        if text:
+            await write({"type": name, "text": text, "timestamp": time.time_ns()})
+
+    async for event in events:
+        match event:
+            case OutputEvent():
+                await output(event.type, event.data)
+            case DisplayEvent():
+                await write(_result(event.display, main=event.type == "result"))
+            case ErrorEvent(error=error):
+                failed = True
+                await write({"type": "error", "name": error.name, "value": error.value, "traceback": error.traceback})
+            case EndEvent(result=result):
+                for name in decoders:
+                    await output(name, b"", final=True)
+                ending = _ending(result, failed)
+                if ending is not None:
+                    await write(ending)
+
+
+def _result(display: Display, *, main: bool) -> dict[str, Any]:
+    line: dict[str, Any] = {"type": "result", "is_main_result": main}
+    extra = {}
+    for kind, value in display.data.items():
+        if kind in _FORMS:
+            line[_FORMS[kind]] = value
+        else:
+            extra[kind] = value
+    text = line.get("text")
+    # E2B shows a text without the quotes that Python gives it.
+    if isinstance(text, str) and len(text) >= 2 and text[0] == text[-1] == "'":
+        line["text"] = text[1:-1]
+    if extra:
+        line["extra"] = extra
+    return line
+
+
+def _ending(result: RunResult, failed: bool) -> dict[str, Any] | None:
+    """Return the error that a run's status tells beyond what its exception did."""
+    if result.status in _ENDS:
+        name, value = _ENDS[result.status]
+        return {"type": "error", "name": name, "value": result.detail or value, "traceback": ""}
+    if result.status == "error" and not failed:
+        value = f"The program ended with exit code {result.exit_code}."
+        return {"type": "error", "name": "ExitCodeError", "value": value, "traceback": ""}
+    return None
