@@ -218,4 +218,3 @@ class DockerProvider:
         """
         async with asyncio.timeout(within_s):
             await self._pool(self._image).when_ready(min(count, self._pool_size))
-

@@ -173,5 +173,3 @@ def _check_name(name: str) -> None:
     problem = name_problem(name)
     if problem is not None:
         raise InvalidRunError(f"the file name {name[:80]!r} {problem}", param="files")
-
-
