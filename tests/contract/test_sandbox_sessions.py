@@ -145,8 +145,7 @@ def test_events_come_as_they_happen_and_in_their_order(session: SyncSession):
     assert kinds.index("stderr") < kinds.index("result") == len(kinds) - 2
     said = [(event.data, at) for event, at in events if event.type == "stdout"]
     assert b"".join(data for data, _ in said) == b"0\n1\n2\n"
-    assert said[0][1] < 0.25
-    assert said[-1][1] > 0.55
+    assert said[-1][1] - said[0][1] > 0.4  # the first did not wait for the last
     result = events[-1][0].result
     assert (result.stdout, result.stderr, result.displays[-1].text) == (b"0\n1\n2\n", b"end\n", "'value'")
 

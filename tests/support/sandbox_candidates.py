@@ -63,7 +63,7 @@ class Candidate:
         assert not unknown, f"no such abilities: {unknown}"
 
 
-CANDIDATES = [Candidate("docker", opened, ABILITIES - {"tools", "network"}, ("docker", "sandbox"))]
+CANDIDATES = [Candidate("docker", opened, ABILITIES, ("docker", "sandbox"))]
 
 
 def candidates(*abilities: str) -> list[Any]:
