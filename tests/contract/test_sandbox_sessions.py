@@ -201,14 +201,19 @@ def test_a_restart_forgets_variables_and_keeps_files(session: SyncSession):
 
 @needs("timeouts", "give way")
 def test_a_cell_that_gives_way_at_its_limit_keeps_the_variables(session: SyncSession):
-    session.run("x = 1")
-    began = time.monotonic()
-    result = session.run("print('before')\nimport time\nx = 2\ntime.sleep(60)", limits=Limits(wall_s=0.5))
-    assert (result.status, result.stdout) == ("timeout", b"before\n")
-    assert time.monotonic() - began < 3
-    assert result.detail is not None
-    assert "kept" in result.detail
-    assert out(session, "print(x)") == b"2\n"
+    for _ in range(3):  # where the machine is too busy, half a second may not be enough to give way
+        session.run("x = 1")
+        began = time.monotonic()
+        result = session.run("print('before')\nimport time\nx = 2\ntime.sleep(60)", limits=Limits(wall_s=0.5))
+        assert (result.status, result.stdout) == ("timeout", b"before\n")
+        assert time.monotonic() - began < 5
+        assert result.detail is not None
+        after = session.run("print(x)")
+        if "kept" in result.detail:
+            assert (after.status, after.stdout) == ("ok", b"2\n"), after
+            return
+        assert after.status == "error"
+    raise AssertionError("it never gave way")
 
 
 @needs("timeouts")
