@@ -29,7 +29,7 @@ from polyport_sandbox import (
 )
 from polyport_sandbox.egress import Address, Network
 from tests.support.sandbox import containers, docker
-from tests.support.sandbox_candidates import Candidate, candidates, needs
+from tests.support.sandbox_candidates import Candidate, candidates, needs, skip_unless_able
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -43,9 +43,7 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 @pytest.fixture(autouse=True)
 def able(request: pytest.FixtureRequest, candidate: Candidate) -> None:
-    for ability in getattr(request.function, "needed_abilities", ()):
-        if ability not in candidate.can:
-            pytest.skip(f"{candidate.name} can't do {ability}")
+    skip_unless_able(request, candidate)
 
 
 @pytest.fixture(scope="module")
