@@ -31,7 +31,9 @@ async def sandbox(served: House) -> AsyncIterator[AsyncSandbox]:
 
 async def test_the_walk(served: House, sandbox: AsyncSandbox):
     lines = []
-    execution = await sandbox.run_code("print('hi'); x = 6 * 7; x", on_stdout=lambda message: lines.append(message.line))
+    execution = await sandbox.run_code(
+        "print('hi'); x = 6 * 7; x", on_stdout=lambda message: lines.append(message.line)
+    )
     assert execution.text == "42"
     assert "".join(lines) == "hi\n"
     await sandbox.files.write("a.txt", "hello")
@@ -128,4 +130,6 @@ async def rows_of(served: House):
     from sqlalchemy import text
 
     database = served.running.gateway.database
-    return await database.read(lambda connection: connection.execute(text("SELECT wire, name, status FROM usage")).all())
+    return await database.read(
+        lambda connection: connection.execute(text("SELECT wire, name, status FROM usage")).all()
+    )
