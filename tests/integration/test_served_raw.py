@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +19,9 @@ from e2b_code_interpreter import Sandbox
 from polyport import App
 from polyport.testing import gateway
 from tests.integration.serving_sandboxes import House, house
+from tests.support.machine import ROOT
+from tests.support.markdown import blocks
+from tests.support.peers import clean_environment
 from tests.support.wires import connection, eventually, head
 
 pytestmark = pytest.mark.requires("docker", "sandbox")
@@ -447,3 +452,20 @@ def test_a_gateway_without_a_sandbox_serves_none_of_it(tmp_path):
     with gateway(App("none"), data_dir=tmp_path) as running:
         for path in ("e2b/v2/sandboxes", "fusion/run_code", "e2b/execute"):
             assert httpx.post(f"{running.url}/v1/sandbox/{path}", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(("number", "printed"), [(0, "6\nvalue\n\n"), (1, "RunStatus.Success 42\n\n")])
+def test_the_page_says_how(served: House, number: int, printed: str):
+    page = ROOT / "docs" / "sandbox-compatible.md"
+    code = [block.code for block in blocks(page) if block.language == "py"][number]
+    env = {
+        **clean_environment(),
+        "E2B_API_URL": served.e2b,
+        "E2B_SANDBOX_URL": served.e2b,
+        "E2B_API_KEY": served.keys["one"],
+        "SANDBOX_FUSION_ENDPOINT": served.fusion_with("one"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, printed), done.stderr
