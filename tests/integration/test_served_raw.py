@@ -386,6 +386,18 @@ def test_a_start_refuses(box: Raw, body: bytes, code: str, words: str):
     assert words in message["error"]["message"]
 
 
+def test_a_silent_command_is_heard_of(box: Raw):
+    quiet = {"process": {"cmd": "sleep", "args": ["2.5"]}}
+    messages = box.stream("/process.Process/Start", wrapped(quiet), **{"keepalive-ping-interval": "1"})
+    assert [next(iter(message.get("event", {})), None) for _, message in messages] == [
+        "start",
+        "keepalive",
+        "keepalive",
+        "end",
+        None,
+    ]
+
+
 def test_deadlines_of_commands(box: Raw):
     slow = {"process": {"cmd": "sleep", "args": ["60"]}}
     began = time.monotonic()

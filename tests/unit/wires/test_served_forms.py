@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyport.errors import BadRequestError
+from polyport_gateway.telemetry.redact import redact
 from polyport_gateway.wires.sandbox.e2b.environment import (
     check_envs,
     command_line,
@@ -134,3 +135,8 @@ def test_languages_without_an_environment():
 )
 def test_keys(headers: dict[str, str], key: str | None):
     assert bearer_of(headers) == key
+
+
+def test_signatures_stay_out_of_logs():
+    url = "GET /files?path=a&signature=v1_JSj0Go3FuVducLgKJqDu1TQZvUKhPdjwoxQ3fEwL%2BH4 200"
+    assert redact(url) == "GET /files?path=a&signature=v1_*** 200"
