@@ -26,6 +26,7 @@ from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
@@ -38,9 +39,11 @@ from polyport_gateway.wires.http import Receive, Scope, Send
 from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
+from polyport_gateway.wires.openai.containers import ContainersWire
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
@@ -138,7 +141,10 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
+        self.containers = Containers(self.sandbox)
+        self.responses_wire = ResponsesWire(
+            self.dispatcher, self.catalog, settings, self.responses, containers=self.containers
+        )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()
         self.asgi = _with_lifespan(
@@ -164,6 +170,7 @@ class Gateway:
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
             *self.responses_wire.routes,
+            *ContainersWire(self.containers, settings).routes,
             *(self.served_sandboxes.routes if self.served_sandboxes else ()),
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
@@ -194,7 +201,7 @@ class Gateway:
 
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints that not every gateway has."""
-        return [*RESPONSES, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *CONTAINERS, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
