@@ -54,21 +54,21 @@ async def test_the_tools_describe_themselves(revision: str):
     run = tools["run_code"]
     for said in ("Languages: bash, python", "/work", "Network: none", "10 s and 256 MiB", "value"):
         assert said in run.description
-    properties = run.inputSchema["properties"]
+    properties = run.input_schema["properties"]
     assert properties["language"]["enum"] == ["bash", "python"]
-    assert run.inputSchema["required"] == ["code"]
+    assert run.input_schema["required"] == ["code"]
     assert "work" not in properties
     assert all(described.get("description") for described in properties.values())
     assert "add(a: int, b: int = 1) -> int  # Add two integers." in tools["run_code_with_tools"].description
-    hints = {name: (tool.annotations.readOnlyHint, tool.annotations.destructiveHint) for name, tool in tools.items()
+    hints = {name: (tool.annotations.read_only_hint, tool.annotations.destructive_hint) for name, tool in tools.items()
              if tool.annotations}  # fmt: skip
     assert hints["run_code"] == (False, False)
     assert hints["run_code_with_tools"] == (False, True)
     assert hints["list_files"] == hints["download_file"] == (True, False)
     assert hints["delete_file"] == hints["close_code_session"] == (False, True)
     for tool in tools.values():
-        jsonschema.Draft202012Validator.check_schema(tool.inputSchema)
-        jsonschema.Draft202012Validator.check_schema(tool.outputSchema)
+        jsonschema.Draft202012Validator.check_schema(tool.input_schema)
+        jsonschema.Draft202012Validator.check_schema(tool.output_schema)
 
 
 async def test_a_run_is_told_as_text_and_structure(revision: str):
@@ -78,7 +78,7 @@ async def test_a_run_is_told_as_text_and_structure(revision: str):
     assert [block.text for block in result.content] == ["hi\n[stderr]\noops\nKeyError: k\n[exit code 1]"]
     told = result.structured_content
     assert (told["status"], told["stdout"], told["error"]["name"]) == ("error", "hi\n", "KeyError")
-    jsonschema.validate(told, tools["run_code"].outputSchema)
+    jsonschema.validate(told, tools["run_code"].output_schema)
 
 
 async def test_output_is_told_as_progress(revision: str):
@@ -146,4 +146,4 @@ async def test_pictures_and_files_come_as_content(revision: str):
         assert result.structured_content["displays"][0]["types"] == ["image/png", "text/plain"]
         once = await mcp.call_tool("run_code", {"code": "open('out.csv', 'w').write('a,b\\n')"})
         resource = once.content[-1].resource
-        assert (str(resource.uri), resource.text, resource.mimeType) == ("sandbox:///out.csv", "a,b\n", "text/csv")
+        assert (str(resource.uri), resource.text, resource.mime_type) == ("sandbox:///out.csv", "a,b\n", "text/csv")
