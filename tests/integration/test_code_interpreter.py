@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from polyport import App
 from polyport.events import Finish, TextDelta
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
+from tests.support.machine import openai3_python
 from tests.support.picture_sandbox import PNG, PictureProvider
 from tests.support.scripted_sandbox import ScriptedProvider
 
@@ -346,3 +349,46 @@ def test_chat_completions_have_no_code_interpreter(url: str) -> None:
     answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=10)
     assert answer.status_code == 400
     assert "code_interpreter" in answer.text
+
+
+OPENAI_3 = """
+import json, sys
+import openai
+client = openai.OpenAI(base_url=sys.argv[1], api_key="none", max_retries=0)
+container = client.containers.create(name="mine", memory_limit="1g")
+client.containers.files.create(container.id, file=("in.txt", b"the input"))
+tool = {"type": "code_interpreter", "container": container.id}
+with client.responses.stream(model="model", input="run: cat in.txt | picture", tools=[tool]) as stream:
+    kinds = [event.type for event in stream]
+    answer = stream.get_final_response()
+found = client.responses.retrieve(answer.id, include=["code_interpreter_call.outputs"])
+files = {file.source: file for file in client.containers.files.list(container.id)}
+content = client.containers.files.content.retrieve(files["user"].id, container_id=container.id).content
+annotations = answer.output[-1].content[0].annotations
+client.containers.delete(container.id)
+print(json.dumps({
+    "major": openai.__version__.split(".")[0],
+    "completed": "response.code_interpreter_call.completed" in kinds,
+    "logs": found.output[0].outputs[0].logs,
+    "sources": sorted(files),
+    "content": content.decode(),
+    "cited": [note.file_id == files["assistant"].id for note in annotations],
+    "left": [container.id for container in client.containers.list()],
+}))
+"""
+
+
+@pytest.mark.requires("openai3")
+def test_with_the_next_major_version(url: str) -> None:
+    command = [str(openai3_python()), "-c", OPENAI_3, f"{url}/v1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == {
+        "major": "3",
+        "completed": True,
+        "logs": "the input\n",
+        "sources": ["assistant", "user"],
+        "content": "the input",
+        "cited": [True],
+        "left": [],
+    }
