@@ -87,9 +87,10 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 
 def test_code_runs_and_its_output_is_told(client: openai.OpenAI) -> None:
     answer = client.responses.create(model="model", input="run: say 42 | err oh | result 7", tools=[AUTO])
-    call, message = answer.output
+    call, _ = answer.output
     assert (call.type, call.status, call.code) == ("code_interpreter_call", "completed", "say 42\nerr oh\nresult 7")
-    assert call.id.startswith("ci_") and call.container_id.startswith("cntr_")
+    assert call.id.startswith("ci_")
+    assert call.container_id.startswith("cntr_")
     assert call.outputs is None
     assert answer.output_text == "it said 42\noh\n7\n"
     assert answer.tools[0].type == "code_interpreter"
@@ -197,7 +198,8 @@ def test_the_next_turn_has_the_container_and_the_history(client: openai.OpenAI, 
     assert second.output[0].container_id == first.output[0].container_id
     assert second.output_text == "it said 5\n"
     third = client.responses.create(model="model", input="recall", previous_response_id=second.id)
-    assert "tool: set\n" in third.output_text and "tool: 5\n" in third.output_text
+    assert "tool: set\n" in third.output_text
+    assert "tool: 5\n" in third.output_text
     assert len(sandbox.sessions) == 1
 
 
@@ -249,7 +251,8 @@ def test_the_model_is_told_which_files_there_are(client: openai.OpenAI, engine: 
     tool: Any = {"type": "code_interpreter", "container": container.id}
     client.responses.create(model="model", input="hello", tools=[tool])
     told = engine.requests[-1].tools[0].function.description
-    assert "/mnt/data/in.txt (5 bytes)" in told and "no network" in told
+    assert "/mnt/data/in.txt (5 bytes)" in told
+    assert "no network" in told
 
 
 def test_files_that_the_model_names_are_cited(client: openai.OpenAI) -> None:
