@@ -5,6 +5,7 @@
 #   make test-all  the slow ones too, on every Python from 3.11 on that is here
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
+#   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
 #   make conformance  the MCP conformance suite against a running gateway
 
 SHELL := /bin/sh
@@ -12,9 +13,12 @@ HOST ?= 127.0.0.1
 PORT ?= 8400
 APP ?= examples/quickstart.py
 PYTEST ?= -n auto
+IMAGE ?= minimal
+# debootstrap needs root.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: help setup serve test test-all check format bench conformance clean gateway-venv openai3-venv bench-venv
+.PHONY: sandbox-image help setup serve test test-all check format bench conformance clean gateway-venv openai3-venv bench-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +61,9 @@ format: setup
 
 bench: setup bench-venv
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+sandbox-image: setup
+	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)
 
 conformance: setup
 	$(BIN)/python tests/conformance/run.py
