@@ -6,6 +6,7 @@
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
 #   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
+#   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
 
 SHELL := /bin/sh
@@ -18,7 +19,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench conformance clean gateway-venv openai3-venv bench-venv
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -37,6 +38,10 @@ openai3-venv:
 bench-venv:
 	@scripts/venv .venv-litellm-proxy --group bench-peer || \
 		echo "the LiteLLM proxy does not install here; the benchmark runs without it"
+
+sandbox-peer-venv:
+	@scripts/venv .venv-llm-sandbox --group sandbox-peer || \
+		echo "llm-sandbox does not install here; the attacks and the benchmark run without it"
 
 serve: gateway-venv
 	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)
@@ -59,11 +64,14 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup bench-venv
+bench: setup bench-venv sandbox-peer-venv
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
 
 sandbox-image: setup
 	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)
+
+security: setup sandbox-image sandbox-peer-venv
+	$(BIN)/python -m tests.security.scoreboard $(SECURITY)
 
 conformance: setup
 	$(BIN)/python tests/conformance/run.py
