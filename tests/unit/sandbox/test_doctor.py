@@ -76,8 +76,12 @@ async def test_a_daemon_that_is_down(tmp_path: Path):
 async def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str):
     """Root, as which tests may run, is refused nothing, so the refusal is made."""
 
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise PermissionError(13, "Permission denied")
+    stat = Path.stat
+
+    def refuse(path: Any, **options: Any) -> Any:
+        if str(path).endswith("d.sock"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
 
     async with daemon(tmp_path, FIT) as (socket, _):
         if where == "stat":
