@@ -26,7 +26,9 @@ def _attack(kind: str) -> Attack:
         assert not grade_sync(target.box, PROBLEM, candidate, wall_s=4), f"BREACH: it passed by: {kind}"
         assert grade_sync(target.box, PROBLEM, PROBLEM.reference), "the right solution does not pass"
 
-    return Attack(f"a grader cheated: {kind}", "it is no pass", play=play, needs=frozenset({"our own parts"}), at_most_s=40)
+    return Attack(
+        f"a grader cheated: {kind}", "it is no pass", play=play, needs=frozenset({"our own parts"}), at_most_s=40
+    )
 
 
 GRADING = [_attack(kind) for kind in BREAKINGS]

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from polyport_sandbox import Limits, RunResult, SandboxBusyError, SandboxError, SessionNotFoundError, SyncSandbox, SyncSession
+from polyport_sandbox import (
+    Limits,
+    RunResult,
+    SandboxBusyError,
+    SandboxError,
+    SessionNotFoundError,
+    SyncSandbox,
+    SyncSession,
+)
 
 from .case import MIB, Attack, Target
 from .targets import OursTarget

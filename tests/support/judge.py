@@ -4,15 +4,15 @@ Trust: this process is the harness's own, and the candidate's is not. They share
 
 - this process makes itself undumpable before the candidate starts: its memory and descriptors can't be opened by it;
 - the tests and the token come by stdin, are in no file, and are read before the candidate starts;
-- the candidate is called through a pipe and answers with plain data, rebuilt here out of a few types, so that nothing of
-  its own (an ``__eq__`` that says yes, a patched ``check``) ever runs here;
+- the candidate is called through a pipe and answers with plain data, rebuilt here out of a few types, so that nothing
+  of its own (an ``__eq__`` that says yes, a patched ``check``) ever runs here;
 - all modules are imported before it starts, and none from the working folder;
 - only this process knows the token, and it prints it once every assertion has passed.
 
-So an exit code proves nothing and a forged line proves nothing; killing this process, or filling the folder, is a failure.
-What remains: on a runtime that lets one process open another's descriptors whatever it set (gVisor of 2022), the candidate
-could write here, though not the token, which it can't read. And tests are only as good as they are: a candidate that passes
-them by knowing the problem is not told apart.
+So an exit code proves nothing and a forged line proves nothing; killing this process, or filling the folder, is a
+failure. What remains: on a runtime that lets one process open another's descriptors whatever it set (gVisor of 2022),
+the candidate could write here, though not the token, which it can't read. And tests are only as good as they are: a
+candidate that passes them by knowing the problem is not told apart.
 """
 
 import ast
@@ -20,6 +20,7 @@ import copy
 import ctypes
 import json
 import math
+import os
 import random
 import string
 import struct
@@ -90,8 +91,8 @@ class Candidate:
     """The candidate's function, as the tests call it."""
 
     def __init__(self, name: str) -> None:
-        ask_read, ask_write = _pipe()
-        answer_read, answer_write = _pipe()
+        ask_read, ask_write = os.pipe()
+        answer_read, answer_write = os.pipe()
         self.process = subprocess.Popen(
             [sys.executable, "-c", CANDIDATE, str(ask_read), str(answer_write), name],
             pass_fds=(ask_read, answer_write),
@@ -100,9 +101,9 @@ class Candidate:
             stderr=subprocess.DEVNULL,
         )
         for end in (ask_read, answer_write):
-            _close(end)
-        self.asked = open(ask_write, "wb")
-        self.answers = open(answer_read, "rb")
+            os.close(end)
+        self.asked = os.fdopen(ask_write, "wb")
+        self.answers = os.fdopen(answer_read, "rb")
 
     def __call__(self, *arguments: typing.Any) -> typing.Any:
         """Call it in its process."""
@@ -134,9 +135,6 @@ def main() -> None:
     tests["check"](candidate)
     sys.stdout.write(problem["token"])
 
-
-from os import close as _close  # noqa: E402
-from os import pipe as _pipe  # noqa: E402
 
 sys.path[:] = [entry for entry in sys.path if entry not in ("", "/work")]
 main()
