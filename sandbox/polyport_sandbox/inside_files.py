@@ -61,8 +61,7 @@ def write_file(name: str, parts: Iterator[bytes], root: str = WORK) -> None:
             pass
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(last, flags, 0o644, dir_fd=folder), "wb") as out:
-            for part in parts:
-                out.write(part)
+            out.writelines(parts)
     finally:
         os.close(folder)
 
