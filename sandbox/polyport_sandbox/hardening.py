@@ -99,7 +99,7 @@ def supervisor_source() -> str:
 @cache
 def supervisor_config() -> str:
     """What the supervisor is told before there is any job: how kernels start, and in which environment."""
-    kernels = {"python": ["python3", "-u", "-c", _joined(_KERNEL)]}
+    kernels = {"python": ["python3", "-u", "-c", _joined(_KERNEL)], "javascript": ["node", "-e", _read("kernel.js")]}
     return json.dumps({"kernels": kernels, "env": ENVIRONMENT})
 
 

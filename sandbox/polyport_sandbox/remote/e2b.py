@@ -288,12 +288,19 @@ class E2BSession:
         except SessionClosedError:
             self._gone()
             raise
-        except SandboxError as error:
-            with contextlib.suppress(SandboxError):
-                if not await self._api.alive(self._box):
-                    self._gone()
-                    raise SessionClosedError("the sandbox is gone: it was killed, or its lifetime ended") from error
+        except InvalidRunError:
             raise
+        except SandboxError as error:
+            if await self._lives():
+                raise
+            self._gone()
+            raise SessionClosedError("the sandbox is gone: it was killed, or its lifetime ended") from error
+
+    async def _lives(self) -> bool:
+        try:
+            return await self._api.alive(self._box)
+        except SandboxError:
+            return True  # as far as anybody knows
 
     def _gone(self) -> None:
         self._closed = True

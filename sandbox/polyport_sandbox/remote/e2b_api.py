@@ -21,6 +21,7 @@ from polyport_sandbox.errors import (
     InvalidRunError,
     SandboxError,
     SandboxFileNotFoundError,
+    SandboxUnavailableError,
     SessionClosedError,
 )
 from polyport_sandbox.files import name_problem
@@ -228,10 +229,12 @@ class E2BApi:
 
     async def _at(self, box: E2BBox, port: int, method: str, path: str, **request: Any) -> Answer:
         headers = {**self._headers(box, port), **request.pop("headers", {})}
-        answer = await self._boxes.call(method, f"{self._url(box, port)}{path}", headers=headers, **request)
-        if answer.status == 404 and b"sandbox" in answer.body.lower() and b"not found" in answer.body.lower():
-            raise SessionClosedError("the sandbox is gone: it was killed, or its lifetime ended")
-        return answer
+        try:
+            return await self._boxes.call(method, f"{self._url(box, port)}{path}", headers=headers, **request)
+        except SandboxUnavailableError as error:
+            if "The sandbox was not found" in error.message:  # says the proxy before them, with status 502
+                raise SessionClosedError("the sandbox is gone: it was killed, or its lifetime ended") from error
+            raise
 
     def _url(self, box: E2BBox, port: int) -> str:
         if self._sandbox_url is not None:

@@ -212,8 +212,8 @@ class PistonProvider(RemoteProvider):
                     "/api/v2/execute",
                     json=body,
                     total_s=total_s,
-                    # `output` has both streams once more
-                    max_bytes=24 * limits.output_bytes + (4 << 20),
+                    # `output` has both streams once more, and the service's limit on them may be more than ours
+                    max_bytes=24 * max(limits.output_bytes, 1 << 20) + (4 << 20),
                     repeatable=False,
                 )
             except InvalidRunError as error:

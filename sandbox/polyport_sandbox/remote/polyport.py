@@ -45,6 +45,7 @@ __all__ = ["PolyportProvider", "PolyportSession"]
 GRACE_S = 120.0
 """Seconds beyond a run's own limit: the gateway may make it wait for its turn."""
 QUIET_S = 60.0
+NO_SANDBOX = "declare app.sandbox() at that gateway, or set POLYPORT_SANDBOX=docker there, and let the key use run_code"
 CODES = {
     "invalid_run": InvalidRunError,
     "invalid_arguments": InvalidRunError,
@@ -62,10 +63,12 @@ class GatewayService(Service):
         """Name an error by its code, or else by the status."""
         told = super().failure(status, headers, body)
         try:
-            error = json.loads(body)["error"]
+            named = named_error(json.loads(body)["error"], retry_after=told.retry_after)
         except (ValueError, KeyError, TypeError, RecursionError):
-            return told
-        return named_error(error, retry_after=told.retry_after) or told
+            named = None
+        if named is None and status == 404:  # run_code itself is not there, or not for this key
+            return SandboxUnavailableError(f"{told}.", mend=NO_SANDBOX)
+        return named or told
 
 
 class PolyportProvider(RemoteProvider):
@@ -106,12 +109,7 @@ class PolyportProvider(RemoteProvider):
         return GatewayService(self.name, self._url, headers=headers, timeout_s=self._timeout_s, key_hint=hint)
 
     async def _greet(self) -> None:
-        answer = await self.service.call("GET", "/v1/sandbox/sessions", accept=(404,))
-        if answer.status == 404:
-            raise SandboxUnavailableError(
-                f"The Polyport gateway at {self._url} has no sandbox.",
-                mend="declare app.sandbox() there, or set POLYPORT_SANDBOX=docker",
-            )
+        await self.service.call("GET", "/v1/sandbox/sessions")
 
     def _allows_network(self) -> bool:
         return True
@@ -229,7 +227,7 @@ def named_error(error: Any, *, retry_after: float | None = None) -> SandboxError
         return None
     message, code, param = str(error.get("message") or ""), error.get("code"), error.get("param")
     if code == "sandbox_unavailable":
-        return SandboxUnavailableError(f"The Polyport gateway says: {message}", mend="look there")
+        return SandboxUnavailableError(f"The Polyport gateway says: {message}", mend="see to it at that gateway")
     kind = CODES.get(str(code))
     if kind is None:
         return None

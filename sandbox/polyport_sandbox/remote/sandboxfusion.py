@@ -165,7 +165,10 @@ class SandboxFusionProvider(RemoteProvider):
 
 def _answer_bytes(limits: Limits) -> int:
     # JSON may write a character of output in six, and base64 three bytes in four.
-    return 12 * limits.output_bytes + 2 * (limits.output_file_bytes + limits.display_bytes) + (4 << 20)
+    # It sends what it has, whatever our limits: what is over them is cut here.
+    output = max(limits.output_bytes, 1 << 20)
+    files = max(limits.output_file_bytes, 16 << 20)
+    return 12 * output + 2 * (files + max(limits.display_bytes, 16 << 20)) + (4 << 20)
 
 
 def _check(value: Any, code: str) -> None:

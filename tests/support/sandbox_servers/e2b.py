@@ -307,7 +307,9 @@ def _entry(info: FileInfo) -> dict[str, Any]:
         "permissions": "-rw-r--r--",
         "owner": "user",
         "group": "user",
-        "modifiedTime": datetime.fromtimestamp(info.modified, UTC).isoformat().replace("+00:00", "000Z"),
+        "modifiedTime": datetime.fromtimestamp(info.modified, UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "000Z"),
     }
     return {name: value for name, value in entry.items() if value not in ("0", 0)}
 

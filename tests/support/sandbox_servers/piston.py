@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import signal
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,15 +19,20 @@ from .server import SandboxServer
 class PistonServer(SandboxServer):
     """The service, with the limits that are its defaults but for the output's."""
 
-    configured = {"run_timeout": 3000, "compile_timeout": 10000, "run_cpu_time": 3000, "compile_cpu_time": 10000}
+    configured: ClassVar = {
+        "run_timeout": 3000,
+        "compile_timeout": 10000,
+        "run_cpu_time": 3000,
+        "compile_cpu_time": 10000,
+    }
     output_max_size = 65536
-    packages = [
+    packages: ClassVar = [
         {"language": "python", "language_version": "3.9.4", "installed": True},
         {"language": "python", "language_version": "3.12.0", "installed": True},
         {"language": "bash", "language_version": "5.2.0", "installed": True},
         {"language": "lua", "language_version": "5.4.4", "installed": False},
     ]
-    aliases = {"python": ["py", "py3", "python3"], "bash": ["sh"], "lua": []}
+    aliases: ClassVar = {"python": ["py", "py3", "python3"], "bash": ["sh"], "lua": []}
 
     def routes(self) -> list[BaseRoute]:
         self.packages = [dict(package) for package in self.packages]
