@@ -27,7 +27,8 @@ class Cell:
         self.job = job
         self.process = process
         self.left = dict.fromkeys((b"O", b"E"), job["output_bytes"])
-        self.displays, self.display_bytes = job["displays"], job["display_bytes"]
+        self.displays: int = job["displays"]
+        self.display_bytes: int = job["display_bytes"]
         self.dropped = 0
         self.passing = b""
         self.error: bytearray | None = None
