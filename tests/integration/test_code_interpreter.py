@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from polyport import App
-from polyport.events import Finish, TextDelta
+from polyport.events import Finish, TextDelta, ToolCallDelta
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
 from tests.support.machine import openai3_python
@@ -42,6 +42,16 @@ def play(request: Any) -> Any:
             return code(steps[len(answered)]) if len(answered) < len(steps) else f"after {len(answered)} steps"
         case "together" if not answered:
             return [code(step, f"call_{place}") for place, step in enumerate(rest.split(" | "))]
+        case "slowly" | "cut" if not answered:
+            text = json.dumps({"code": rest.replace(" | ", "\n")})
+            pieces = [text[start : start + 3] for start in range(0, len(text), 3)]
+            deltas = [
+                ToolCallDelta(0, *(("call_1", "code_interpreter") if not n else ()), arguments=piece)
+                for n, piece in enumerate(pieces)
+            ]
+            return deltas if verb == "slowly" else [*deltas[:-3], Finish("length")]
+        case "same id" if not answered:
+            return [code(step, "call_1") for step in rest.split(" | ")]
         case "raw" if not answered:
             return ToolCall("code_interpreter", rest)
         case "say":
@@ -149,6 +159,44 @@ def test_the_stream(client: openai.OpenAI) -> None:
     assert (done.status, done.code, done.outputs[0].logs) == ("completed", "say 1", "1\n")
     assert added.container_id == done.container_id == final.output[0].container_id
     assert [event.sequence_number for event in events] == list(range(len(events)))
+
+
+def test_code_comes_as_it_is_written(client: openai.OpenAI) -> None:
+    written = 'say "é😀\\" | say two'
+    with client.responses.stream(model="model", input=f"slowly: {written}", tools=[AUTO]) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    deltas = [event.delta for event in events if event.type == "response.code_interpreter_call_code.delta"]
+    assert len(deltas) > 5
+    assert "".join(deltas) == final.output[0].code == written.replace(" | ", "\n")
+    kinds = [event.type for event in events]
+    assert kinds.index("response.output_item.added") < kinds.index("response.code_interpreter_call_code.delta")
+    assert kinds.count("response.code_interpreter_call.in_progress") == 1
+
+
+def test_code_that_is_cut_off_is_not_run(client: openai.OpenAI, sandbox: ScriptedProvider) -> None:
+    answer = client.responses.create(model="model", input="cut: say a long line", tools=[AUTO])
+    assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    (call,) = answer.output
+    assert (call.status, call.outputs) == ("incomplete", None)
+    assert call.code and "say a long line".startswith(call.code)
+    assert sandbox.sessions[0].place.log == []
+    later = client.responses.create(model="model", input="recall", previous_response_id=answer.id)
+    assert "[This code was not run to its end.]" in later.output_text
+
+
+def test_calls_that_share_an_id(client: openai.OpenAI) -> None:
+    given = "same id: say 1 | say 2"
+    with client.responses.stream(model="model", input=given, tools=[AUTO], include=OUTPUTS) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    calls = final.output[:-1]
+    assert [(call.status, call.code, call.outputs[0].logs) for call in calls] == [
+        ("completed", "say 1", "1\n"),
+        ("completed", "say 2", "2\n"),
+    ]
+    done = [event.code for event in events if event.type == "response.code_interpreter_call_code.done"]
+    assert done == ["say 1", "say 2"]
 
 
 def test_a_stored_response_streams_again(client: openai.OpenAI) -> None:
