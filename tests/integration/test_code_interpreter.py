@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -19,6 +20,7 @@ from polyport.testing.engine import ToolCall
 from tests.support.machine import openai3_python
 from tests.support.picture_sandbox import PNG, PictureProvider
 from tests.support.scripted_sandbox import ScriptedProvider
+from tests.support.wires import eventually
 
 AUTO: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Any = ["code_interpreter_call.outputs"]
@@ -50,6 +52,8 @@ def play(request: Any) -> Any:
                 for n, piece in enumerate(pieces)
             ]
             return deltas if verb == "slowly" else [*deltas[:-3], Finish("length")]
+        case "speak" if not answered:
+            return [TextDelta("I will run it."), code(rest)]
         case "same id" if not answered:
             return [code(step, "call_1") for step in rest.split(" | ")]
         case "raw" if not answered:
@@ -179,7 +183,8 @@ def test_code_that_is_cut_off_is_not_run(client: openai.OpenAI, sandbox: Scripte
     assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
     (call,) = answer.output
     assert (call.status, call.outputs) == ("incomplete", None)
-    assert call.code and "say a long line".startswith(call.code)
+    assert call.code
+    assert "say a long line".startswith(call.code)
     assert sandbox.sessions[0].place.log == []
     later = client.responses.create(model="model", input="recall", previous_response_id=answer.id)
     assert "[This code was not run to its end.]" in later.output_text
@@ -387,6 +392,48 @@ def test_refusals(client: openai.OpenAI, change: dict[str, Any], param: str | No
     with pytest.raises(openai.BadRequestError, match=words) as caught:
         client.responses.create(**body)
     assert caught.value.param == param or param is None
+
+
+def test_each_run_is_a_call_of_the_callers() -> None:
+    app = App("house")
+    app.sandbox(ScriptedProvider())
+    app.model("model", engine=ScriptedEngine(*[play] * 10))
+    with gateway(app) as running:
+
+        def wait(work: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, running.loop).result(10)
+
+        public, token = wait(running.gateway.keys.create("may", allow=["model", "run_code"]))
+        _, barred = wait(running.gateway.keys.create("barred", allow=["model"]))
+        base_url = f"{running.url}/v1"
+        with (
+            openai.OpenAI(base_url=base_url, api_key=barred, max_retries=0) as client,
+            pytest.raises(openai.NotFoundError, match="run_code"),
+        ):
+            client.responses.create(model="model", input="run: say 1", tools=[AUTO])
+        with openai.OpenAI(base_url=base_url, api_key=token, max_retries=0) as client:
+            answer = client.responses.create(model="model", input="steps: say 1 | say 2", tools=[AUTO])
+        assert answer.output_text == "after 2 steps"
+
+        def counted() -> dict[str, int]:
+            totals = wait(running.gateway.usage.totals(0))
+            return {total.name: total.calls for total in totals if total.key_id == public.id}
+
+        eventually(lambda: counted().get("run_code") == 2)
+        assert counted()["model"] == 4  # the response, and the model's three turns
+
+
+def test_too_many_containers_fail_the_response(client: openai.OpenAI) -> None:
+    for number in range(16):
+        client.containers.create(name=str(number))
+    for stream in (False, True):
+        with pytest.raises(openai.InternalServerError) as caught:
+            client.responses.create(model="model", input="run: say 1", tools=[AUTO], stream=stream)
+        assert (caught.value.status_code, caught.value.code) == (503, "sandbox_busy")
+    begun = client.responses.create(model="model", input="speak: say 1", tools=[AUTO], stream=True)
+    failed = list(begun)[-1]
+    assert (failed.type, failed.response.error.code) == ("response.failed", "server_error")
+    assert "16 sessions" in failed.response.error.message
 
 
 def test_a_container_that_is_not_there(client: openai.OpenAI) -> None:
