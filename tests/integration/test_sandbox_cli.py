@@ -218,6 +218,7 @@ def test_the_shell_at_a_terminal(terminal: Terminal, tmp_path: Path):
     terminal.expect(">>> ")
     terminal.type("%restart\rx\r")
     terminal.expect("NameError")
+    terminal.expect(">>> ")
     terminal.type("\x04")
     assert terminal.process.wait(30) == 0
 
