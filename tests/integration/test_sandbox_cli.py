@@ -205,7 +205,7 @@ def test_the_shell_at_a_terminal(terminal: Terminal, tmp_path: Path):
     terminal.type("\x03")
     terminal.expect(">>> ")
     assert time.monotonic() - began < 20
-    # Whether variables outlive an interruption is the session's matter: a busy machine's kernel may not give way in time.
+    # Whether variables outlive it is the session's matter: a busy machine's kernel may not give way in time.
     terminal.type("print('still', 'here')\r")
     terminal.expect("still here")
     terminal.type("%upload in.txt\r!cat in.txt; echo made > out.txt\r")
