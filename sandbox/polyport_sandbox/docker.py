@@ -15,6 +15,7 @@ from .docker_session import DockerSession
 from .doctor import Report, examine
 from .engine import DEFAULT_SOCKET, Engine
 from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
+from .hardening import resource_settings
 from .image import DEFAULT_IMAGE
 from .orphans import owner, remove_orphans
 from .pool import Pool
@@ -132,7 +133,7 @@ class DockerProvider:
         pool = self._pool(request.language.image or self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):  # all that stood ready may be lost at once, when the daemon restarts
-            container = await self._take(pool, asked)
+            container = await self._take(pool, asked, request)
             try:
                 async with contextlib.aclosing(container.stream(request, time.monotonic() - asked)) as events:
                     async for event in events:
@@ -161,7 +162,7 @@ class DockerProvider:
         pool = self._pool(self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):
-            container = await self._take(pool, asked)
+            container = await self._take(pool, asked, request)
             try:
                 nonce = await container.open_session(request)
             except NeverStartedError as error:
@@ -183,15 +184,25 @@ class DockerProvider:
         self._sessions.add(session)
         return session
 
-    async def _take(self, pool: Pool, asked: float) -> Container:
+    async def _take(self, pool: Pool, asked: float, request: RunRequest | SessionRequest) -> Container:
         """Get a container, sitting out a restart of the daemon."""
         while True:
             try:
+                if self._runtime is not None and resource_settings(request.limits) != resource_settings(self._limits):
+                    # gVisor can't change the limits of a container that runs.
+                    image = request.language.image if isinstance(request, RunRequest) else None
+                    return await self._made(image or self._image, request.limits)
                 return await pool.take()
             except SandboxUnavailableError:
                 if self._engine is None or time.monotonic() - asked > self._patience_s:
                     raise
             await asyncio.sleep(RETRY_S)
+
+    async def _made(self, image: str, limits: Limits) -> Container:
+        """Make a container."""
+        if self._engine is None:
+            raise SandboxUnavailableError("The sandbox is not open.", mend="async with Sandbox() as box: …")
+        return await Container.ready(self._engine, image, limits, owner=owner(), runtime=self._runtime)
 
     def _check_limits(self, limits: Limits) -> None:
         most = self._max_limits
@@ -202,12 +213,11 @@ class DockerProvider:
 
     def _pool(self, image: str) -> Pool:
         if image not in self._pools:
-            engine = self._engine
-            if engine is None:
+            if self._engine is None:
                 raise SandboxUnavailableError("The sandbox is not open.", mend="async with Sandbox() as box: …")
 
             async def make() -> Container:
-                return await Container.ready(engine, image, self._limits, owner=owner(), runtime=self._runtime)
+                return await self._made(image, self._limits)
 
             # Others than the default image are made as they are asked for.
             self._pools[image] = Pool(make, size=self._pool_size if image == self._image else 0)

@@ -26,7 +26,7 @@ class Cell:
     def __init__(self, job: Job, process: Process) -> None:
         self.job = job
         self.process = process
-        self.left = dict.fromkeys((b"O", b"E"), job["output_bytes"])
+        self.left: dict[bytes, int] = {b"O": job["output_bytes"], b"E": job["output_bytes"]}
         self.displays: int = job["displays"]
         self.display_bytes: int = job["display_bytes"]
         self.dropped = 0

@@ -12,7 +12,7 @@ display, which holds the order between displays and output. Up: a length, a kind
 from __future__ import annotations
 
 import _ast
-import _signal
+import _signal  # type: ignore[import-not-found]
 import builtins
 import io
 import os
@@ -172,7 +172,8 @@ def run_script(job: dict[str, bytes]) -> None:
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        hook, told = sys.excepthook, trimmed(error.__traceback__, names)
+        hook: Any = sys.excepthook
+        told = trimmed(error.__traceback__, names)
         error.__traceback__ = told
         theirs, sys.stderr = sys.stderr, io.StringIO()
         try:
@@ -181,7 +182,7 @@ def run_script(job: dict[str, bytes]) -> None:
         finally:
             sys.stderr = theirs
         tell_error(error, text)
-        sys.excepthook = lambda kind, value, _: hook(kind, value, value.with_traceback(told))
+        sys.excepthook = lambda kind, value, _: hook(kind, value.with_traceback(told), told)
         raise
 
 
@@ -259,8 +260,8 @@ def serve() -> None:
     for end in (UP, DOWN):
         os.set_inheritable(end, False)
     builtins.display = display  # type: ignore[attr-defined]
-    sys.meta_path.insert(0, Finder(last=False))  # type: ignore[arg-type]
-    sys.meta_path.append(Finder(last=True))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(last=False))
+    sys.meta_path.append(Finder(last=True))
     say(b"R")
     job = next_job()
     set_up(job)

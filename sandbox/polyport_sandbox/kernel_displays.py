@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _json
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import binascii
 import io
@@ -289,7 +289,7 @@ class Finder:
         )
         if name not in ours:
             return None
-        spec = sys.modules["_frozen_importlib"].ModuleSpec(name, self)  # type: ignore[attr-defined]
+        spec = sys.modules["_frozen_importlib"].ModuleSpec(name, self)
         if self.last:
             spec.submodule_search_locations = []
         return spec
