@@ -242,9 +242,8 @@ class Loop:
             cell = self.cell if self.cell is not None and self.cell.process is process else None
             if cell is not None:
                 self.take_message(cell, kind, size, part, last)
-            if kind == b"V" and last and process.down >= 0 and len(process.outbox) < CHUNK:
-                process.outbox += b"A"  # also between cells, where it goes nowhere: who waits for it must not wait on
-                process.flush()
+            if kind == b"V" and last:
+                process.acknowledge()  # also between cells, where it goes nowhere: who waits must not wait on
 
     def take_message(self, cell: Cell, kind: bytes, size: int | None, part: bytes, last: bool) -> None:
         """Take a part of what the kernel says of its cell."""

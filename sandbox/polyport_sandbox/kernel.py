@@ -4,9 +4,10 @@ It is started before anybody's code is known and then waits, so that no run wait
 runs here owns this process: nothing in it is secret, and all it can say is what that code displays. It runs from its
 source text (``python3 -u -c …``), so it stands alone, and imports next to nothing before the code does.
 
-Down its own pipe: ``J``, a length, and fields, each a length and bytes, names and values in turn; ``A`` acknowledges a
-display, which holds the order between displays and output. Up: a length, a kind and a payload. Kinds: ``R`` ready,
-``V`` a display, ``T`` the exception that ended the code, ``K`` the cell is over, with its exit code.
+Down one pipe of its own come jobs: a length, and fields, each a length and bytes, names and values in turn; down
+another an ``A`` for each display, which holds the order between displays and output. Up: a length, a kind and a
+payload. Kinds: ``R`` ready, ``V`` a display, ``T`` the exception that ended the code, ``K`` the cell is over, with its
+exit code.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 from typing import Any
 
 from .kernel_displays import (
+    ACKNOWLEDGED,
     DOWN,
     PID,
     TEXT_MOST,
@@ -45,8 +47,6 @@ Module = type(sys)
 
 def next_job() -> dict[str, bytes]:
     """Wait for what is to be run."""
-    while read_exactly(1) != b"J":
-        pass
     body = read_exactly(int.from_bytes(read_exactly(4), "big"))
     fields, at = [], 0
     while at < len(body):
@@ -257,7 +257,7 @@ def run_cells(job: dict[str, bytes]) -> None:
 
 def serve() -> None:
     """Get ready, wait, run."""
-    for end in (UP, DOWN):
+    for end in (UP, DOWN, ACKNOWLEDGED):
         os.set_inheritable(end, False)
     builtins.display = display  # type: ignore[attr-defined]
     sys.meta_path.insert(0, Finder(last=False))

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-UP, DOWN = 1100, 1101
+UP, DOWN, ACKNOWLEDGED = 1100, 1101, 1102
 TEXT_MOST = 1 << 20
 PID = os.getpid()
 MAIN = _thread.get_ident()
@@ -29,11 +29,11 @@ speaking = _thread.RLock()
 modules: dict[str, str] = {}
 
 
-def read_exactly(count: int) -> bytes:
+def read_exactly(count: int, source: int = DOWN) -> bytes:
     """Read so many bytes from the supervisor; end with it."""
     got = b""
     while len(got) < count:
-        part = os.read(DOWN, count - len(got))
+        part = os.read(source, count - len(got))
         if not part:
             os._exit(0)
         got += part
@@ -49,7 +49,7 @@ def say(kind: bytes, payload: bytes = b"") -> None:
         while data:
             data = data[os.write(UP, data) :]
         if kind == b"V":
-            read_exactly(1)
+            read_exactly(1, ACKNOWLEDGED)
 
 
 class Uninterrupted:

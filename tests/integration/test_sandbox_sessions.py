@@ -217,7 +217,8 @@ async def test_links_and_what_is_no_file_are_not_followed():
     async with session() as place:
         code = (
             "import os\nos.symlink('/etc/passwd', 'link'); os.symlink('/etc', 'folder'); os.mkfifo('pipe')\n"
-            "open('/tmp/kept', 'w').write('kept'); os.symlink('/tmp', 'tmp'); os.mkdir('real'); os.link('/work/pipe', 'p2')"
+            "open('/tmp/kept', 'w').write('kept'); os.symlink('/tmp', 'tmp')\n"
+            "os.mkdir('real'); os.link('/work/pipe', 'p2')"
         )
         await run(place, code)
         for name in ("link", "folder/passwd", "pipe", "tmp/kept"):
@@ -235,7 +236,9 @@ async def test_links_and_what_is_no_file_are_not_followed():
 async def test_javascript_keeps_its_variables_and_shows_its_last_value():
     async with session() as place:
         await run(place, "let x = 20; const add = (a, b) => a + b", "javascript")
-        result = await run(place, "const x = 40\nconsole.log('out'); console.error('err'); add(x, 2)", "javascript")
+        result = await run(
+            place, "x += 20\nconst y = 2; console.log('out'); console.error('err'); add(x, y)", "javascript"
+        )
         assert (result.stdout, result.stderr, shown(result)) == (b"out\n", b"err\n", ["42"])
         assert shown(await run(place, "await new Promise(done => setTimeout(done, 5)); 'awaited'", "javascript")) == [
             "'awaited'"
@@ -290,7 +293,7 @@ async def test_a_script_finds_what_it_would_find_without_a_kernel():
         broken = await once(provider, "def f():\n    raise ValueError('no')\nf()")
         assert broken.stderr_text == (
             'Traceback (most recent call last):\n  File "/work/main.py", line 3, in <module>\n    f()\n'
-            '  File "/work/main.py", line 2, in f\n    raise ValueError(\'no\')\nValueError: no\n'
+            "  File \"/work/main.py\", line 2, in f\n    raise ValueError('no')\nValueError: no\n"
         )
         assert broken.error is not None
         assert (broken.exit_code, broken.error.name, broken.error.traceback) == (1, "ValueError", broken.stderr_text)
@@ -344,7 +347,8 @@ async def test_displays_over_the_limits_are_left_out_with_a_note():
 async def test_what_a_kernel_says_for_itself_is_no_status_of_the_run():
     forge = (
         "import os, struct\n"
-        "for kind, body in ((b'K', b'0'), (b'T', b'{}'), (b'V', b'not json'), (b'V', b'[1]'), (b'D', b'{}'), (b'?', b'')):\n"
+        "said = (b'K', b'0'), (b'T', b'{}'), (b'V', b'not json'), (b'V', b'[1]'), (b'D', b'{}'), (b'?', b'')\n"
+        "for kind, body in said:\n"
         "    os.write(1100, struct.pack('>Ic', len(body), kind) + body)\n"
         "display('real')\nraise SystemExit(5)"
     )
@@ -386,5 +390,7 @@ async def test_tools_are_functions_and_a_host_that_is_not_allowed_is_not_reached
             "except urllib.error.HTTPError as error:\n    print(error.code)"
         )
         assert (await once(provider, code, allow_hosts=("example.org",))).stdout == b"403\n"
-        nothing = "import socket\ns = socket.socket()\ntry:\n    s.connect(('127.0.0.1', 3128))\nexcept OSError: print('none')"
+        nothing = (
+            "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 3128))\nexcept OSError:\n    print('none')"
+        )
         assert (await once(provider, nothing)).stdout == b"none\n"
