@@ -37,6 +37,7 @@ class Cell:
         self.stopped: str | None = None
         self.said: int | None = None
         self.kill_at: float | None = None
+        self.killed = False
         self.oom_before = oom_kills()
         self.cpu_before = cpu_seconds()
         self.began = time.monotonic()
@@ -359,7 +360,7 @@ class Loop:
             return
         if cell.kill_at is not None and now >= cell.kill_at:
             cell.process.signal(signal.SIGKILL)
-            cell.kill_at = now + 60
+            cell.killed, cell.kill_at = True, now + 60
         elif cell.kill_at is None and now >= cell.deadline:
             self.stop("timeout")
 

@@ -105,6 +105,8 @@ class Supervisor(Loop):
             return
         wall = self.watch(cell)
         process = cell.process
+        if cell.killed:  # a kernel that gave way at this very moment is lost all the same
+            self.kill_now(process)
         if process.exit is not None:
             while process.up >= 0 and select.select([process.up], [], [], 0)[0]:
                 self.read_control(process)

@@ -1,4 +1,4 @@
-"""What every provider of sandboxes does alike. Add a provider to `PROVIDERS` to hold it to this."""
+"""What every provider of sandboxes does alike; `tests.support.sandbox_candidates` says whom it holds to it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,28 @@ from typing import Any
 import pytest
 
 from polyport_sandbox import InvalidRunError, Limits, Sandbox, SandboxBusyError, SyncSandbox
-from tests.support.sandbox import containers, opened
+from tests.support.sandbox import containers
+from tests.support.sandbox_candidates import Candidate, candidates, needs, skip_unless_able
 
-PROVIDERS = [pytest.param("docker", marks=pytest.mark.requires("docker", "sandbox"))]
+
+@pytest.fixture(scope="module", params=candidates())
+def candidate(request: pytest.FixtureRequest) -> Candidate:
+    return request.param
 
 
-@pytest.fixture(scope="module", params=PROVIDERS)
-def box(request: pytest.FixtureRequest) -> Iterator[SyncSandbox]:
-    assert request.param == "docker"
-    with opened() as box:
+@pytest.fixture(scope="module")
+def box(candidate: Candidate) -> Iterator[SyncSandbox]:
+    with candidate.opened() as box:
         yield box
 
 
+@pytest.fixture(autouse=True)
+def able(request: pytest.FixtureRequest) -> None:
+    if "box" in request.fixturenames:
+        skip_unless_able(request, request.getfixturevalue("candidate"))
+
+
+@needs("usage", "files out")
 def test_a_result_tells_everything(box: SyncSandbox):
     code = "import sys\nprint(6*7)\nprint('oh', file=sys.stderr)\nopen('out.txt', 'w').write(open('in.csv').read())"
     result = box.run(code, files={"in.csv": b"a,b\n"}, limits=Limits(wall_s=5, memory_mb=256))
@@ -36,6 +46,7 @@ def test_a_result_tells_everything(box: SyncSandbox):
     assert not result.stderr_truncated
 
 
+@needs("statuses")
 @pytest.mark.parametrize(
     ("code", "status", "exit_code"),
     [
@@ -61,12 +72,14 @@ def test_the_status_is_right(box: SyncSandbox, code: str, status: str, exit_code
     assert (result.status, result.exit_code) == (status, exit_code), result
 
 
+@needs("memory")
 def test_a_part_killed_for_memory_is_no_failure_of_what_goes_on_without_it(box: SyncSandbox):
     code = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'x = b\"x\" * (1 << 30)']).returncode)"
     result = box.run(code, limits=Limits(memory_mb=128))
     assert (result.status, result.stdout) == ("ok", b"-9\n"), result
 
 
+@needs("output")
 def test_output_just_within_the_limit_is_whole(box: SyncSandbox):
     limits = Limits(output_bytes=300_000)
     whole = box.run("import sys; sys.stdout.write('x' * 300_000)", limits=limits)
@@ -75,12 +88,14 @@ def test_output_just_within_the_limit_is_whole(box: SyncSandbox):
     assert (over.status, len(over.stdout), over.stdout_truncated) == ("output_limit", 300_000, True)
 
 
+@needs("timeouts")
 def test_what_was_printed_before_a_timeout_is_kept(box: SyncSandbox):
     result = box.run("print('before')\nwhile True: pass", limits=Limits(wall_s=0.5))
     assert (result.status, result.stdout) == ("timeout", b"before\n")
     assert 0.5 <= result.usage.wall_s < 2
 
 
+@needs("stdin", "bash")
 def test_bash_stdin_and_helper_modules(box: SyncSandbox):
     result = box.run("cat; echo over >&2; exit 4", language="bash", stdin=b"a\0\xffb" * 100_000)
     assert (result.status, result.exit_code, result.stderr) == ("error", 4, b"over\n")
@@ -89,6 +104,7 @@ def test_bash_stdin_and_helper_modules(box: SyncSandbox):
     assert helped.stdout == b"5\n"
 
 
+@needs("files out")
 def test_a_changed_file_comes_back_and_an_unchanged_one_does_not(box: SyncSandbox):
     code = "open('a', 'ab').write(b'!'); import os; os.makedirs('d/e'); open('d/e/f', 'wb').write(bytes(range(256)))"
     result = box.run(code, files={"a": b"a", "b": b"b"})

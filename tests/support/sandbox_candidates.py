@@ -3,6 +3,9 @@
 Abilities, each one's tests being skipped where a candidate lacks it:
 
 ===============  ====================================================================================
+``statuses``     every status and exit code of a run, exactly as it ended
+``usage``        processor, memory and time
+``files out``    what a run leaves in its folder comes back
 ``sessions``     variables and files live on from cell to cell
 ``contexts``     several kernels in a session, which share its files
 ``displays``     rich results
@@ -37,8 +40,9 @@ from polyport_sandbox import SyncSandbox
 from tests.support.sandbox import opened
 
 ABILITIES = frozenset(
-    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt", "give way", "timeouts", "crashes",
-     "memory", "output", "stdin", "bash", "links", "caps", "tools", "network", "containers"}
+    {"statuses", "usage", "files out", "sessions", "contexts", "displays", "errors", "streaming", "interrupt",
+     "give way", "timeouts", "crashes", "memory", "output", "stdin", "bash", "links", "caps", "tools", "network",
+     "containers"}
 )  # fmt: skip
 
 
@@ -63,7 +67,7 @@ class Candidate:
         assert not unknown, f"no such abilities: {unknown}"
 
 
-CANDIDATES = [Candidate("docker", opened, ABILITIES - {"tools", "network"}, ("docker", "sandbox"))]
+CANDIDATES = [Candidate("docker", opened, ABILITIES, ("docker", "sandbox"))]
 
 
 def candidates(*abilities: str) -> list[Any]:
@@ -92,3 +96,10 @@ def needs(*abilities: str) -> Callable[[Any], Any]:
         return test
 
     return mark
+
+
+def skip_unless_able(request: pytest.FixtureRequest, candidate: Candidate) -> None:
+    """Skip a test that `needs` what the candidate can't do."""
+    for ability in getattr(request.function, "needed_abilities", ()):
+        if ability not in candidate.can:
+            pytest.skip(f"{candidate.name} can't do {ability}")
