@@ -34,7 +34,7 @@ from polyport_sandbox import (
     SessionClosedError,
 )
 
-from .server import SandboxServer
+from .server import SandboxServer, kernel_ended
 
 HOME = "/home/user"
 KEY = "e2b_0123456789abcdef"
@@ -281,7 +281,7 @@ def _messages(event: RunEvent) -> list[dict[str, Any]]:
             error = event.error
             return [{"type": "error", "name": error.name, "value": error.value, "traceback": error.traceback}]
         case EndEvent():
-            if event.result.error is None and event.result.status in ("killed", "out_of_memory", "sandbox_error"):
+            if kernel_ended(event.result) or event.result.status == "sandbox_error":
                 return [
                     {"type": "error", "name": "ContextRestarting", "value": "Context was restarted", "traceback": ""}
                 ]
