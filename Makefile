@@ -5,6 +5,7 @@
 #   make test-all  the slow ones too, on every Python from 3.11 on that is here
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
+#   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
 
 SHELL := /bin/sh
@@ -14,7 +15,7 @@ APP ?= examples/quickstart.py
 PYTEST ?= -n auto
 BIN := .venv/bin
 
-.PHONY: help setup serve test test-all check format bench conformance clean gateway-venv openai3-venv bench-venv
+.PHONY: help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,10 @@ openai3-venv:
 bench-venv:
 	@scripts/venv .venv-litellm-proxy --group bench-peer || \
 		echo "the LiteLLM proxy does not install here; the benchmark runs without it"
+
+sandbox-peer-venv:
+	@scripts/venv .venv-llm-sandbox --group sandbox-peer || \
+		echo "llm-sandbox does not install here; the attacks and the benchmark run without it"
 
 serve: gateway-venv
 	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)
@@ -55,8 +60,12 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup bench-venv
+bench: setup bench-venv sandbox-peer-venv
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+security: setup sandbox-peer-venv
+	@docker image inspect polyport/sandbox:minimal >/dev/null 2>&1 || $(BIN)/python -m polyport_sandbox build
+	$(BIN)/python -m tests.security.scoreboard $(SECURITY)
 
 conformance: setup
 	$(BIN)/python tests/conformance/run.py

@@ -40,6 +40,7 @@ __all__ = [
     "Moderation",
     "Operation",
     "RawFrame",
+    "RequestTool",
     "ServerTools",
 ]
 
@@ -88,6 +89,37 @@ class Arguments:
     operation = Operation.TOOL
 
 
+class RequestTool(Protocol):
+    """A tool that one request brings and the gateway runs, such as the code interpreter; it is in no catalogue.
+
+    Attributes:
+        name: What the model calls it.
+        description: What it does, for the model.
+        input: JSON schema of its arguments.
+    """
+
+    name: str
+    description: str
+    input: Mapping[str, Any]
+
+    async def open(self) -> str:
+        """Get ready for a call; return the id of the session in which it will happen.
+
+        Raises:
+            CallError: It can't be had, and so neither can an answer.
+        """
+        ...
+
+    def invoke(self, call: Call, arguments: str) -> AsyncGenerator[CallEvent, None]:
+        """Answer a call by further calls, children of `call`; the last event but `Finish` is a `Result`.
+
+        Args:
+            call: The chat in which the model asks.
+            arguments: As the model wrote them: JSON text, if it did well.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTools:
     """Tools of this gateway that a model may call by itself during a chat.
@@ -98,6 +130,7 @@ class ServerTools:
         approve: Names that wait for the caller's approval: all, none, or these.
         approved: Ids of calls that the caller has approved or refused in this request.
         max_calls: The most tool calls in the whole turn; None for no limit of its own.
+        own: Tools that exist for this request alone.
     """
 
     names: frozenset[str] | None = None
@@ -105,6 +138,7 @@ class ServerTools:
     approve: frozenset[str] | Literal["always", "never"] = "never"
     approved: Mapping[str, bool] = field(default_factory=dict)
     max_calls: int | None = None
+    own: tuple[RequestTool, ...] = ()
 
     def needs_approval(self, name: str) -> bool:
         """Whether a call of `name` waits for the caller."""

@@ -15,6 +15,7 @@ from polyport.declarations import (
     FunctionDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
+    Sandboxed,
 )
 from polyport.errors import AuthenticationError
 from polyport_gateway.agents.agent import AgentCapability
@@ -25,6 +26,7 @@ from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
@@ -37,11 +39,14 @@ from polyport_gateway.wires.http import Receive, Scope, Send
 from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
+from polyport_gateway.wires.openai.containers import ContainersWire
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 from polyport_gateway.wires.router import Route, Router
@@ -68,7 +73,7 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
     for declaration in app.declarations:
         if not isinstance(declaration, AgentDeclaration):
-            catalog.add(_build(declaration, catalog, settings))
+            catalog.add(_build(declaration, catalog, settings, sandbox))
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -82,8 +87,14 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
     return catalog
 
 
-def _build(declaration: Declaration, catalog: Catalog, settings: Settings) -> Capability:
+def _build(
+    declaration: Declaration, catalog: Catalog, settings: Settings, sandbox: SandboxService | None = None
+) -> Capability:
     match declaration:
+        case FunctionDeclaration(sandboxed=Sandboxed()):
+            from polyport_gateway.sandboxes.sandboxed_function import SandboxedFunction
+
+            return SandboxedFunction(declaration, sandbox, expose_errors=settings.expose_errors)
         case FunctionDeclaration():
             return FunctionCapability(
                 declaration,
@@ -130,7 +141,10 @@ class Gateway:
             max_concurrent=settings.max_concurrent_calls,
         )
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.responses_wire = ResponsesWire(self.dispatcher, self.catalog, settings, self.responses)
+        self.containers = Containers(self.sandbox)
+        self.responses_wire = ResponsesWire(
+            self.dispatcher, self.catalog, settings, self.responses, containers=self.containers
+        )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()
         self.asgi = _with_lifespan(
@@ -156,10 +170,12 @@ class Gateway:
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
             *self.responses_wire.routes,
+            *ContainersWire(self.containers, settings).routes,
             *(self.served_sandboxes.routes if self.served_sandboxes else ()),
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
+            Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures])),
             *self._moderations(),
             *self._sandbox_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
@@ -185,7 +201,7 @@ class Gateway:
 
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints that not every gateway has."""
-        return [*RESPONSES, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *CONTAINERS, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
@@ -264,6 +280,14 @@ class Gateway:
             "sandbox": self.sandbox.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
+
+    def _figures(self) -> str:
+        usage = self.usage.health()
+        return (
+            gauge("polyport_calls_running", "Calls from wires under way.", self.dispatcher.running)
+            + gauge("polyport_usage_rows_pending", "Usage rows not written yet.", usage.pending)
+            + gauge("polyport_usage_rows_dropped_total", "Usage rows lost.", usage.dropped, kind="counter")
+        )
 
     async def _warm(self) -> None:
         """Load what the first request of a kind would otherwise wait for."""

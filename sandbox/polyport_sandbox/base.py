@@ -10,7 +10,7 @@ from polyport.errors import ConfigurationError
 
 from .types import FileInfo, Language, RunEvent, RunRequest, SessionRequest
 
-__all__ = ["ENTRY_POINTS", "Channel", "Provider", "ProviderSession", "load_provider"]
+__all__ = ["ENTRY_POINTS", "Channel", "Interruptible", "Provider", "ProviderSession", "load_provider"]
 
 ENTRY_POINTS = "polyport.sandboxes"
 
@@ -102,6 +102,18 @@ class ProviderSession(Protocol):
 
     async def aclose(self) -> None:
         """End it, with all that runs in it."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A `ProviderSession` that can ask a cell to end, so that the cell says itself how it ended.
+
+    Without this, an interrupted cell's generator is closed.
+    """
+
+    async def interrupt(self) -> None:
+        """Raise `KeyboardInterrupt` in the running cell, or what its language has; called while `stream` runs."""
         ...
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import httpx
 
+from .channels import Channels
 from .collector import Collector
 from .engine import Engine, EngineError
 from .errors import SandboxError, SandboxUnavailableError
 from .hardening import container_settings, resource_settings
 from .link import BROKEN, Answer, Exchange, Link
-from .protocol import ProtocolError, encode_job, encode_session
+from .outlets import handler_for, openings_for
+from .protocol import Openings, ProtocolError, encode_job, encode_session
 from .types import EndEvent, Limits, RunEvent, RunRequest, RunResult, SessionRequest, Usage
 
 __all__ = ["GRACE_S", "Container", "NeverStartedError"]
@@ -35,6 +37,7 @@ class Container:
         self._engine = engine
         self._limits = limits
         self._response = response
+        self._channels: Channels | None = None
         self.link = link
         self.identity = identity
 
@@ -73,10 +76,11 @@ class Container:
         collector = Collector(nonce, request.limits)
         try:
             await self._fit(request.limits)
+            openings = self._lead_out(request, nonce)
             exchange = Exchange(self.link, collector)
             self.link.start()
             deadline = asyncio.get_running_loop().time() + request.limits.wall_s + GRACE_S
-            await self.link.write(encode_job(request, nonce), GRACE_S)
+            await self.link.write(encode_job(request, nonce, openings), GRACE_S)
             while (event := await exchange.next(deadline)) is not None:
                 yield event
             result = await self._concluded(collector, queued_s)
@@ -111,15 +115,23 @@ class Container:
         nonce = secrets.token_bytes(16)
         try:
             await self._fit(request.limits)
+            openings = self._lead_out(request, nonce)
             answer = Answer(self.link, nonce)
             self.link.start()
-            await self.link.write(encode_session(request, nonce), GRACE_S)
+            await self.link.write(encode_session(request, nonce, openings), GRACE_S)
             await answer.end("", GRACE_S)
         except ProtocolError as error:
             raise SandboxError(f"The session could not begin: {error}") from error
         except (TimeoutError, EOFError, *BROKEN, EngineError, SandboxUnavailableError) as error:
             raise NeverStartedError(f"the container was lost before the session began: {error!r}") from error
         return nonce
+
+    def _lead_out(self, request: RunRequest | SessionRequest, nonce: bytes) -> Openings:
+        """Serve what leads out of the container, and say what is to be offered inside it."""
+        openings = openings_for(request)
+        if openings.listen:
+            self._channels = Channels(self.link, nonce, openings.listen, handler_for(request))
+        return openings
 
     async def _fit(self, limits: Limits) -> None:
         """Change the container's own limits where this run's differ from those it was made with."""
@@ -152,6 +164,8 @@ class Container:
 
     async def remove(self) -> None:
         """Kill the container with all that runs in it, and remove it."""
+        if self._channels is not None:
+            await self._channels.aclose()
         await self.link.aclose()
         with contextlib.suppress(*BROKEN, httpx.HTTPError):
             await self._response.aclose()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -19,11 +18,9 @@ from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
 from .image import DEFAULT_IMAGE
 from .orphans import owner, remove_orphans
 from .pool import Pool
-from .types import LANGUAGES, EndEvent, Language, Limits, RunEvent, RunRequest, RunResult, SessionRequest
+from .types import LANGUAGES, Language, Limits, RunEvent, RunRequest, SessionRequest
 
 __all__ = ["DockerProvider"]
-
-_log = logging.getLogger(__name__)
 
 TRIES = 3
 RETRY_S = 0.5
@@ -121,16 +118,12 @@ class DockerProvider:
 
     async def stream(self, request: RunRequest, *, caller: str) -> AsyncGenerator[RunEvent]:
         """Run once in a container that nothing ran in before and nothing will run in after."""
-        if request.allow_hosts or request.tools is not None:
-            raise InvalidRunError("this sandbox gives no network and no tools yet", param="allow_hosts")
         self._check_limits(request.limits)
         asked = time.monotonic()
         await self._admission.enter(caller)
         try:
             async with contextlib.aclosing(self._run(request, asked)) as events:
                 async for event in events:
-                    if isinstance(event, EndEvent):
-                        _log_run(request, event.result)
                     yield event
         finally:
             self._admission.leave()
@@ -225,16 +218,3 @@ class DockerProvider:
         """
         async with asyncio.timeout(within_s):
             await self._pool(self._image).when_ready(min(count, self._pool_size))
-
-
-def _log_run(request: RunRequest, result: RunResult) -> None:
-    _log.info(
-        "sandbox run: language=%s status=%s queued_s=%.3f wall_s=%.3f cpu_s=%.3f peak_memory_mb=%s bytes_out=%d",
-        request.language.name,
-        result.status,
-        result.usage.queued_s,
-        result.usage.wall_s,
-        result.usage.cpu_s,
-        result.usage.peak_memory_mb,
-        len(result.stdout) + len(result.stderr),
-    )

@@ -17,7 +17,6 @@ from .types import EndEvent, FileInfo, RunEvent, RunRequest, RunResult
 __all__ = ["DockerSession"]
 
 GIVE_WAY_S = 0.5
-INTERRUPTED_S = 5.0
 FILES_S = 60.0
 
 
@@ -41,7 +40,6 @@ class DockerSession:
         self._on_close = on_close
         self._turn = asyncio.Lock()
         self._closed = False
-        self._running = False
 
     async def stream(self, request: RunRequest) -> AsyncGenerator[RunEvent]:
         """Run one cell. Closing the generator interrupts it, and kills what does not give way."""
@@ -50,7 +48,6 @@ class DockerSession:
             collector = Collector(self._nonce, request.limits)
             exchange = Exchange(self._link, collector)
             deadline = asyncio.get_running_loop().time() + request.limits.wall_s + GRACE_S
-            self._running = True
             try:
                 await self._link.write(encode_cell(request), GRACE_S)
                 while (event := await exchange.next(deadline)) is not None:
@@ -62,8 +59,6 @@ class DockerSession:
             except (GeneratorExit, asyncio.CancelledError):
                 await asyncio.shield(self._abandon(exchange))
                 raise
-            finally:
-                self._running = False
             yield EndEvent(await self._concluded(collector))
 
     async def _concluded(self, collector: Collector) -> RunResult:
@@ -106,12 +101,6 @@ class DockerSession:
         except (TimeoutError, *BROKEN):
             pass
         self._close()
-
-    async def interrupt(self) -> None:
-        """Interrupt the running cell, if there is one; it is killed after five seconds if it does not give way."""
-        self._check_open()
-        if self._running:
-            await self._write(encode_request("interrupt", {"grace_s": INTERRUPTED_S}))
 
     async def upload(self, files: Mapping[str, bytes]) -> None:
         """Write files by relative name, replacing those of the same name."""
@@ -184,5 +173,3 @@ def _check_name(name: str) -> None:
     problem = name_problem(name)
     if problem is not None:
         raise InvalidRunError(f"the file name {name[:80]!r} {problem}", param="files")
-
-

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shlex
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .engine import API_VERSION, DEFAULT_SOCKET, Engine
 from .errors import SandboxError, SandboxUnavailableError
-from .image import DEFAULT_IMAGE
+from .images import DATA_IMAGE, DEFAULT_IMAGE
+from .images.process import find
 
-__all__ = ["Finding", "Report", "examine"]
+__all__ = ["Finding", "Report", "build_command", "examine", "start_command"]
+
+ANSWER_S = 10.0
+_CONTROLLERS = {
+    "MemoryLimit": ("memory", "memory"),
+    "PidsLimit": ("process", "pids"),
+    "CpuCfsQuota": ("processor", "cpu"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,14 @@ class Finding:
         ok: Whether it is as it must be.
         detail: What was found.
         mend: What to do about it, where it is not.
+        advice: Whether code can be run all the same, but something had better be done.
     """
 
     subject: str
     ok: bool
     detail: str
     mend: str | None = None
+    advice: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,51 +75,84 @@ class Report:
     def __str__(self) -> str:
         lines = []
         for finding in self.findings:
-            lines.append(f"{'ok     ' if finding.ok else 'MISSING'}  {finding.subject}: {finding.detail}")
-            if not finding.ok and finding.mend:
+            sign = "MISSING" if not finding.ok else "ADVICE " if finding.advice else "ok     "
+            lines.append(f"{sign}  {finding.subject}: {finding.detail}")
+            if (not finding.ok or finding.advice) and finding.mend:
                 lines.append(f"         to mend it: {finding.mend}")
         return "\n".join(lines)
 
 
+def start_command(verb: str = "start") -> str:
+    """The command that starts Docker on this machine."""
+    return f"sudo systemctl {verb} docker" if Path("/run/systemd/system").is_dir() else f"sudo service docker {verb}"
+
+
+def build_command(image: str) -> str:
+    """The command that makes an image on this machine."""
+    command = f"{shlex.quote(sys.executable)} -m polyport_sandbox build"
+    if image == DATA_IMAGE:
+        command += " --image data"
+    elif image != DEFAULT_IMAGE:
+        command += f" --tag {shlex.quote(image)}"
+    if os.geteuid() != 0:
+        command = f"sudo -E {command}"
+    return command if find("debootstrap") else f"sudo apt install debootstrap && {command}"
+
+
 def _socket_finding(socket: str) -> Finding:
-    path = Path(socket)
-    install = "sudo apt install docker.io && sudo systemctl start docker"
+    if "://" in socket:
+        return Finding(
+            "socket",
+            ok=False,
+            detail=f"Docker is named as {socket}, and the sandbox speaks to a Unix socket of this machine only",
+            mend="unset DOCKER_HOST, or set it to unix:///path/of/docker.sock",
+        )
+    install = f"sudo apt install docker.io && {start_command()}"
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return Finding("socket", ok=False, detail=f"There is no Docker socket at {socket}", mend=install)
+        mode = Path(socket).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mend = start_command() if find("dockerd") else install
+        return Finding("socket", ok=False, detail=f"There is no Docker socket at {socket}", mend=mend)
     except PermissionError:
-        mode = 0
-    if mode and not stat.S_ISSOCK(mode):
+        return _forbidden("socket", socket)
+    if not stat.S_ISSOCK(mode):
         return Finding("socket", ok=False, detail=f"{socket} is not a socket", mend=install)
     return Finding("socket", ok=True, detail=socket)
 
 
+def _forbidden(subject: str, socket: str) -> Finding:
+    return Finding(
+        subject,
+        ok=False,
+        detail=f"You have no permission to use {socket}",
+        mend="sudo usermod -aG docker $USER, then log in again (who may use Docker is as good as root)",
+    )
+
+
 async def _daemon_finding(engine: Engine) -> Finding:
     try:
-        version = await engine.version()
+        async with asyncio.timeout(ANSWER_S):
+            version = await engine.version()
+    except TimeoutError:
+        detail = f"The Docker daemon on {engine.socket} does not answer within {ANSWER_S:g} s"
+        return Finding("daemon", ok=False, detail=detail, mend=start_command("restart"))
     except SandboxError as error:
-        cause = error.__cause__.__cause__ if error.__cause__ is not None else None
-        if isinstance(_root(cause), PermissionError) or "Permission denied" in str(error):
-            return Finding(
-                "daemon",
-                ok=False,
-                detail=f"You have no permission to use {engine.socket}",
-                mend="sudo usermod -aG docker $USER, then log in again",
-            )
-        return Finding(
-            "daemon",
-            ok=False,
-            detail=f"No Docker daemon answers on {engine.socket}",
-            mend="sudo systemctl start docker",
-        )
-    speaks = str(version.get("ApiVersion", "0"))
+        if isinstance(_root(error), PermissionError) or "Permission denied" in str(error):
+            return _forbidden("daemon", engine.socket)
+        detail = f"No Docker daemon answers on {engine.socket}"
+        return Finding("daemon", ok=False, detail=detail, mend=start_command())
+    except ValueError:
+        version = {}
+    speaks = str(version.get("ApiVersion", "")) if isinstance(version, dict) else ""
+    if not speaks:
+        detail = f"What answers on {engine.socket} is no Docker daemon"
+        return Finding("daemon", ok=False, detail=detail, mend="name Docker's socket with --socket or DOCKER_HOST")
     if _number(speaks) < _number(API_VERSION):
         return Finding(
             "daemon",
             ok=False,
             detail=f"Docker {version.get('Version')} speaks API {speaks}, and {API_VERSION} is needed (Docker 20.10)",
-            mend="sudo apt install --only-upgrade docker.io",
+            mend=f"sudo apt install --only-upgrade docker.io && {start_command('restart')}",
         )
     return Finding("daemon", ok=True, detail=f"Docker {version.get('Version')}, API {speaks}")
 
@@ -131,10 +178,12 @@ def _kernel_findings(info: dict[str, Any]) -> list[Finding]:
             mend="use a kernel with CONFIG_SECCOMP_FILTER",
         )
     ]
-    for key, what in {"MemoryLimit": "memory", "PidsLimit": "process", "CpuCfsQuota": "processor"}.items():
+    version = f"cgroup v{info.get('CgroupVersion', '1')}"
+    for key, (what, controller) in _CONTROLLERS.items():
         held = bool(info.get(key))
-        detail = "held" if held else f"This kernel can't hold {what} limits for containers"
-        findings.append(Finding(f"{what} limit", ok=held, detail=detail, mend="boot with that cgroup controller on"))
+        detail = f"held ({version})" if held else f"This kernel can't hold {what} limits for containers ({version})"
+        mend = f"boot with cgroup_enable={controller}, or delegate {controller} to Docker's cgroup where it is rootless"
+        findings.append(Finding(f"{what} limit", ok=held, detail=detail, mend=mend))
     return findings
 
 
@@ -155,8 +204,14 @@ def _runtime_finding(info: dict[str, Any], gvisor: str) -> tuple[Finding, str | 
     if usable:
         return Finding("gVisor", ok=True, detail=detail), "runsc"
     required = gvisor == "require"
-    mend = "sudo apt install runsc, name it under runtimes in /etc/docker/daemon.json, restart Docker"
+    mend = f"sudo apt install runsc, name it under runtimes in /etc/docker/daemon.json, then {start_command('restart')}"
     return Finding("gVisor", ok=not required, detail=detail if required else f"not used: {detail}", mend=mend), None
+
+
+def _image_finding(name: str, *, there: bool) -> Finding:
+    if there:
+        return Finding("image", ok=True, detail=name)
+    return Finding("image", ok=False, detail=f"There is no image {name!r}", mend=build_command(name))
 
 
 async def examine(*, socket: str = DEFAULT_SOCKET, image: str = DEFAULT_IMAGE, gvisor: str = "auto") -> Report:
@@ -176,14 +231,5 @@ async def examine(*, socket: str = DEFAULT_SOCKET, image: str = DEFAULT_IMAGE, g
         there = await engine.image(image) is not None
     finally:
         await engine.aclose()
-    findings.append(
-        Finding("image", ok=True, detail=image)
-        if there
-        else Finding(
-            "image",
-            ok=False,
-            detail=f"There is no image {image!r}",
-            mend=f"sudo python -m polyport_sandbox build --tag {image}",
-        )
-    )
+    findings.append(_image_finding(image, there=there))
     return Report(tuple(findings), runtime)

@@ -6,6 +6,7 @@ The `docker` package was not taken: it is synchronous, a thread for each attache
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterable, Mapping
 from typing import Any, Protocol, cast
 
@@ -13,10 +14,17 @@ import httpx
 
 from .errors import SandboxError, SandboxUnavailableError
 
-__all__ = ["API_VERSION", "Attachment", "Engine", "EngineError"]
+__all__ = ["API_VERSION", "DEFAULT_SOCKET", "Attachment", "Engine", "EngineError", "default_socket"]
 
 API_VERSION = "1.41"  # Docker 20.10, the first with private cgroup namespaces and seccomp's own error numbers
-DEFAULT_SOCKET = "/var/run/docker.sock"
+
+
+def default_socket(docker_host: str | None) -> str:
+    """The socket that Docker's own client would use; an address that is no Unix socket is given back as it is."""
+    return docker_host.removeprefix("unix://") if docker_host else "/var/run/docker.sock"
+
+
+DEFAULT_SOCKET = default_socket(os.environ.get("DOCKER_HOST"))
 
 
 class EngineError(SandboxError):
@@ -93,6 +101,11 @@ class Engine:
     async def tag_image(self, image: str, *, repository: str, tag: str) -> None:
         """Give an image a name, taking it from the one that has it."""
         await self._send("POST", f"/images/{image}/tag", params={"repo": repository, "tag": tag})
+
+    async def images(self, **filters: list[str]) -> list[dict[str, Any]]:
+        """The images that pass Docker's filters, such as ``label=[…]``."""
+        params = {"filters": json.dumps(filters)}
+        return cast(list[dict[str, Any]], await self._json("GET", "/images/json", params=params))
 
     async def remove_image(self, image: str) -> None:
         """Remove an image that has no other name and no container."""

@@ -39,8 +39,17 @@ ENVIRONMENT = {
 }
 
 # The supervisor's parts, in the order in which they make one program, and what binds them as modules.
-_SUPERVISOR = ("inside_files.py", "inside_process.py", "supervisor.py")
-_PART_IMPORT = re.compile(r"^from __future__ import annotations\n|^from \.inside_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.M)
+_SUPERVISOR = (
+    "inside_process.py",
+    "inside_report.py",
+    "inside_files.py",
+    "inside_channels.py",
+    "inside_loop.py",
+    "supervisor.py",
+)
+_PART_IMPORT = re.compile(
+    r"^from __future__ import annotations\n|^from \.inside_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.M
+)
 
 WORK_MB = 64
 TMP_MB = 32

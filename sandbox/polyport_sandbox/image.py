@@ -13,6 +13,7 @@ from pathlib import Path
 from .engine import DEFAULT_SOCKET, Engine, EngineError
 from .errors import InvalidRunError, SandboxError
 from .images import DATA_IMAGE, DEFAULT_IMAGE, Recipe, recipe_named
+from .images.dockerfile import docker_build
 from .images.process import output_of
 from .images.recipe import recipe_of
 from .images.tree import bootstrap, check_tools, finish, remove_tree
@@ -59,6 +60,7 @@ async def build(
     tag: str | None = None,
     mirror: str = MIRROR,
     force: bool = False,
+    from_dockerfile: bool = False,
     socket: str = DEFAULT_SOCKET,
     on_step: OnStep = _silent,
 ) -> Built:
@@ -69,6 +71,7 @@ async def build(
         tag: The image's name and tag; the recipe's own by default.
         mirror: Where Debian's packages come from.
         force: Make it also where the image there was made by the same recipe.
+        from_dockerfile: Have Docker build it on an image of Debian, where a registry can be reached.
         socket: The Docker daemon's socket.
         on_step: Told of each step as it begins.
 
@@ -88,10 +91,13 @@ async def build(
         there = await engine.image(tag)
         if there is not None and not force and is_up_to_date(there, recipe):
             return _built(tag, there, made=False)
-        check_tools()
-        if recipe.python:
-            find_pip()
-        identity = await _make(engine, recipe, mirror, on_step)
+        if from_dockerfile:
+            identity = await _have_made(engine, recipe, on_step)
+        else:
+            check_tools()
+            if recipe.python:
+                find_pip()
+            identity = await _make(engine, recipe, mirror, on_step)
         await engine.tag_image(identity, repository=repository, tag=version)
         if there is not None and there["Id"] != identity:
             await _let_go(engine, str(there["Id"]))
@@ -130,6 +136,18 @@ async def _make(engine: Engine, recipe: Recipe, mirror: str, on_step: OnStep) ->
     finally:
         await asyncio.shield(remove_tree(folder))
     begin("try it out")
+    return await _tried(engine, identity, recipe)
+
+
+async def _have_made(engine: Engine, recipe: Recipe, on_step: OnStep) -> str:
+    """Have Docker make the image, without a name; return its id."""
+    on_step(1, 2, f"docker build on debian:{recipe.suite}-slim")
+    identity = await docker_build(recipe, socket=engine.socket)
+    on_step(2, 2, "try it out")
+    return await _tried(engine, identity, recipe)
+
+
+async def _tried(engine: Engine, identity: str, recipe: Recipe) -> str:
     try:
         await try_out(identity, recipe, socket=engine.socket)
     except BaseException:

@@ -25,9 +25,9 @@ class FileProblemError(Exception):
     """A request about a file that can't be granted; its words go to the host."""
 
 
-def open_folder(parts: list[str], *, make: bool = False) -> int:
+def open_folder(parts: list[str], *, make: bool = False, root: str = WORK) -> int:
     """Open a folder of the work folder, none of whose parts may be a link."""
-    here = os.open(WORK, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     for part in parts:
         try:
             if make:
@@ -50,10 +50,10 @@ def split(name: str) -> tuple[list[str], str]:
     return parts[:-1], parts[-1]
 
 
-def write_file(name: str, parts: Iterator[bytes]) -> None:
+def write_file(name: str, parts: Iterator[bytes], root: str = WORK) -> None:
     """Write a file anew, in the place of whatever had its name."""
     folders, last = split(name)
-    folder = open_folder(folders, make=True)
+    folder = open_folder(folders, make=True, root=root)
     try:
         try:
             os.unlink(last, dir_fd=folder)

@@ -16,6 +16,8 @@ UP, DOWN = 1100, 1101  # well out of the way of code that numbers its own descri
 DESCRIPTORS = 512
 PR_SET_DUMPABLE = 4
 
+Job = dict[str, Any]
+
 
 class Process:
     """A process of the code's, alone in its session, with pipes for its output and, for a kernel, for control."""
@@ -77,7 +79,9 @@ class Process:
                 pass
 
 
-def become(command: list[str], env: dict[str, str], standard: tuple[int, int, int], control: tuple[int, int]) -> NoReturn:
+def become(
+    command: list[str], env: dict[str, str], standard: tuple[int, int, int], control: tuple[int, int]
+) -> NoReturn:
     """In the child: give up everything of the supervisor's, then exec."""
     try:
         signal.set_wakeup_fd(-1)
@@ -175,10 +179,13 @@ def peak_bytes() -> int | None:
 
 
 def others(spare: set[int]) -> Iterator[int]:
-    """The processes of this container, but this one and those to spare."""
+    """The live processes of this container, but this one and those to spare."""
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != 1 and int(name) not in spare:
+            try:
+                with open(f"/proc/{name}/stat", "rb") as told:
+                    if told.read().rpartition(b")")[2].split()[0] in b"ZX":
+                        continue  # dead, and its parent's to collect
+            except (OSError, IndexError):
+                continue
             yield int(name)
-
-
-Job = dict[str, Any]

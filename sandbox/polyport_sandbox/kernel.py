@@ -26,6 +26,7 @@ UP, DOWN = 1100, 1101
 ONLY_AST, TOP_LEVEL_AWAIT, COROUTINE = 0x400, 0x2000, 0x80
 TEXT_MOST = 1 << 20
 PID = os.getpid()
+MAIN = _thread.get_ident()
 FIGURES = "polyport_figures"
 METHODS = (
     ("_repr_html_", "text/html"),
@@ -71,12 +72,34 @@ def say(kind: bytes, payload: bytes = b"") -> None:
     """Tell the supervisor; a forked copy of this process has no say."""
     if os.getpid() != PID:
         return
-    data = memoryview(len(payload).to_bytes(4, "big") + kind + payload)
-    with speaking:
+    with speaking, Uninterrupted():
+        data = memoryview(len(payload).to_bytes(4, "big") + kind + payload)
         while data:
             data = data[os.write(UP, data) :]
         if kind == b"V":
             read_exactly(1)
+
+
+class Uninterrupted:
+    """Puts an interrupt off until what was begun has been said whole."""
+
+    def __enter__(self) -> None:
+        self.asked = False
+        self.handler: Any = None
+        if _thread.get_ident() == MAIN:
+            self.handler = _signal.getsignal(_signal.SIGINT)
+            if self.handler is not None:
+                _signal.signal(_signal.SIGINT, self.note)
+
+    def note(self, *_: Any) -> None:
+        """Remember the interrupt."""
+        self.asked = True
+
+    def __exit__(self, *_: Any) -> None:
+        if self.handler is not None:
+            _signal.signal(_signal.SIGINT, self.handler)
+            if self.asked:
+                _signal.raise_signal(_signal.SIGINT)
 
 
 def as_json(value: Any, depth: int = 0) -> str:
@@ -260,7 +283,9 @@ def ipython_display() -> dict[str, Any]:
     ):
         names[name] = type(name, (Shown,), {"mime": mime})
     for name in ("html", "svg", "json", "markdown", "latex", "png", "jpeg"):
-        kind = {"html": "HTML", "svg": "SVG", "json": "JSON", "markdown": "Markdown", "latex": "Latex"}.get(name, "Image")
+        kind = {"html": "HTML", "svg": "SVG", "json": "JSON", "markdown": "Markdown", "latex": "Latex"}.get(
+            name, "Image"
+        )
         names[f"display_{name}"] = lambda *values, kind=kind, **_: display(*map(names[kind], values))
     return names
 
@@ -287,7 +312,9 @@ class Finder:
         if name == "matplotlib" and not self.last:
             os.environ.setdefault("MPLBACKEND", f"module://{FIGURES}")
             os.environ.setdefault("MPLCONFIGDIR", "/tmp/.matplotlib")  # noqa: S108 - the sandbox's own
-        ours = ("IPython", "IPython.display", "IPython.core", "IPython.core.display") if self.last else (FIGURES, *modules)
+        ours = (
+            ("IPython", "IPython.display", "IPython.core", "IPython.core.display") if self.last else (FIGURES, *modules)
+        )
         if name not in ours:
             return None
         spec = sys.modules["_frozen_importlib"].ModuleSpec(name, self)  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from .types import FileInfo, RunEvent
 __all__ = ["BROKEN", "CHUNK", "Answer", "Exchange", "Link"]
 
 CHUNK = 1 << 16
+CHANNEL_KINDS = frozenset((b"C", b"c", b"x", b"y", b"w"))
 BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
 
@@ -34,6 +35,7 @@ class Link:
         self._ended = asyncio.Event()
         self.error: Exception | None = None
         self.sink: Callable[[Frame], None] | None = None
+        self.channels: Callable[[Frame], None] | None = None
         self.on_end: Callable[[], None] | None = None
 
     @property
@@ -62,6 +64,9 @@ class Link:
         try:
             while data := await self._connection.read(CHUNK):
                 for frame in self._frames.feed(self._streams.feed(data)):
+                    if frame.kind in CHANNEL_KINDS and self.channels is not None:
+                        self.channels(frame)
+                        continue
                     if self.sink is None:
                         raise ProtocolError(f"a frame {frame.kind!r} that nothing asked for")
                     self.sink(frame)

@@ -14,7 +14,7 @@ from pathlib import Path
 from .engine import Engine
 from .hardening import LABEL, OWNER_LABEL
 
-__all__ = ["owner", "remove_orphans"]
+__all__ = ["is_orphan", "owner", "remove_orphans"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ def owner() -> str:
     return f"{_here()}/{os.getpid()}/{_started(os.getpid())}"
 
 
-def _is_orphan(container: dict[str, object]) -> bool:
+def is_orphan(container: dict[str, object]) -> bool:
+    """Whether the process that a container belongs to is gone."""
     labels = container.get("Labels")
     mark = str(labels.get(OWNER_LABEL, "")) if isinstance(labels, dict) else ""
     place, _, rest = mark.rpartition("/")
@@ -57,7 +58,7 @@ def _is_orphan(container: dict[str, object]) -> bool:
 
 async def remove_orphans(engine: Engine) -> int:
     """Remove containers whose process is gone; return how many there were."""
-    orphans = [str(c["Id"]) for c in await engine.labelled(f"{LABEL}=run") if _is_orphan(c)]
+    orphans = [str(c["Id"]) for c in await engine.labelled(f"{LABEL}=run") if is_orphan(c)]
     for identity in orphans:
         await engine.remove(identity)
     if orphans:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .types import LANGUAGES, Language, Limits, RunRequest, SessionRequest
@@ -14,6 +14,7 @@ __all__ = [
     "DockerStreams",
     "Frame",
     "FrameReader",
+    "Openings",
     "ProtocolError",
     "encode_cell",
     "encode_job",
@@ -67,12 +68,30 @@ def _sizes(files: Mapping[str, bytes]) -> list[tuple[str, int]]:
     return [(name, len(content)) for name, content in files.items()]
 
 
-def encode_job(request: RunRequest, nonce: bytes, extra: Mapping[str, str] | None = None) -> bytes:
+@dataclass(frozen=True)
+class Openings:
+    """What leads out of a container.
+
+    Args:
+        listen: The kinds of channels the code can open: ``"proxy"``, ``"tools"``.
+        env: Variables that tell programs of them.
+        tools: The source of the module that calls the tools.
+    """
+
+    listen: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    tools: str | None = None
+
+    def header(self, nonce: bytes) -> dict[str, Any]:
+        """What the first request says of them."""
+        return {"nonce": nonce.hex(), "listen": list(self.listen), "env": dict(self.env), "tools": self.tools}
+
+
+def encode_job(request: RunRequest, nonce: bytes, openings: Openings = Openings()) -> bytes:
     """Write a job for a container of its own."""
     files = {request.language.filename: request.code, **request.files}
     fields = {
-        "nonce": nonce.hex(),
-        "extra": dict(extra or {}),
+        **openings.header(nonce),
         "kernel": _kernel(request.language, session=False),
         "command": list(request.language.command),
         "file": request.language.filename,
@@ -85,9 +104,9 @@ def encode_job(request: RunRequest, nonce: bytes, extra: Mapping[str, str] | Non
     return encode_request("once", fields, *files.values(), request.stdin)
 
 
-def encode_session(request: SessionRequest, nonce: bytes, extra: Mapping[str, str] | None = None) -> bytes:
+def encode_session(request: SessionRequest, nonce: bytes, openings: Openings = Openings()) -> bytes:
     """Write the beginning of a session."""
-    fields = {"nonce": nonce.hex(), "extra": dict(extra or {}), "files": _sizes(request.files)}
+    fields = {**openings.header(nonce), "files": _sizes(request.files)}
     return encode_request("session", fields, *request.files.values())
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from .base import ProviderSession
+from .base import Interruptible, ProviderSession
 from .errors import InvalidRunError, SessionClosedError
 from .files import check_context, check_name, check_upload, encode_code
 from .metrics import Metrics
@@ -25,6 +25,7 @@ __all__ = ["Session", "SessionOpening"]
 _log = logging.getLogger(__name__)
 
 CLOSE_S = 10.0
+GIVE_WAY_S = 8.0
 Value = TypeVar("Value")
 
 
@@ -34,9 +35,9 @@ class Session:
     One thing is done in it at a time: whatever else is asked for waits for its turn, in order. Every use puts its idle
     expiry off, and it never expires for idleness while something runs; the end of its lifetime ends what runs.
 
-    A run that is ended from outside, by `interrupt`, `aclose` or the end of the lifetime, has a result all the same:
-    ``killed``, with the output so far and a `RunResult.detail` that says why. What still waits for its turn when the
-    session ends raises `SessionClosedError`.
+    A run that is ended from outside, by `aclose` or the end of the lifetime, has a result all the same: ``killed``,
+    with the output so far and a `RunResult.detail` that says why. What still waits for its turn when the session ends
+    raises `SessionClosedError`.
 
     Args:
         identity: Its id.
@@ -232,21 +233,33 @@ class Session:
         await self._do(lambda: self._place.delete(name))
 
     async def restart(self, context: str | None = None) -> None:
-        """Start a kernel anew, or all of them: variables are gone, files stay. What runs is interrupted first."""
+        """Start a kernel anew, or all of them: variables are gone, files stay. What runs is ended first."""
         if context is not None:
             check_context(context)
-        await self.interrupt()
+        if self._cell is not None:
+            self._end_cell(self._cell)
         await self._do(lambda: self._place.restart(context))
 
     async def interrupt(self) -> bool:
-        """End the cell that runs now, and say whether there was one. Those that wait then have their turn."""
-        task = self._cell
-        if task is None or task.done():
+        """Interrupt the cell that runs now, and say whether there was one. Those that wait then have their turn.
+
+        Where the provider can, `KeyboardInterrupt` is raised in it: its result tells of that, and variables are kept.
+        What does not give way within `GIVE_WAY_S`, or runs elsewhere, is ended: its result is ``killed``.
+        """
+        cell = self._cell
+        if cell is None:
             return False
-        self._interrupted = task
-        task.cancel()
-        await asyncio.wait({task})
+        if not isinstance(self._place, Interruptible):
+            self._end_cell(cell)
+            return True
+        end = asyncio.get_running_loop().call_later(GIVE_WAY_S, self._end_cell, cell)
+        cell.add_done_callback(lambda _: end.cancel())
+        await self._noticing_loss(self._place.interrupt())
         return True
+
+    def _end_cell(self, cell: asyncio.Task[Any]) -> None:
+        self._interrupted = cell
+        cell.cancel()
 
     async def aclose(self) -> None:
         """End it, with all that runs in it."""

@@ -75,8 +75,16 @@ class _Loop:
             while (event := self.wait(pump.next())) is not None:
                 yield event
         finally:
-            if self._loop is not None:
-                self.wait(pump.stop())
+            self._end(pump)
+
+    def _end(self, pump: Pump) -> None:
+        loop = self._loop
+        if loop is None:
+            return  # the run ended with the loop
+        if threading.current_thread() is self._thread:
+            pump.task.cancel()  # a generator that nobody has is closed wherever that is noticed
+        else:
+            self.wait(pump.stop())
 
     def _submit(self, coroutine: Coroutine[Any, Any, Value]) -> concurrent.futures.Future[Value]:
         loop = self._loop

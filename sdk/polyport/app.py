@@ -16,6 +16,7 @@ from polyport.declarations import (
     PromptDeclaration,
     ResourceDeclaration,
     SandboxDeclaration,
+    Sandboxed,
     check_name,
 )
 from polyport.errors import DeclarationError
@@ -83,6 +84,10 @@ class App:
         timeout: float | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
         schema_extra: Mapping[str, Any] | None = None,
+        sandboxed: bool = False,
+        limits: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
+        allow_hosts: Iterable[str] = (),
     ) -> Callable[[F], F]: ...
     def function(
         self,
@@ -93,6 +98,10 @@ class App:
         timeout: float | None = None,
         annotations: Annotations | Mapping[str, Any] | None = None,
         schema_extra: Mapping[str, Any] | None = None,
+        sandboxed: bool = False,
+        limits: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
+        allow_hosts: Iterable[str] = (),
     ) -> F | Callable[[F], F]:
         """Register a function; usable bare, or with a name and options.
 
@@ -103,10 +112,19 @@ class App:
             annotations: What a client may assume: ``read_only``, ``destructive``, ``idempotent``, ``open_world``.
             schema_extra: Members to add to the input schema that the signature can't say (``allOf``, ``if``,
                 ``$schema``); ``properties`` and ``$defs`` are added to by name. Calls are checked against them too.
+            sandboxed: Whether it runs in the gateway's sandbox, each call in a place of its own. It must stand on its
+                own (imports inside the function), and takes and gives plain JSON values. `FunctionError` is there
+                without an import.
+            limits: What it may use there (``{"wall_s": 5, "memory_mb": 128}``).
+            files: Put into its working folder there, by relative name.
+            allow_hosts: Hosts that it reaches from there; only those that the gateway's sandbox allows.
 
         Raises:
-            DeclarationError: The name is taken or malformed, or the signature can't be described.
+            DeclarationError: The name is taken or malformed, the signature can't be described, or a sandboxed
+                function needs something from around it.
         """
+        if not sandboxed and (limits or files or allow_hosts):
+            raise DeclarationError("limits, files and allow_hosts are for a sandboxed function: add sandboxed=True")
 
         def register(target: F) -> F:
             self._add(
@@ -117,6 +135,7 @@ class App:
                     timeout=_checked_timeout(timeout),
                     annotations=_annotations(annotations),
                     schema_extra=dict(schema_extra) if schema_extra else None,
+                    sandboxed=_sandboxed(target, limits, files, allow_hosts) if sandboxed else None,
                 )
             )
             return target
@@ -400,6 +419,22 @@ def _checked(function: F) -> F:
     except (TypeError, ValueError) as error:
         raise DeclarationError(f"{function!r} can't be registered: it has no signature ({error})") from error
     return function
+
+
+def _sandboxed(
+    function: Callable[..., Any],
+    limits: Mapping[str, float] | None,
+    files: Mapping[str, bytes | str] | None,
+    allow_hosts: Iterable[str],
+) -> Sandboxed:
+    from polyport.sandboxed import self_contained_source
+
+    if isinstance(allow_hosts, str):
+        raise DeclarationError(f"allow_hosts is a list of hosts; write allow_hosts=[{allow_hosts!r}]")
+    contents = {
+        name: content.encode() if isinstance(content, str) else content for name, content in (files or {}).items()
+    }
+    return Sandboxed(self_contained_source(function), contents, dict(limits or {}), tuple(allow_hosts))
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -19,6 +19,7 @@ __all__ = [
     "PromptDeclaration",
     "ResourceDeclaration",
     "SandboxDeclaration",
+    "Sandboxed",
     "check_name",
 ]
 
@@ -51,6 +52,23 @@ class Annotations:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandboxed:
+    """That a function runs in a sandbox, and how.
+
+    Attributes:
+        source: The function, standing on its own.
+        files: Put into its working folder, by relative name.
+        limits: What it may use, by name of limit; the gateway's own where left out.
+        allow_hosts: Hosts that it reaches.
+    """
+
+    source: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionDeclaration:
     """A function; `timeout` is in seconds, `schema_extra` is added to its input schema."""
 
@@ -60,6 +78,7 @@ class FunctionDeclaration:
     timeout: float | None = None
     annotations: Annotations = field(default_factory=Annotations)
     schema_extra: Mapping[str, Any] | None = None
+    sandboxed: Sandboxed | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,11 +92,13 @@ class ServerToolCall:
         id: The call's id, as the model gave it.
         name: The capability's name.
         arguments: JSON text of the arguments.
+        session: The sandbox session in which it happens, for the code interpreter.
     """
 
     id: str
     name: str
     arguments: str
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,14 @@ class ServerToolResult:
         name: The capability's name.
         output: The text handed to the model.
         error: Whether it failed.
+        value: What it gave besides, for the code interpreter.
     """
 
     id: str
     name: str
     output: str
     error: bool = False
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Every answer of the OpenAI wire against OpenAI's own description and the Open Responses specification.
 
 Three things are left out of the comparison with Open Responses, which describes only the core of the protocol:
-items and tools of type ``mcp`` (its core has none), events of those items, and reasoning events, which it names
+items and tools of type ``mcp`` and ``code_interpreter`` (its core has neither), events of those items, and reasoning
+events, which it names
 ``response.reasoning.*`` where OpenAI says ``response.reasoning_text.*``. A ``json_schema`` format is compared with
 OpenAI's description alone: Open Responses allows only null for its ``schema``. All of it is held against OpenAI's.
 """
@@ -30,6 +31,7 @@ from polyport.events import (
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
 from tests.support.openai_spec import Description, load_open_responses, load_openai, streaming_events
+from tests.support.picture_sandbox import PictureProvider
 
 pytestmark = pytest.mark.requires("data")
 
@@ -57,6 +59,12 @@ def play(request: Any) -> Any:
             return [TextDelta("so f"), UpstreamError("the line broke")]
         case "short":
             return [TextDelta("so f"), Finish("length")]
+        case "code" if not answered:
+            return ToolCall("code_interpreter", {"code": "say 42\npicture\nwrite out.csv 1,2"})
+        case "code":
+            return "It is in sandbox:/mnt/data/out.csv."
+        case "broken code" if not answered:
+            return ToolCall("code_interpreter", {"code": "die"})
         case "add" | "add wrongly" if not answered:
             return ToolCall("add", {"a": 1, "b": 2} if said == "add" else {"a": "x", "b": 2})
         case _:
@@ -79,6 +87,7 @@ def url() -> Iterator[str]:
         """Answer with a source."""
         return Answer(f"About {question}.", [Citation("Guide", url="https://example.org/guide")])
 
+    app.sandbox(PictureProvider(), tools=False, allow_hosts=["example.org"])
     app.model("echo", engine="echo")
     app.model("scripted", engine=ScriptedEngine(*[play] * 200))
     app.agent("helper", model="scripted", tools=["add"])
@@ -117,6 +126,7 @@ def frames(api: httpx.Client, path: str, method: str = "POST", **body: Any) -> l
     return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
+OPENAIS_OWN = ("mcp", "code_interpreter")
 MESSAGES = [
     ("add", '{"a": 1, "b": 2}'),
     ("guide", "holidays"),
@@ -180,8 +190,9 @@ def test_errors(api: httpx.Client, openai_spec: Description, path: str, body: di
 
 def core(response: dict[str, Any]) -> dict[str, Any]:
     """A response without what only OpenAI's own protocol has."""
-    items = [item for item in response["output"] if not item["type"].startswith("mcp_")]
-    return {**response, "output": items, "tools": [tool for tool in response["tools"] if tool["type"] != "mcp"]}
+    items = [item for item in response["output"] if not item["type"].startswith(OPENAIS_OWN)]
+    tools = [tool for tool in response["tools"] if not tool["type"].startswith(OPENAIS_OWN)]
+    return {**response, "output": items, "tools": tools}
 
 
 def check_response(openai_spec: Description, open_spec: Description, body: dict[str, Any]) -> None:
@@ -194,8 +205,9 @@ def check_events(openai_spec: Description, open_spec: Description, events: list[
     described = dict(streaming_events(open_spec))
     for event in events:
         openai_spec.check("ResponseStreamEvent", event)
-        if event.get("item", {}).get("type", "").startswith("mcp_") or event["type"] not in described:
-            assert "mcp" in event["type"] or "reasoning_text" in event["type"] or "item" in event, event["type"]
+        if event.get("item", {}).get("type", "").startswith(OPENAIS_OWN) or event["type"] not in described:
+            known = ("mcp", "reasoning_text", "code_interpreter")
+            assert any(name in event["type"] for name in known) or "item" in event, event["type"]
             continue
         if "response" in event:
             event = {**event, "response": core(event["response"])}
@@ -311,6 +323,68 @@ def test_background_and_failure(api: httpx.Client, openai_spec: Description, ope
     broken = frames(api, "responses", model="scripted", input="break", stream=True)
     assert broken[-1]["type"] == "response.failed"
     check_events(openai_spec, open_spec, broken)
+
+
+CODE = {"type": "code_interpreter", "container": {"type": "auto"}}
+
+
+@pytest.mark.parametrize("include", [[], ["code_interpreter_call.outputs"]])
+@pytest.mark.parametrize("text", ["code", "broken code"])
+def test_code_in_responses(api: httpx.Client, openai_spec: Description, text: str, include: list[str]) -> None:
+    asked = {"model": "scripted", "input": text, "tools": [CODE], "include": include}
+    body = post(api, "responses", **asked)
+    openai_spec.check("Response", body)
+    call = body["output"][0]
+    openai_spec.check("CodeInterpreterToolCall", call)
+    assert (call["outputs"] is not None) == bool(include)
+    events = frames(api, "responses", stream=True, **asked)
+    for event in events:
+        openai_spec.check("ResponseStreamEvent", event)
+    kinds = {event["type"] for event in events if "code_interpreter" in event["type"]}
+    assert len(kinds) == (5 if text == "code" else 4)
+    for path in (f"responses/{body['id']}", f"responses/{body['id']}?include[]=code_interpreter_call.outputs"):
+        openai_spec.check("Response", api.get(path).json())
+    for event in frames(api, f"responses/{body['id']}?stream=true", "GET"):
+        openai_spec.check("ResponseStreamEvent", event)
+    if text == "code":
+        (cited,) = body["output"][-1]["content"][0]["annotations"]
+        openai_spec.check("ContainerFileCitationBody", cited)
+    items = [{"role": "user", "content": text}, *body["output"], {"role": "user", "content": "and now?"}]
+    again = post(api, "responses", model="scripted", input=items)
+    listed = api.get(f"responses/{again['id']}/input_items").json()
+    openai_spec.check("ResponseItemList", listed)
+
+
+def test_containers(api: httpx.Client, openai_spec: Description) -> None:
+    policy = {"type": "allowlist", "allowed_domains": ["example.org"]}
+    plain = post(api, "containers", name="plain")
+    made = post(
+        api,
+        "containers",
+        name="mine",
+        memory_limit="1g",
+        expires_after={"anchor": "last_active_at", "minutes": 3},
+        network_policy=policy,
+    )
+    assert (made["memory_limit"], made["network_policy"]) == ("1g", policy)
+    for body in (plain, made, api.get(f"containers/{made['id']}").json()):
+        openai_spec.check("ContainerResource", body)
+    listed = api.get("containers").json()
+    assert {body["id"] for body in listed["data"]} >= {plain["id"], made["id"]}
+    openai_spec.check("ContainerListResource", listed)
+    openai_spec.check("ContainerListResource", api.get("containers?name=nobody").json())
+    files = f"containers/{made['id']}/files"
+    openai_spec.check("ContainerFileListResource", api.get(files).json())
+    file = api.post(files, files={"file": ("a.txt", b"x")}).json()
+    openai_spec.check("ContainerFileResource", file)
+    openai_spec.check("ContainerFileResource", api.get(f"{files}/{file['id']}").json())
+    openai_spec.check("ContainerFileListResource", api.get(files).json())
+    for path in ("containers/cntr_0", f"{files}/cfile_0", f"{files}/cfile_0/content"):
+        answer = api.get(path)
+        assert answer.status_code == 404
+        openai_spec.check("ErrorResponse", answer.json())
+    for path in (f"{files}/{file['id']}", f"containers/{made['id']}", f"containers/{plain['id']}"):
+        assert api.delete(path).json()["deleted"] is True
 
 
 def spoiled(value: Any) -> Iterator[tuple[str, Any]]:

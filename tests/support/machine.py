@@ -77,6 +77,19 @@ def _sandbox() -> str | None:
     return f"Docker has no image {image} (sudo python -m polyport_sandbox build)"
 
 
+def _dockerd() -> str | None:
+    if missing := _sandbox():
+        return missing
+    if os.geteuid() != 0:
+        return "starting a Docker daemon of the tests' own needs root"
+    absent = [program for program in ("dockerd", "containerd") if shutil.which(program) is None]
+    return f"{', '.join(absent)} is not installed (apt install docker.io)" if absent else None
+
+
+def _runsc() -> str | None:
+    return None if shutil.which("runsc") else "gVisor's runsc is not installed (apt install runsc)"
+
+
 def _postgres() -> str | None:
     return None if postgres_binary("initdb") else "PostgreSQL's initdb is not installed (apt install postgresql)"
 
@@ -105,10 +118,13 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "curl": _curl,
     "data": _data,
     "docker": _docker,
+    "dockerd": _dockerd,
     "node": _node,
     "openai3": _openai3,
     "postgres": _postgres,
     "redis": _redis,
+    "runsc": _runsc,
+    "sandbox": _sandbox,
 }
 
 

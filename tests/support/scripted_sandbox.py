@@ -6,7 +6,7 @@ One action a line, words separated by blanks::
     show TEXT …       display                           result TEXT …     the last expression's value
     set NAME VALUE    keep a variable                   get NAME          write it to stdout
     write FILE TEXT … a file                            cat FILE          write it to stdout
-    sleep SECONDS     wait                              hang              wait for ever
+    sleep SECONDS     wait                              hang              wait for ever, or an interrupt
     stubborn SECONDS  wait, and that long after an interruption too
     fail NAME TEXT …  an exception that nobody caught   exit NUMBER       end with it
     die               the place is lost                 vanish            end without an end
@@ -45,6 +45,10 @@ from polyport_sandbox import (
 LANGUAGES = {"python": Language("python", "main.py", ()), "bash": Language("bash", "main.sh", ())}
 
 
+class _Interrupted(Exception):  # noqa: N818 - what an interrupt raises
+    pass
+
+
 @dataclass
 class Place:
     """A place with variables and files."""
@@ -54,6 +58,7 @@ class Place:
     busy: int = 0
     most_busy: int = 0
     lost: bool = False
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     log: list[str] = field(default_factory=list)
 
     def check(self) -> None:
@@ -76,8 +81,9 @@ class Place:
                     return
                 if told["error"] or told["exit"]:
                     break
-                if time.monotonic() - began > request.limits.wall_s:
-                    break
+        except _Interrupted:
+            told["error"], told["exit"] = CodeError("KeyboardInterrupt", "", "KeyboardInterrupt"), 1
+            yield ErrorEvent(told["error"])
         finally:
             self.busy -= 1
         status = "error" if told["error"] or told["exit"] else "ok"
@@ -123,7 +129,9 @@ class Place:
         if verb == "sleep":
             await asyncio.sleep(float(rest))
         elif verb == "hang":
-            await asyncio.Event().wait()
+            await self.asked.wait()
+            self.asked.clear()
+            raise _Interrupted
         elif verb == "stubborn":
             try:
                 await asyncio.Event().wait()
@@ -197,23 +205,33 @@ class ScriptedSession:
         self.place.check()
 
 
+class InterruptibleSession(ScriptedSession):
+    """One that asks its cell to end, which says so itself; ``stubborn`` ones do not."""
+
+    async def interrupt(self) -> None:
+        self.place.check()
+        self.place.asked.set()
+
+
 class ScriptedProvider:
     """Run scripts; keeps all it was asked for.
 
     Args:
         open_s: Seconds that a session takes to open.
         close_s: Seconds that one takes to close.
+        interruptible: Whether cells can be asked to end.
     """
 
     ready = 3
 
-    def __init__(self, *, open_s: float = 0.0, close_s: float = 0.0) -> None:
+    def __init__(self, *, open_s: float = 0.0, close_s: float = 0.0, interruptible: bool = False) -> None:
         self.requests: list[RunRequest] = []
         self.sessions: list[ScriptedSession] = []
         self.runs: list[Place] = []
         self.callers: list[str] = []
         self.opened = self.closed = 0
         self.open_s, self.close_s = open_s, close_s
+        self.kind = InterruptibleSession if interruptible else ScriptedSession
 
     async def open(self) -> None:
         self.opened += 1
@@ -237,6 +255,6 @@ class ScriptedProvider:
     async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
         self.callers.append(caller)
         await asyncio.sleep(self.open_s)
-        session = ScriptedSession(request, close_s=self.close_s)
+        session = self.kind(request, close_s=self.close_s)
         self.sessions.append(session)
         return session

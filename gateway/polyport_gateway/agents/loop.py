@@ -33,7 +33,7 @@ from polyport.events import (
     Usage,
 )
 from polyport_gateway.agents.approvals import find_open_calls
-from polyport_gateway.agents.parallel import Outcome, closing, run_calls
+from polyport_gateway.agents.parallel import Outcome, OwnCall, Runnable, closing, run_calls
 from polyport_gateway.agents.tools import ToolRequest, ToolTable
 from polyport_gateway.agents.turn import Turn
 from polyport_gateway.call import Arguments, Call, CallEvent, Chat, ServerTools
@@ -106,7 +106,7 @@ class _Loop:
         self._model = model
         self._server_tools = server_tools
         self._granted = granted
-        self._table = ToolTable(tools, chat.request.tools or [])
+        self._table = ToolTable(tools, chat.request.tools or [], server_tools.own)
         self._body = self._base_body(chat)
         self._messages = [self._as_model_knows(message) for message in chat.body["messages"]]
         if instructions:
@@ -209,7 +209,7 @@ class _Loop:
     async def _make(self, requests: Sequence[ToolRequest], position: int) -> AsyncGenerator[CallEvent, None]:
         """Make calls in parallel and put their results into the conversation at `position`."""
         outcomes: dict[int, Outcome] = {}
-        children: list[Call] = []
+        children: list[Runnable] = []
         at: list[int] = []
         ignored: set[int] = set()
         for index, request in enumerate(requests):
@@ -220,12 +220,14 @@ class _Loop:
                 outcomes[index] = Outcome(f"Not called: the limit of {limit} tool calls is used up.", error=True)
                 continue
             self._calls_made += 1
-            yield ServerToolCall(request.id, request.name, request.arguments)
-            values = self._table.parse(request)
-            if isinstance(values, str):
-                outcomes[index] = Outcome(values, error=True)
+            own = self._table.own(request.name)
+            session = await own.open() if own is not None else None
+            yield ServerToolCall(request.id, request.name, request.arguments, session)
+            child = self._child(request)
+            if isinstance(child, Outcome):
+                outcomes[index] = child
             else:
-                children.append(self._call.child(request.name, Arguments(values), granted=self._granted))
+                children.append(child)
                 at.append(index)
         shown = 0
         async with aclosing(run_calls(children)) as news:
@@ -247,6 +249,15 @@ class _Loop:
         self._messages[position:position] = [
             _tool_message(request.id, outcomes[index].output) for index, request in enumerate(requests)
         ]
+
+    def _child(self, request: ToolRequest) -> Runnable | Outcome:
+        """Return the call that a request asks for, or what is wrong with it."""
+        if (own := self._table.own(request.name)) is not None:
+            return OwnCall(own, self._call, request.arguments)
+        values = self._table.parse(request)
+        if isinstance(values, str):
+            return Outcome(values, error=True)
+        return self._call.child(request.name, Arguments(values), granted=self._granted)
 
     def _waits(self, request: ToolRequest) -> bool:
         return self._table.is_ours(request.name) and self._server_tools.needs_approval(request.name)
@@ -297,4 +308,4 @@ def _tool_message(id_: str, text: str) -> dict[str, Any]:
 
 
 def _shown(request: ToolRequest, outcome: Outcome) -> ServerToolResult:
-    return ServerToolResult(request.id, request.name, outcome.output, error=outcome.error)
+    return ServerToolResult(request.id, request.name, outcome.output, error=outcome.error, value=outcome.value)

@@ -7,21 +7,59 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 from polyport.errors import CallCancelledError, CallError
 from polyport.events import Log, Progress, Result, ServerToolCall, TextDelta, Usage
-from polyport_gateway.call import Call, CallEvent
+from polyport_gateway.call import Call, CallEvent, RequestTool
 
-__all__ = ["Outcome", "closing", "run_calls"]
+__all__ = ["Outcome", "OwnCall", "Runnable", "closing", "run_calls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one tool call gave: the text for the model, and the tokens it took."""
+    """What one tool call gave: the text for the model, the tokens it took, and of an `OwnCall` its value."""
 
     output: str
     error: bool = False
     usage: Usage | None = None
+    value: Any = None
+
+
+class Runnable(Protocol):
+    """What can be run beside others: a `Call`, or a call of a request's own tool."""
+
+    @property
+    def name(self) -> str:
+        """What is called."""
+        ...
+
+    @property
+    def parent(self) -> Call | None:
+        """The chat in which it is."""
+        ...
+
+    def run(self) -> AsyncGenerator[CallEvent, None]:
+        """Do it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCall:
+    """A call of a request's own tool."""
+
+    tool: RequestTool
+    parent: Call
+    arguments: str
+
+    @property
+    def name(self) -> str:
+        """What is called."""
+        return self.tool.name
+
+    def run(self) -> AsyncGenerator[CallEvent, None]:
+        """Let the tool answer."""
+        return self.tool.invoke(self.parent, self.arguments)
 
 
 @asynccontextmanager
@@ -35,7 +73,7 @@ async def closing(events: AsyncIterator[CallEvent]) -> AsyncGenerator[AsyncItera
             await close()
 
 
-async def run_calls(calls: Sequence[Call]) -> AsyncGenerator[tuple[int, Outcome] | Progress | Log, None]:
+async def run_calls(calls: Sequence[Runnable]) -> AsyncGenerator[tuple[int, Outcome] | Progress | Log, None]:
     """Run calls at once; give their news as it comes and each outcome with its position.
 
     Leaving the generator cancels whatever still runs and waits until it has ended.
@@ -68,7 +106,7 @@ def _announce(news: asyncio.Queue[int | Progress | Log], position: int, _: async
     news.put_nowait(position)
 
 
-async def _run(call: Call, tell: Callable[[Progress | Log], None]) -> Outcome:
+async def _run(call: Runnable, tell: Callable[[Progress | Log], None]) -> Outcome:
     """Make one call; a failure is an outcome too, for the model to read."""
     text: list[str] = []
     result: Result | None = None
@@ -95,7 +133,9 @@ async def _run(call: Call, tell: Callable[[Progress | Log], None]) -> Outcome:
         if call.parent is not None and call.parent.cancelled:
             raise
         return Outcome(error.message, error=True, usage=usage)
-    return Outcome(result.text if result is not None else "".join(text), usage=usage)
+    if result is None:
+        return Outcome("".join(text), usage=usage)
+    return Outcome(result.text, usage=usage, value=result.value if isinstance(call, OwnCall) else None)
 
 
 def _named(name: str, event: Progress) -> Progress:

@@ -10,6 +10,7 @@ from typing import Any
 
 from polyport.errors import BadRequestError
 from polyport.types.chat import ChatTool
+from polyport_gateway.call import RequestTool
 from polyport_gateway.catalog.capability import Capability
 
 __all__ = ["ToolRequest", "ToolTable"]
@@ -34,16 +35,22 @@ class ToolTable:
     Args:
         tools: What the gateway itself calls.
         client_tools: What the client offers in its request and calls itself.
+        own: What the gateway calls for this request alone.
 
     Raises:
         BadRequestError: A name is on both sides.
     """
 
-    def __init__(self, tools: Sequence[Capability], client_tools: Sequence[ChatTool]) -> None:
+    def __init__(
+        self, tools: Sequence[Capability], client_tools: Sequence[ChatTool], own: Sequence[RequestTool] = ()
+    ) -> None:
         self._client = frozenset(name for tool in client_tools if (name := _client_name(tool)))
         self._aliases: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._own = {tool.name: tool for tool in own}
         self.definitions: list[dict[str, Any]] = []
+        for mine in own:
+            self._define(mine.name, mine.name, mine.description, mine.input)
         for tool in tools:
             self._add(tool)
         if both := sorted(self._client & (self._names.keys() | self._aliases.keys())):
@@ -59,10 +66,17 @@ class ToolTable:
         while alias in self._names:
             count += 1
             alias = f"{stem[:60]}_{count}"
-        self._names[alias] = tool.name
-        self._aliases[tool.name] = alias
-        function = {"name": alias, "description": tool.description, "parameters": dict(tool.tool.input)}
+        self._define(tool.name, alias, tool.description, tool.tool.input)
+
+    def _define(self, name: str, alias: str, description: str, schema: Mapping[str, Any]) -> None:
+        self._names[alias] = name
+        self._aliases[name] = alias
+        function = {"name": alias, "description": description, "parameters": dict(schema)}
         self.definitions.append({"type": "function", "function": function})
+
+    def own(self, name: str) -> RequestTool | None:
+        """Return the request's own tool of this name."""
+        return self._own.get(name)
 
     def is_client(self, name: str) -> bool:
         """Whether the client calls this one."""

@@ -59,6 +59,7 @@ def run_checks(config: Path | None, data_dir: Path | None, database_url: str | N
         checks.append(Check("settings", "failed", str(error)))
     else:
         checks += [Check("settings", "ok", _settings_source(config)), *_records(settings), _port(settings)]
+        checks += _sandbox(settings)
     return [*checks, _docker(), _terminal()]
 
 
@@ -192,6 +193,24 @@ def _port(settings: Any) -> Check:
         return Check("port", "warning", f"{error}{f' (it is held by {owner})' if owner else ''}")
     listener.close()
     return Check("port", "ok", f"{where} is free")
+
+
+def _sandbox(settings: Any) -> Iterator[Check]:
+    """Look at the sandbox that the settings name; what only an app declares is seen when that is served."""
+    if settings.sandbox in (None, "none"):
+        return
+    from polyport_gateway.sandboxes.plan import make_plan
+    from polyport_gateway.sandboxes.service import SandboxService
+
+    async def look() -> Check:
+        service = SandboxService(make_plan(None, settings))
+        await service.examine()
+        return Check("sandbox", "ok", f"{settings.sandbox} runs {', '.join(service.languages)}")
+
+    try:
+        yield asyncio.run(look())
+    except PolyportError as error:
+        yield Check("sandbox", "failed", str(error), getattr(error, "mend", None))
 
 
 def _docker() -> Check:

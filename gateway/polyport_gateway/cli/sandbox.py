@@ -88,7 +88,8 @@ def build(
 ) -> None:
     """Make the image that code runs in.
 
-    It needs no registry: Debian's packages make a root file system, which Docker imports. That takes root and debootstrap.
+    It needs no registry: Debian's packages make a root file system, which Docker imports. That takes
+    root and debootstrap.
     """
     from polyport_gateway.cli.sandbox_build import build_image
 
@@ -242,6 +243,6 @@ def _limits(wall_s: float | None, memory_mb: int | None) -> Limits:
 
 
 def _socket(given: str | None) -> str:
-    from polyport_sandbox.engine import default_socket
+    from polyport_sandbox.engine import DEFAULT_SOCKET
 
-    return given or default_socket()
+    return given or DEFAULT_SOCKET

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from polyport.declarations import Annotations
-from polyport.errors import BadRequestError, CallError, InternalServerError, NotFoundError, RateLimitError
+from polyport.errors import BadRequestError, CallError, InternalServerError, NotFoundError
 from polyport.events import Result, ServerToolCall, ServerToolResult
 from polyport.types.sandbox import CodeOutcome
 from polyport_gateway.call import Arguments, Caller, CodeRun, Operation
@@ -31,7 +31,6 @@ RUN_CODE_WITH_TOOLS = "run_code_with_tools"
 
 _TIMEOUT_S = 60.0
 _MAX_DEPTH = 4
-_MOST_CALLS = 1000
 _LONGEST_LIST = 6000
 _NOT_IN_A_NAME = re.compile(r"\W", re.ASCII)
 _TYPES = {"integer": "int", "number": "float", "boolean": "bool", "string": "str", "array": "list", "object": "dict"}
@@ -49,18 +48,14 @@ class GatewayTools:
 
     def __init__(self, work: Work, catalog: Catalog) -> None:
         self._work = work
-        self._catalog = catalog
-        self._names = python_names(callable_tools(catalog, work.call.caller))
+        self._tools = {tool.name: tool for tool in callable_tools(catalog, work.call.caller)}
         self._ids = itertools.count(1)
 
     def describe(self) -> Sequence[ToolDescription]:
-        """The tools there are, under names that Python takes."""
+        """The tools there are."""
         from polyport_sandbox import ToolDescription
 
-        return [
-            ToolDescription(name, capability.description, capability.tool.input)
-            for name, capability in self._names.items()
-        ]
+        return [ToolDescription(name, tool.description, tool.tool.input) for name, tool in self._tools.items()]
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Call one and return its JSON result.
@@ -68,20 +63,16 @@ class GatewayTools:
         Raises:
             CallError: There is none, or it failed.
         """
-        capability = self._names.get(name)
-        if capability is None:
+        if name not in self._tools:
             raise NotFoundError(f"There is no tool {name[:80]!r}; polyport_tools.tools() lists them.")
-        number = next(self._ids)
-        if number > _MOST_CALLS:
-            raise RateLimitError(f"This code has called tools {_MOST_CALLS} times, as often as one run may.")
-        identity = f"code_{number}"
-        self._work.report(ServerToolCall(identity, capability.name, _json(dict(arguments))))
+        identity = f"code_{next(self._ids)}"
+        self._work.report(ServerToolCall(identity, name, _json(dict(arguments))))
         try:
-            value, text = await self._called(capability.name, dict(arguments))
+            value, text = await self._called(name, dict(arguments))
         except CallError as error:
-            self._work.report(ServerToolResult(identity, capability.name, error.message, error=True))
+            self._work.report(ServerToolResult(identity, name, error.message, error=True))
             raise
-        self._work.report(ServerToolResult(identity, capability.name, text))
+        self._work.report(ServerToolResult(identity, name, text))
         return value
 
     async def _called(self, name: str, arguments: dict[str, Any]) -> tuple[Any, str]:
@@ -164,39 +155,28 @@ def callable_tools(catalog: Catalog, caller: Caller) -> list[Capability]:
     ]
 
 
-def python_names(capabilities: Sequence[Capability]) -> dict[str, Capability]:
-    """Give each a name that Python takes: ``kb_search`` for ``kb.search``."""
-    names: dict[str, Capability] = {}
-    for capability in capabilities:
-        stem = _NOT_IN_A_NAME.sub("_", capability.name)
-        if stem[0].isdigit() or keyword.iskeyword(stem):
-            stem = f"_{stem}" if stem[0].isdigit() else f"{stem}_"
-        name, count = stem, 1
-        while name in names:
-            count += 1
-            name = f"{stem}_{count}"
-        names[name] = capability
-    return names
-
-
 def list_tools(capabilities: Sequence[Capability]) -> str:
     """Say in a line each what can be called; what would make the list too long is only counted."""
     if not capabilities:
         return "There is no tool that your code may call."
     lines, size = ["The tools that your code may call:"], 0
-    names = python_names(capabilities)
-    for name, capability in names.items():
-        line = signature_line(name, capability)
+    for capability in capabilities:
+        line = signature_line(capability)
         size += len(line)
         if size > _LONGEST_LIST:
-            lines.append(f"… and {len(names) - len(lines) + 1} more: polyport_tools.tools() lists them all.")
+            lines.append(f"… and {len(capabilities) - len(lines) + 1} more: polyport_tools.tools() lists them all.")
             break
         lines.append(line)
     return "\n".join(lines)
 
 
-def signature_line(name: str, capability: Capability) -> str:
-    """Write a tool as a line of Python: ``add(a: int, b: int = 1) -> int  # Add two integers.``."""
+def signature_line(capability: Capability) -> str:
+    """Write a tool as a line of Python: ``add(a: int, b: int = 1) -> int  # Add two integers.``.
+
+    One whose name Python doesn't take is ``kb_search`` for ``kb.search``, or as a last way ``call("1st", …)``.
+    """
+    name = _NOT_IN_A_NAME.sub("_", capability.name)
+    opening = f"{name}(" if name.isidentifier() and not keyword.iskeyword(name) else f'call("{capability.name}", '
     schema = capability.tool.input
     required = set(schema.get("required") or ())
     arguments = []
@@ -207,7 +187,7 @@ def signature_line(name: str, capability: Capability) -> str:
         arguments.append(text)
     result = "" if capability.tool.output is None else f" -> {_type(capability.tool.output)}"
     summary = (capability.description or "").strip().partition("\n")[0]
-    return f"{name}({', '.join(arguments)}){result}" + (f"  # {summary}" if summary else "")
+    return f"{opening}{', '.join(arguments)}){result}" + (f"  # {summary}" if summary else "")
 
 
 def _type(schema: Any) -> str:

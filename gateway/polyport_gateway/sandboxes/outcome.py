@@ -73,7 +73,7 @@ def outcome_text(outcome: CodeOutcome) -> str:
     if outcome.error is not None and outcome.error.name not in outcome.stderr:
         parts.append(outcome.error.traceback or f"{outcome.error.name}: {outcome.error.value}")
     parts += _notes(outcome)
-    return "\n".join(part.rstrip("\n") for part in parts if part)
+    return "\n".join(part.rstrip("\n") for part in parts if part) or "[no output]"
 
 
 def _notes(outcome: CodeOutcome) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _notes(outcome: CodeOutcome) -> Iterator[str]:
         detail = f" ({outcome.detail})" if outcome.detail else ""
         yield f"[{outcome.status}: {_ENDINGS[outcome.status]}{detail}]"
     elif outcome.status == "error":
-        yield f"[exit code {outcome.exit_code}]"
+        yield "[it failed]" if outcome.exit_code is None else f"[exit code {outcome.exit_code}]"
     if outcome.files:
         yield f"[files: {', '.join(f'{file.name} ({file.size} bytes)' for file in outcome.files)}]"
     for skipped in outcome.skipped_files:

@@ -14,9 +14,8 @@ from polyport_gateway.call import Caller, CodeRun
 from polyport_gateway.sandboxes.plan import SandboxPlan
 
 if TYPE_CHECKING:
-    from polyport_sandbox.session import Session
-
     from polyport_sandbox import Limits, Provider, RunEvent, Sandbox, ToolHost
+    from polyport_sandbox.session import Session
 
 __all__ = ["RUN_CODE", "SandboxService", "SandboxState"]
 
@@ -103,6 +102,25 @@ class SandboxService:
             if self._box is None:
                 self._box = await self._opened()
             return self._box
+
+    async def examine(self) -> None:
+        """Look whether it can run code, and start nothing where its provider can say so without.
+
+        Raises:
+            SandboxUnavailableError: It can't; with what mends it.
+        """
+        doctor = getattr(self._provider(), "doctor", None)
+        if doctor is not None:
+            (await doctor()).raise_if_unfit()
+            return
+        try:
+            await self.box()
+        finally:
+            await self.close()
+
+    def figures(self) -> str:
+        """Write what it has done, in Prometheus' text format; nothing before it was opened."""
+        return "" if self._box is None else self._box.metrics().render_prometheus()
 
     def check(self, caller: Caller) -> None:
         """Refuse a caller who may not run code.

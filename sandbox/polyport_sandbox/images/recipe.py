@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 
 from polyport_sandbox.errors import InvalidRunError
 
-__all__ = ["DATA_IMAGE", "DEFAULT_IMAGE", "IMAGE_LABEL", "RECIPES", "Recipe", "recipe_named", "split_packages"]
+__all__ = [
+    "DATA_IMAGE",
+    "DEFAULT_IMAGE",
+    "IMAGE_LABEL",
+    "RECIPES",
+    "Recipe",
+    "kept_text",
+    "recipe_named",
+    "split_packages",
+]
 
 REPOSITORY = "polyport/sandbox"
 DEFAULT_IMAGE = f"{REPOSITORY}:minimal"
@@ -22,7 +31,9 @@ IMAGE_LABEL = "io.polyport.sandbox"
 _LABEL = f"{IMAGE_LABEL}.recipe"
 
 # Raised when the steps in tree.py or wheels.py change what comes out of them.
-_FORMAT = 1
+_FORMAT = 2
+
+_KEPT = ("font_cache.txt", "matplotlibrc.txt", "sitecustomize.txt")
 
 _DEBIAN_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SUITE = re.compile(r"[a-z][a-z0-9-]*")
@@ -81,7 +92,7 @@ class Recipe:
             "suite": self.suite,
             "debian": sorted(self.debian),
             "python": sorted(self.python),
-            "files": sitecustomize(),
+            "files": [kept_text(name) for name in _KEPT],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -112,9 +123,9 @@ def recipe_of(labels: Mapping[str, str] | None) -> tuple[Recipe, str] | None:
         return None
 
 
-def sitecustomize() -> str:
-    """What Python in the image runs at its start."""
-    return importlib.resources.files(__package__).joinpath("sitecustomize.txt").read_text(encoding="utf-8")
+def kept_text(name: str) -> str:
+    """A file that goes into images, or makes something in them."""
+    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def split_packages(text: str) -> tuple[str, ...]:

@@ -50,6 +50,6 @@ async def try_out(image: str, recipe: Recipe, *, socket: str) -> None:
     async with Sandbox("docker", image=image, socket=socket, pool_size=0, languages=languages) as box:
         for language, code in programs:
             result = await box.run(code, language=language.name, limits=limits)
-            if result.status != "ok":
+            if result.status != "ok" or result.stderr:  # a complaint at each start would be everybody's
                 said = result.stderr_text.strip()[-800:] or result.detail or "it said nothing"
                 raise SandboxError(f"The new image fails its trial in {language.name} ({result.status}): {said}")

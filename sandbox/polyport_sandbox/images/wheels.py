@@ -15,25 +15,13 @@ from pathlib import Path
 from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 
 from .process import find, run_command
-from .recipe import sitecustomize
+from .recipe import kept_text
 from .tree import glibc_version, python_version
 
 __all__ = ["find_pip", "install", "prepare_matplotlib"]
 
 _NOBODY = "65534:65534"
 _OLDEST_GLIBC = 17  # manylinux2014
-# Lists fonts as matplotlib will at run time, and prints where it keeps the list and the list itself.
-_FONT_CACHE = """
-import os, sys, tempfile
-os.environ["MPLCONFIGDIR"] = folder = tempfile.mkdtemp(dir="/tmp")
-import matplotlib.font_manager
-(name,) = [name for name in os.listdir(folder) if name.startswith("fontlist")]
-sys.stdout.write("\\0" + name + "\\n" + open(os.path.join(folder, name), encoding="utf-8").read())
-"""
-# A glyph that the first font lacks comes from the second: matplotlib falls back between families only.
-_MATPLOTLIBRC = """
-font.family: DejaVu Sans, WenQuanYi Micro Hei
-"""
 
 
 def find_pip() -> tuple[str, ...]:
@@ -115,8 +103,9 @@ async def prepare_matplotlib(root: Path) -> None:
     if not settings.exists():
         return
     if any((root / "usr/share/fonts").rglob("wqy-microhei*")):
-        settings.write_text(settings.read_text(encoding="utf-8") + _MATPLOTLIBRC, encoding="utf-8")
-    said = (await _as_nobody(root, "python3", "-c", _FONT_CACHE)).decode()
+        others = re.sub(r"(?m)^font\.family:.*\n", "", settings.read_text(encoding="utf-8"))
+        settings.write_text(others + kept_text("matplotlibrc.txt"), encoding="utf-8")
+    said = (await _as_nobody(root, "python3", "-c", kept_text("font_cache.txt"))).decode()
     name, _, fonts = said.rpartition("\0")[2].partition("\n")  # matplotlib says on stderr that it is at it
     if re.fullmatch(r"fontlist-[\w.-]+\.json", name) is None:
         raise SandboxError(f"matplotlib could not list its fonts: {said[-400:]}")
@@ -126,7 +115,7 @@ async def prepare_matplotlib(root: Path) -> None:
     # In the place of Debian's, a link into /etc that looks for a crash reporter.
     customize = root / "usr/lib" / f"python{python_version(root)}" / "sitecustomize.py"
     customize.unlink(missing_ok=True)
-    customize.write_text(sitecustomize(), encoding="utf-8")
+    customize.write_text(kept_text("sitecustomize.txt"), encoding="utf-8")
     await _compile(root, customize)
 
 

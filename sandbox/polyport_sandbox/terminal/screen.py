@@ -22,6 +22,8 @@ from .clean import Cleaner
 
 __all__ = ["Screen"]
 
+TAIL = 8192
+
 
 class Screen:
     """Writes to standard output and standard error: byte for byte in a pipe, made harmless on a terminal.
@@ -37,7 +39,7 @@ class Screen:
         self._streams = {"stdout": out or sys.stdout, "stderr": err or sys.stderr}
         self._cleaners = {name: Cleaner() for name, stream in self._streams.items() if stream.isatty()}
         self._at_start = True
-        self._told: set[str] = set()
+        self._stderr_tail = b""
         self._pictures = 0
 
     def show(self, event: RunEvent) -> None:
@@ -45,6 +47,8 @@ class Screen:
         match event:
             case OutputEvent():
                 self._write(event.type, event.data)
+                if event.type == "stderr":
+                    self._stderr_tail = (self._stderr_tail + event.data)[-TAIL:]
             case DisplayEvent():
                 self._display(event.display)
             case ErrorEvent():
@@ -64,7 +68,7 @@ class Screen:
         """See that what follows begins a line."""
         if not self._at_start:
             self._write("stdout", b"\n")
-        self._told.clear()
+        self._stderr_tail = b""
 
     def _write(self, stream: str, data: bytes, *, last: bool = False, own_line: bool = False) -> None:
         target = self._streams[stream]
@@ -83,8 +87,6 @@ class Screen:
         target.flush()
         if data:
             self._at_start = data.endswith(b"\n")
-            if stream == "stderr":
-                self._told.add("stderr")
 
     def _display(self, display: Display) -> None:
         if (picture := display.png) is not None:
@@ -109,9 +111,10 @@ class Screen:
         self._keep(path, data)
 
     def _error(self, event: ErrorEvent) -> None:
-        # A program that ended with a traceback has written it to stderr; a kernel only tells of it.
-        if "stderr" not in self._told:
-            self._write("stderr", f"{event.error.traceback.rstrip()}\n".encode())
+        # A program that ended with a traceback has written it to stderr itself; a kernel only tells of it.
+        traceback = event.error.traceback.rstrip() or f"{event.error.name}: {event.error.value}"
+        if traceback.splitlines()[-1].encode() not in self._stderr_tail:
+            self._write("stderr", f"{traceback}\n".encode(), own_line=True)
 
     def _end(self, result: RunResult) -> None:
         for stream in self._cleaners:

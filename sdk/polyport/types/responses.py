@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from polyport.types.base import RequestModel, WireModel
+from polyport.types.containers import AutoContainer
 
 __all__ = [
     "ApprovalRequestItem",
     "ApprovalResponseItem",
+    "CodeInterpreterCallInputItem",
+    "CodeInterpreterCallItem",
+    "CodeInterpreterTool",
     "FunctionCallItem",
     "FunctionCallOutputItem",
     "FunctionTool",
@@ -169,6 +173,17 @@ class ApprovalResponseItem(RequestModel):
     reason: str | None = None
 
 
+class CodeInterpreterCallInputItem(RequestModel):
+    """Code that was run in an earlier turn, sent back."""
+
+    type: Literal["code_interpreter_call"]
+    id: str = Field(min_length=1)
+    container_id: str
+    code: str | None = None
+    outputs: list[dict[str, Any]] | None = None
+    status: str | None = None
+
+
 class OtherItem(RequestModel):
     """An item of a kind that this gateway doesn't know."""
 
@@ -186,6 +201,7 @@ _ITEM_KINDS = frozenset(
         "mcp_list_tools",
         "mcp_approval_request",
         "mcp_approval_response",
+        "code_interpreter_call",
     }
 )
 
@@ -211,6 +227,7 @@ InputItem: TypeAlias = Annotated[
     | Annotated[MCPListToolsInputItem, Tag("mcp_list_tools")]
     | Annotated[ApprovalRequestInputItem, Tag("mcp_approval_request")]
     | Annotated[ApprovalResponseItem, Tag("mcp_approval_response")]
+    | Annotated[CodeInterpreterCallInputItem, Tag("code_interpreter_call")]
     | Annotated[OtherItem, Tag("other")],
     Discriminator(_item_tag),
 ]
@@ -252,6 +269,14 @@ class MCPTool(RequestModel):
     require_approval: Literal["always", "never"] | RequireApproval | None = None
 
 
+class CodeInterpreterTool(RequestModel):
+    """Python that the gateway runs for the model, in a container of the caller's or one of its own."""
+
+    type: Literal["code_interpreter"]
+    container: str | AutoContainer
+    allowed_callers: list[str] | None = None
+
+
 class OtherTool(RequestModel):
     """A tool of a kind that this gateway doesn't know."""
 
@@ -262,11 +287,14 @@ def _tool_tag(value: Any) -> str | None:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     if not isinstance(kind, str):
         return None
-    return kind if kind in ("function", "mcp") else "other"
+    return kind if kind in ("function", "mcp", "code_interpreter") else "other"
 
 
 ResponseTool: TypeAlias = Annotated[
-    Annotated[FunctionTool, Tag("function")] | Annotated[MCPTool, Tag("mcp")] | Annotated[OtherTool, Tag("other")],
+    Annotated[FunctionTool, Tag("function")]
+    | Annotated[MCPTool, Tag("mcp")]
+    | Annotated[CodeInterpreterTool, Tag("code_interpreter")]
+    | Annotated[OtherTool, Tag("other")],
     Discriminator(_tool_tag),
 ]
 
@@ -411,8 +439,35 @@ class ApprovalRequestItem(WireModel):
     arguments: str
 
 
+class CodeInterpreterCallItem(WireModel):
+    """Code that the gateway ran; its outputs where they were asked for."""
+
+    type: Literal["code_interpreter_call"] = "code_interpreter_call"
+    id: str
+    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] = "in_progress"
+    container_id: str
+    code: str | None = None
+    outputs: list[dict[str, Any]] | None = None
+    _kept: dict[str, Any] | None = PrivateAttr(default=None)
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """What later turns need of it and no answer shows."""
+        return self._kept
+
+    def keep(self, kept: dict[str, Any]) -> None:
+        """Set `kept`."""
+        self._kept = kept
+
+
 OutputItem: TypeAlias = Annotated[
-    OutputMessage | ReasoningItem | OutputFunctionCall | MCPListToolsItem | MCPCallItem | ApprovalRequestItem,
+    OutputMessage
+    | ReasoningItem
+    | OutputFunctionCall
+    | MCPListToolsItem
+    | MCPCallItem
+    | ApprovalRequestItem
+    | CodeInterpreterCallItem,
     Field(discriminator="type"),
 ]
 

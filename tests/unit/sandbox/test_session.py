@@ -164,6 +164,32 @@ async def test_an_interruption_hits_one_cell_only(box: Sandbox, provider: Script
             assert sum(task.done() for task in cells) == number + 1
 
 
+async def test_a_provider_that_can_asks_the_cell_to_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("polyport_sandbox.session.GIVE_WAY_S", 0.1)
+    async with Sandbox(ScriptedProvider(interruptible=True)) as box, box.session() as session:
+        for code, status, detail in (("hang", "error", None), ("stubborn 0", "killed", "interrupted")):
+            cell = asyncio.create_task(session.run(f"say before\n{code}"))
+            await asyncio.sleep(0.03)
+            assert await session.interrupt() is True
+            result = await asyncio.wait_for(cell, 2)
+            assert (result.status, result.detail) == (status, detail)
+        assert (await session.run("say after")).stdout == b"after\n"
+        events = session.stream("say 1\nhang")  # and who reads may interrupt what it reads
+        await anext(events)
+        assert await session.interrupt()
+        assert [event.type async for event in events] == ["error", "end"]
+
+
+async def test_a_restart_ends_what_runs(box: Sandbox):
+    async with box.session() as session:
+        cell = asyncio.create_task(session.run("set x 1\nhang"))
+        await asyncio.sleep(0.03)
+        await session.restart()
+        assert (await cell).detail == "interrupted"
+        with pytest.raises(KeyError):
+            await session.run("get x")
+
+
 async def test_idle_sessions_expire_and_used_ones_do_not(box: Sandbox, provider: ScriptedProvider):
     idle = await box.open_session(idle_s=0.15)
     used = await box.open_session(idle_s=0.15)

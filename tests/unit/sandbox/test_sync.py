@@ -73,6 +73,25 @@ def test_leaving_a_stream_early_kills_the_run(box: SyncSandbox, provider: Script
         assert session.run("say two").stdout == b"two\n"
 
 
+def test_a_stream_that_the_loop_s_own_thread_drops_ends_too(box: SyncSandbox, provider: ScriptedProvider):
+    events = box.stream("say one\nhang")
+    next(events)
+
+    class Host:
+        def describe(self) -> list[ToolDescription]:
+            return [ToolDescription("close", "", {})]
+
+        async def call(self, name: str, arguments: object) -> object:
+            events.close()
+            return None
+
+    box.run("call close {}", tools=Host())
+    deadline = time.monotonic() + 2
+    while provider.runs[0].busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert provider.runs[0].busy == 0
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_ctrl_c_kills_the_run(box: SyncSandbox, provider: ScriptedProvider, streamed: bool):
     main = threading.main_thread().ident

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.content import Citation
-from polyport.errors import CallError, UpstreamError
+from polyport.errors import CallError, UnsupportedParameterError, UpstreamError
 from polyport.events import (
     CitationAdded,
     Finish,
@@ -52,6 +52,12 @@ class ChatEndpoint(JSONEndpoint):
     async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
         """Answer with one JSON body, or with a stream."""
         chat = Chat.from_body(body)
+        for position, tool in enumerate(chat.request.tools or ()):
+            if tool.type == "code_interpreter":
+                where = f"tools.{position}"
+                raise UnsupportedParameterError(
+                    f"{where}: code_interpreter is a tool of /v1/responses, and chat completions have none.", param=where
+                )
         call = self.call(scope, chat.request.model, chat, raw=True)
         async with aclosing(call.run()) as events:
             if chat.stream:

@@ -179,7 +179,7 @@ async def _write_events(call: Call, events: AsyncGenerator[CallEvent, None], wri
 
 
 def _result_body(name: str, result: Result) -> dict[str, Any]:
-    value = result.value if not result.content else result.text
+    value = result.value if result.structured or not result.content else result.text
     return {
         "object": "function.result",
         "name": name,

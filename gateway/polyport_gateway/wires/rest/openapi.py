@@ -26,6 +26,15 @@ __all__ = ["MODERATIONS", "RESPONSES", "EndpointDescription", "OpenAPIEndpoint"]
 
 _REF = "#/components/schemas/{model}"
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_FORM = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "properties": {"file": {"type": "string", "format": "binary"}},
+            "required": ["file"],
+        }
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,7 @@ class EndpointDescription:
         group: Its tag.
         takes_bytes: Whether its body is bytes as they are.
         gives_bytes: Whether its answer is.
+        takes_form: Whether its body is a form with one file.
     """
 
     method: str
@@ -55,6 +65,7 @@ class EndpointDescription:
     group: str = "OpenAI"
     takes_bytes: bool = False
     gives_bytes: bool = False
+    takes_form: bool = False
 
 
 _ENDPOINTS = (
@@ -80,6 +91,7 @@ RESPONSES = (
         Response,
         ResponseEvent,
         {
+            "include": {"type": "array", "items": {"type": "string"}},
             "stream": {"type": "boolean", "default": False},
             "starting_after": {"type": "integer", "minimum": -1},
             "include_obfuscation": {"type": "boolean", "default": False},
@@ -149,6 +161,14 @@ class OpenAPIEndpoint:
             if path == "/readyz":
                 answers["503"] = {"description": "Not now", "content": _json({"type": "object"})}
             paths[path] = {"get": {"summary": summary, "tags": ["Health"], "security": [], "responses": answers}}
+        figures = {"text/plain": {"schema": {"type": "string"}}}
+        paths["/metrics"] = {
+            "get": {
+                "summary": "The gateway's figures, for Prometheus",
+                "tags": ["Health"],
+                "responses": {"200": {"description": "Now", "content": figures}, **_errors()},
+            }
+        }
         return {
             "openapi": "3.1.0",
             "info": {
@@ -213,6 +233,8 @@ def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": _json(_reference(endpoint.request))}
     elif endpoint.takes_bytes:
         operation["requestBody"] = {"required": True, "content": dict(_BYTES)}
+    elif endpoint.takes_form:
+        operation["requestBody"] = {"required": True, "content": dict(_FORM)}
     return operation
 
 

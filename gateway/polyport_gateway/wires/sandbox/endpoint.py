@@ -94,14 +94,18 @@ def bearer_of(headers: dict[str, str]) -> str | None:
     return None
 
 
-async def caller_of(scope: Scope, headers: dict[str, str], access: Access) -> Caller:
-    """Return who presents the key of a request.
+async def caller_of(key: str | None, access: Access, *, local: bool) -> Caller:
+    """Return who presents a key.
+
+    Args:
+        key: What was presented, if anything was.
+        access: Checks keys.
+        local: Whether the request came from within this process, which needs none.
 
     Raises:
         AuthenticationError: It is missing or wrong.
     """
-    key = bearer_of(headers)
-    if key is None and scope.get("polyport.local"):
+    if key is None and local:
         return LOCAL
     return await access(key)
 

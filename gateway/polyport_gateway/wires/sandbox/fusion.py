@@ -34,7 +34,7 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.endpoint import Endpoint, caller_of, headers_of, result_of, run_code
+from polyport_gateway.wires.sandbox.endpoint import Endpoint, bearer_of, caller_of, headers_of, result_of, run_code
 from polyport_gateway.wires.sandbox.fusion_bodies import (
     LANGUAGES,
     CellResult,
@@ -85,7 +85,7 @@ class FusionWire:
 
     async def admit(self, scope: Scope, access: Access) -> Caller:
         """Return who asks; the key may be the password of the URL."""
-        caller = await caller_of(scope, headers_of(scope), access)
+        caller = await caller_of(bearer_of(headers_of(scope)), access, local=bool(scope.get("polyport.local")))
         self._service.check(caller)
         return caller
 
@@ -117,7 +117,7 @@ class FusionWire:
             body.code,
             language=language,
             files=files,
-            stdin=(body.stdin or "").encode("utf-8", "surrogatepass"),
+            stdin=(body.stdin or "").encode(),
             limits=asked,
         )
         result = await result_of(run_code(self._dispatch, info, run, wire=_WIRE))

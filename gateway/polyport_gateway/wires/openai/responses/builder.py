@@ -29,7 +29,10 @@ from polyport.types.responses import (
     ResponseError,
     ResponseUsage,
 )
+from polyport_gateway.agents.interpreter import CodeOutput
 from polyport_gateway.call import CallEvent
+from polyport_gateway.sandboxes.containers import ContainerFile
+from polyport_gateway.wires.openai.responses.code_calls import OpenCodeCall, keep
 from polyport_gateway.wires.openai.responses.ids import ItemIds
 from polyport_gateway.wires.openai.responses.open_items import (
     OpenFunctionCall,
@@ -65,7 +68,8 @@ class ResponseBuilder:
         self._number = 0
         self._speaking: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenFunctionCall] = {}
-        self._server_calls: list[tuple[str, OpenMCPCall]] = []
+        self._server_calls: list[tuple[str, OpenMCPCall | OpenCodeCall]] = []
+        self._files: dict[str, ContainerFile] = {file.path: file for file in plan.files}
         self._usage: Usage | None = None
         self._reason: FinishReason | None = None
 
@@ -79,6 +83,10 @@ class ResponseBuilder:
         for item in self._open():
             item.settle()
         return self.response.model_dump()
+
+    def record(self) -> dict[str, Any]:
+        """Return the response as it is kept for later turns."""
+        return keep(self.snapshot(), self.response.output)
 
     def created(self) -> Events:
         """Say that the response exists, and whether it waits."""
@@ -165,7 +173,7 @@ class ResponseBuilder:
     def _message(self) -> OpenMessage:
         if isinstance(self._speaking, OpenMessage):
             return self._speaking
-        return OpenMessage(self._ids.new("msg"))
+        return OpenMessage(self._ids.new("msg"), self._files)
 
     def _refuse(self, text: str) -> Events:
         yield from self._numbered(self._message().refusal_delta(text))
@@ -192,20 +200,30 @@ class ResponseBuilder:
 
     def _server_call(self, event: ServerToolCall) -> Events:
         yield from self._hush()
-        approved = event.id if event.id in self._plan.approvals else None
-        label = self._plan.labels.get(event.name, self._plan.default_label)
-        call = OpenMCPCall(
-            self._ids.new("mcp"), label=label, name=event.name, arguments=event.arguments, approval_request_id=approved
-        )
+        call = self._mcp_call(event) if event.session is None else self._code_call(event, event.session)
         self._server_calls.append((event.id, call))
         yield from self._numbered(call.begin())
+
+    def _mcp_call(self, event: ServerToolCall) -> OpenMCPCall:
+        approved = event.id if event.id in self._plan.approvals else None
+        label = self._plan.labels.get(event.name, self._plan.default_label)
+        return OpenMCPCall(
+            self._ids.new("mcp"), label=label, name=event.name, arguments=event.arguments, approval_request_id=approved
+        )
+
+    def _code_call(self, event: ServerToolCall, container: str) -> OpenCodeCall:
+        return OpenCodeCall(
+            self._ids.new("ci"), container=container, arguments=event.arguments, outputs=self._plan.code_outputs
+        )
 
     def _server_result(self, event: ServerToolResult) -> Events:
         # Some models give several calls one id; their results come in the order of the calls.
         place = next((place for place, (id_, _) in enumerate(self._server_calls) if id_ == event.id), None)
         if place is not None:
             _, call = self._server_calls.pop(place)
-            yield from self._numbered(call.result(event.output, error=event.error))
+            if isinstance(event.value, CodeOutput):
+                self._files |= {file.path: file for file in event.value.files}
+            yield from self._numbered(call.result(event))
 
     def _approval(self, event: ApprovalRequest) -> Events:
         yield from self._hush()

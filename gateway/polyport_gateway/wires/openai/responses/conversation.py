@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.errors import BadRequestError, UnsupportedParameterError
+from polyport_gateway.wires.openai.responses.code_calls import answer_of, as_function_call
 from polyport_gateway.wires.openai.responses.items import ItemBody
 
 __all__ = ["Conversation"]
@@ -88,6 +89,8 @@ class Conversation:
                 self._output(item)
             case "mcp_call":
                 self._mcp_call(item)
+            case "code_interpreter_call":
+                self._open(item["id"], as_function_call(item)).answers[item["id"]] = answer_of(item)
             case "mcp_approval_request":
                 self._request(item)
             case "mcp_approval_response":

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from polyport.errors import BadRequestError, UnsupportedParameterError
 from polyport.types.responses import (
     ApprovalResponseItem,
+    CodeInterpreterCallInputItem,
     FunctionCallItem,
     FunctionCallOutputItem,
     InputItem,
@@ -71,6 +72,9 @@ def _complete(item: InputItem, ids: ItemIds, where: str) -> ItemBody:
             # OpenAI's description requires request_id besides, without saying what it is.
             named = {"id": item.id or ids.new("mcprr"), "request_id": item.approval_request_id}
             return {**_plain(item), **named}
+        case CodeInterpreterCallInputItem():
+            members = item.model_dump(exclude=set(item.unknown))
+            return {**members, "status": item.status or "completed"}
         case OtherItem():
             raise UnsupportedParameterError(
                 f"{where}: items of type {item.type!r} are not supported by this gateway.", param=where

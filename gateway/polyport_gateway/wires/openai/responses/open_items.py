@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 from uuid import uuid4
 
 from polyport.content import Citation
+from polyport.events import ServerToolResult
 from polyport.types.responses import (
+    CodeInterpreterCallItem,
     MCPCallItem,
     OutputFunctionCall,
     OutputMessage,
@@ -17,8 +19,19 @@ from polyport.types.responses import (
     Refusal,
     SummaryText,
 )
+from polyport_gateway.sandboxes.containers import ContainerFile
+from polyport_gateway.wires.openai.responses.file_citations import cite_files
 
-__all__ = ["OpenFunctionCall", "OpenItem", "OpenMCPCall", "OpenMessage", "OpenReasoning", "WireEvent", "logprob_body"]
+__all__ = [
+    "ItemEvents",
+    "OpenFunctionCall",
+    "OpenItem",
+    "OpenMCPCall",
+    "OpenMessage",
+    "OpenReasoning",
+    "WireEvent",
+    "logprob_body",
+]
 
 WireEvent: TypeAlias = dict[str, Any]
 ItemEvents: TypeAlias = Iterator[tuple["OpenItem", WireEvent]]
@@ -27,7 +40,7 @@ ItemEvents: TypeAlias = Iterator[tuple["OpenItem", WireEvent]]
 class OpenItem:
     """An item under way; `index` is its place in the output, given with its first event."""
 
-    item: OutputMessage | ReasoningItem | OutputFunctionCall | MCPCallItem
+    item: OutputMessage | ReasoningItem | OutputFunctionCall | MCPCallItem | CodeInterpreterCallItem
     index: int | None = None
 
     def close(self, status: Any) -> ItemEvents:
@@ -49,10 +62,16 @@ class OpenItem:
 
 
 class OpenMessage(OpenItem):
-    """A message: text and refusal are parts of it, one after the other."""
+    """A message: text and refusal are parts of it, one after the other.
 
-    def __init__(self, id: str) -> None:  # noqa: A002
+    Args:
+        id: The item's.
+        files: Files of containers, by path, to be cited where the text names them.
+    """
+
+    def __init__(self, id: str, files: Mapping[str, ContainerFile] | None = None) -> None:  # noqa: A002
         self.item: OutputMessage = OutputMessage(id=id)
+        self._files = files or {}
         self._part: OutputText | Refusal | None = None
         self._pieces: list[str] = []
         self._length = 0
@@ -82,15 +101,20 @@ class OpenMessage(OpenItem):
         part = self._part
         if not isinstance(part, OutputText):
             yield from self._open(part := OutputText())
-        annotation = {
-            "type": "url_citation",
-            "url": citation.url or "",
-            "title": citation.title,
-            "start_index": citation.start or 0,
-            "end_index": self._length if citation.end is None else citation.end,
-        }
+        yield self._annotate(
+            part,
+            {
+                "type": "url_citation",
+                "url": citation.url or "",
+                "title": citation.title,
+                "start_index": citation.start or 0,
+                "end_index": self._length if citation.end is None else citation.end,
+            },
+        )
+
+    def _annotate(self, part: OutputText, annotation: dict[str, Any]) -> tuple[OpenItem, WireEvent]:
         part.annotations.append(annotation)
-        yield self._event(
+        return self._event(
             "response.output_text.annotation.added",
             content_index=self._at,
             annotation_index=len(part.annotations) - 1,
@@ -129,6 +153,8 @@ class OpenMessage(OpenItem):
         if part is None:
             return
         if isinstance(part, OutputText):
+            for annotation in cite_files(part.text, self._files):
+                yield self._annotate(part, annotation)
             done = {"text": part.text, "logprobs": part.logprobs}
             yield self._event("response.output_text.done", content_index=self._at, **done)
         else:
@@ -229,14 +255,15 @@ class OpenMCPCall(OpenItem):
         yield self._event("response.mcp_call_arguments.delta", delta=self._arguments)
         yield self._event("response.mcp_call_arguments.done", arguments=self._arguments)
 
-    def result(self, output: str, *, error: bool) -> ItemEvents:
+    def result(self, event: ServerToolResult) -> ItemEvents:
         """Say what it gave."""
-        if error:
-            self.item.error = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": output}]}
+        if event.error:
+            content = [{"type": "text", "text": event.output}]
+            self.item.error = {"type": "mcp_tool_execution_error", "content": content}
             yield self._event("response.mcp_call.failed")
             yield self._done("failed")
         else:
-            self.item.output = output
+            self.item.output = event.output
             yield self._event("response.mcp_call.completed")
             yield self._done("completed")
 

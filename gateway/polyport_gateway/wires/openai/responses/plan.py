@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.errors import BadRequestError, NotFoundError, UnsupportedParameterError
 from polyport.types.chat import ChatRequest
 from polyport.types.responses import Response, ResponseRequest
+from polyport_gateway.agents.interpreter import CODE_INTERPRETER
 from polyport_gateway.call import Caller, Chat, ServerTools
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.catalog.capability import Kind
 from polyport_gateway.jobs.responses import ResponseArchive
+from polyport_gateway.sandboxes.containers import ContainerFile, Containers
 from polyport_gateway.storage.responses import StoredResponse
+from polyport_gateway.wires.openai.responses.code_calls import OUTPUTS
 from polyport_gateway.wires.openai.responses.conversation import Conversation
 from polyport_gateway.wires.openai.responses.ids import ItemIds, new_response_id, response_of_item
+from polyport_gateway.wires.openai.responses.interpreter import Interpreter, plan_interpreter
 from polyport_gateway.wires.openai.responses.items import ItemBody, complete_items
 from polyport_gateway.wires.openai.responses.tools import Tooling, read_tools
 from polyport_gateway.wires.openai.responses.validation import parse_request
 
-__all__ = ["Plan", "Planner"]
+__all__ = ["Plan", "Planner", "check_include"]
 
 _LOGPROBS = "message.output_text.logprobs"
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -32,7 +36,7 @@ _INCLUDES = frozenset(
         "web_search_call.action.sources",
         "message.input_image.image_url",
         "computer_call_output.output.image_url",
-        "code_interpreter_call.outputs",
+        OUTPUTS,
         _ENCRYPTED,
         _LOGPROBS,
     }
@@ -73,6 +77,8 @@ class Plan:
         listings: Per label, the tools to list first: those that this conversation has not shown yet.
         approvals: Ids of approval requests that this conversation knows.
         summary: Whether reasoning is shown as a summary.
+        code_outputs: Whether the outputs of code are shown.
+        files: Files that the code has written in earlier turns.
     """
 
     request: ResponseRequest
@@ -84,6 +90,8 @@ class Plan:
     listings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     approvals: frozenset[str] = frozenset()
     summary: bool = False
+    code_outputs: bool = False
+    files: tuple[ContainerFile, ...] = ()
 
 
 class Planner:
@@ -93,10 +101,14 @@ class Planner:
         catalog: What can be called.
         archive: Earlier responses.
         store: Whether responses are kept at all.
+        containers: Where code is run; None for a gateway that runs none.
     """
 
-    def __init__(self, catalog: Catalog, archive: ResponseArchive, *, store: bool) -> None:
+    def __init__(
+        self, catalog: Catalog, archive: ResponseArchive, *, store: bool, containers: Containers | None = None
+    ) -> None:
         self._catalog = catalog
+        self._containers = containers
         self._archive = archive
         self._store = store
 
@@ -122,14 +134,24 @@ class Planner:
         response_id = new_response_id()
         input_items = await complete_items(request.input, ItemIds(response_id, inputs=True), self._lookup(caller))
         conversation = Conversation(tooling.labels)
-        for turn in await self._history(request.previous_response_id, caller):
-            for item in (*turn.input_items, *turn.body.get("output", ())):
-                conversation.add(dict(item))
-        for item in input_items:
+        items = [
+            *(
+                dict(item)
+                for turn in await self._history(request.previous_response_id, caller)
+                for item in (*turn.input_items, *turn.body.get("output", ()))
+            ),
+            *input_items,
+        ]
+        for item in items:
             conversation.add(item)
+        interpreter = None
+        if tooling.interpreter is not None:
+            interpreter = await plan_interpreter(
+                tooling.interpreter, tooling.interpreter_at, items, self._containers, caller
+            )
         return Plan(
             request=request,
-            chat=_chat(request, tooling, conversation, kind),
+            chat=_chat(request, tooling, conversation, kind, interpreter),
             response=_response(request, response_id, tooling, store=store),
             input_items=input_items,
             labels=tooling.labels,
@@ -137,6 +159,8 @@ class Planner:
             listings={label: its for label, its in tooling.listings.items() if label not in conversation.listed},
             approvals=conversation.requested,
             summary=_wants_summary(request),
+            code_outputs=OUTPUTS in (request.include or ()),
+            files=interpreter.files if interpreter is not None else (),
         )
 
     def _kind(self, request: ResponseRequest, caller: Caller) -> Kind:
@@ -199,14 +223,20 @@ def _check_supported(request: ResponseRequest) -> None:
             "truncation auto is not supported: this gateway drops nothing of a conversation; use disabled.",
             param="truncation",
         )
-    _check_include(request)
+    check_include(request.include or ())
     _check_reasoning(request)
     for name in request.text.unknown if request.text else ():
         raise UnsupportedParameterError(f"text.{name} is not supported; leave it out.", param=f"text.{name}")
 
 
-def _check_include(request: ResponseRequest) -> None:
-    for include in request.include or ():
+def check_include(included: Iterable[str]) -> None:
+    """Refuse what there is not to be included.
+
+    Raises:
+        BadRequestError: It is unknown.
+        UnsupportedParameterError: This gateway does not have it.
+    """
+    for include in included:
         if include not in _INCLUDES:
             known = ", ".join(sorted(_INCLUDES))
             raise BadRequestError(f"include names {include!r}; known are {known}.", param="include")
@@ -231,7 +261,7 @@ def _check_reasoning(request: ResponseRequest) -> None:
 
 
 def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None:
-    if tooling.listings and kind != "model":
+    if (tooling.listings or tooling.interpreter) and kind != "model":
         raise UnsupportedParameterError(
             f"{request.model!r} is a {kind}; only a model takes tools of this gateway.", param="tools"
         )
@@ -242,9 +272,20 @@ def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None
             "rename yours.",
             param="tools",
         )
+    if tooling.interpreter and CODE_INTERPRETER in client | tooling.labels.keys():
+        raise BadRequestError(
+            f"A tool is called {CODE_INTERPRETER!r} as the code interpreter is; rename it, or leave one out.",
+            param="tools",
+        )
 
 
-def _chat(request: ResponseRequest, tooling: Tooling, conversation: Conversation, kind: Kind) -> Chat:
+def _chat(
+    request: ResponseRequest,
+    tooling: Tooling,
+    conversation: Conversation,
+    kind: Kind,
+    interpreter: Interpreter | None,
+) -> Chat:
     messages = conversation.messages()
     if request.instructions:
         messages.insert(0, {"role": "system", "content": request.instructions})
@@ -260,12 +301,12 @@ def _chat(request: ResponseRequest, tooling: Tooling, conversation: Conversation
         body["tools"] = tooling.client
     if tooling.choice is not None:
         body["tool_choice"] = tooling.choice
-    if request.parallel_tool_calls is not None and (tooling.client or tooling.labels):
+    if request.parallel_tool_calls is not None and tooling.any:
         body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.stream or request.background:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     chat = Chat.from_body(body)
-    return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind))
+    return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind, interpreter))
 
 
 def _renamed(request: ResponseRequest) -> dict[str, Any]:
@@ -299,15 +340,20 @@ def _response_format(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _server_tools(
-    request: ResponseRequest, tooling: Tooling, conversation: Conversation, kind: Kind
+    request: ResponseRequest,
+    tooling: Tooling,
+    conversation: Conversation,
+    kind: Kind,
+    interpreter: Interpreter | None,
 ) -> ServerTools | None:
-    if tooling.labels:
+    if tooling.labels or interpreter is not None:
         return ServerTools(
             names=frozenset(tooling.labels),
-            label=next(iter(tooling.listings)),
+            label=next(iter(tooling.listings), "polyport"),
             approve=frozenset(tooling.approve),
             approved=dict(conversation.approved),
             max_calls=request.max_tool_calls,
+            own=() if interpreter is None else (interpreter.tool,),
         )
     if kind == "agent" and request.max_tool_calls is not None:
         return ServerTools(names=frozenset(), max_calls=request.max_tool_calls)

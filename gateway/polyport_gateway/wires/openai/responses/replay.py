@@ -66,12 +66,25 @@ def _item(index: int, item: Mapping[str, Any]) -> Iterator[_Event]:
             inner.append({"type": "response.mcp_call.in_progress", **where})
             inner += _arguments("mcp_call_arguments", where, item)
             inner.append({"type": f"response.mcp_call.{ended}", **where})
+        case "code_interpreter_call":
+            empty |= {"code": None, "outputs": None}
+            inner += _code(where, item)
         case "mcp_list_tools":
             empty["tools"] = []
             inner += [{"type": f"response.mcp_list_tools.{state}", **where} for state in ("in_progress", "completed")]
     yield {"type": "response.output_item.added", "output_index": index, "item": empty}
     yield from inner
     yield {"type": "response.output_item.done", "output_index": index, "item": dict(item)}
+
+
+def _code(where: _Event, item: Mapping[str, Any]) -> Iterator[_Event]:
+    code = item.get("code") or ""
+    yield {"type": "response.code_interpreter_call.in_progress", **where}
+    yield {"type": "response.code_interpreter_call_code.delta", **where, "delta": code}
+    yield {"type": "response.code_interpreter_call_code.done", **where, "code": code}
+    yield {"type": "response.code_interpreter_call.interpreting", **where}
+    if item["status"] == "completed":
+        yield {"type": "response.code_interpreter_call.completed", **where}
 
 
 def _part(where: _Event, part: Mapping[str, Any]) -> Iterator[_Event]:

@@ -138,7 +138,7 @@ class Serving:
             created_at=self._created_at,
             status=response.status,
             model=response.model,
-            body=self.builder.snapshot(),
+            body=self.builder.record(),
             input_items=self._plan.input_items,
             previous_response_id=response.previous_response_id,
         )

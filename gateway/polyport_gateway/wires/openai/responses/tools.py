@@ -8,6 +8,7 @@ from typing import Any
 
 from polyport.errors import BadRequestError, NotFoundError, UnsupportedParameterError
 from polyport.types.responses import (
+    CodeInterpreterTool,
     FunctionTool,
     MCPTool,
     MCPToolFilter,
@@ -15,6 +16,7 @@ from polyport.types.responses import (
     RequireApproval,
     ResponseRequest,
 )
+from polyport_gateway.agents.interpreter import CODE_INTERPRETER
 from polyport_gateway.call import Caller, Operation
 from polyport_gateway.catalog import Capability, Catalog
 
@@ -32,6 +34,8 @@ class Tooling:
         listings: Per label, its tools as an ``mcp_list_tools`` item shows them.
         choice: The chat's ``tool_choice``; None to leave it to the model.
         shown: The tools as the response shows them.
+        interpreter: The code interpreter, if the model may use it.
+        interpreter_at: Its place in the request.
     """
 
     client: list[dict[str, Any]] = field(default_factory=list)
@@ -40,6 +44,13 @@ class Tooling:
     listings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     choice: str | dict[str, Any] | None = None
     shown: list[dict[str, Any]] = field(default_factory=list)
+    interpreter: CodeInterpreterTool | None = None
+    interpreter_at: str = "tools"
+
+    @property
+    def any(self) -> bool:
+        """Whether the model has any tool."""
+        return bool(self.client or self.labels or self.interpreter)
 
 
 def read_tools(request: ResponseRequest, catalog: Catalog, caller: Caller) -> Tooling:
@@ -58,10 +69,12 @@ def read_tools(request: ResponseRequest, catalog: Catalog, caller: Caller) -> To
                 _add_function(tooling, tool, where)
             case MCPTool():
                 _add_catalogue(tooling, tool, where, _usable(catalog, caller, request.model))
+            case CodeInterpreterTool():
+                _add_interpreter(tooling, tool, where)
             case OtherTool():
                 raise UnsupportedParameterError(
-                    f"{where}: tools of type {tool.type!r} are not supported by this gateway; use function, or mcp "
-                    "for the gateway's own tools.",
+                    f"{where}: tools of type {tool.type!r} are not supported by this gateway; use function, mcp "
+                    "for the gateway's own tools, or code_interpreter.",
                     param=where,
                 )
     _choose(tooling, request.tool_choice)
@@ -79,6 +92,18 @@ def _add_function(tooling: Tooling, tool: FunctionTool, where: str) -> None:
         function["strict"] = tool.strict
     tooling.client.append({"type": "function", "function": function})
     tooling.shown.append(tool.model_dump(include={"type", "name", "description", "parameters", "strict"}))
+
+
+def _add_interpreter(tooling: Tooling, tool: CodeInterpreterTool, where: str) -> None:
+    _refuse_members(tool.unknown, where)
+    if tool.allowed_callers not in (None, ["direct"]):
+        raise UnsupportedParameterError(
+            f"{where}.allowed_callers can only be direct here; leave it out.", param=f"{where}.allowed_callers"
+        )
+    if tooling.interpreter is not None:
+        raise BadRequestError(f"{where}: there is one code_interpreter already; give one.", param=where)
+    tooling.interpreter, tooling.interpreter_at = tool, where
+    tooling.shown.append(tool.model_dump(exclude_none=True))
 
 
 def _refuse_members(unknown: Mapping[str, object], where: str) -> None:
@@ -185,7 +210,7 @@ def _choose(tooling: Tooling, choice: str | dict[str, Any] | None) -> None:
             raise BadRequestError(
                 f"tool_choice is {choice!r}; it must be none, auto, required or an object.", param="tool_choice"
             )
-        if tooling.client or tooling.labels:
+        if tooling.any:
             tooling.choice = choice
         elif choice == "required":
             raise BadRequestError("tool_choice is required, but there are no tools.", param="tool_choice")
@@ -195,6 +220,12 @@ def _choose(tooling: Tooling, choice: str | dict[str, Any] | None) -> None:
             _restrict(tooling, choice)
         case "function" | "mcp":
             tooling.choice = _forced(tooling, choice)
+        case "code_interpreter":
+            if tooling.interpreter is None:
+                raise BadRequestError(
+                    "tool_choice names the code interpreter, which is not in tools.", param="tool_choice"
+                )
+            tooling.choice = {"type": "function", "function": {"name": CODE_INTERPRETER}}
         case kind:
             raise UnsupportedParameterError(
                 f"tool_choice of type {kind!r} is not supported by this gateway.", param="tool_choice"
@@ -217,6 +248,7 @@ def _forced(tooling: Tooling, choice: Mapping[str, Any]) -> str | dict[str, Any]
     if label not in tooling.listings:
         raise BadRequestError(f"tool_choice names the server {label!r}, which is not in tools.", param="tool_choice")
     tooling.client = []
+    tooling.interpreter = None
     _keep(tooling, frozenset(own for own, its in tooling.labels.items() if its == label))
     return "required"
 
@@ -232,6 +264,7 @@ def _restrict(tooling: Tooling, choice: Mapping[str, Any]) -> None:
         raise BadRequestError("tool_choice of type allowed_tools needs mode (auto or required) and tools.")
     client: set[str] = set()
     own: set[str] = set()
+    interpreter = None
     for entry in entries:
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         name = entry.get("name") if isinstance(entry, Mapping) else None
@@ -240,10 +273,13 @@ def _restrict(tooling: Tooling, choice: Mapping[str, Any]) -> None:
         elif kind == "mcp" and entry.get("server_label") in tooling.listings:
             label = entry["server_label"]
             own |= {tool for tool, its in tooling.labels.items() if its == label and name in (None, tool)}
+        elif kind == "code_interpreter" and tooling.interpreter is not None:
+            interpreter = tooling.interpreter
         else:
             raise BadRequestError(f"tool_choice allows {entry!r}, which is not among the tools.", param="tool_choice")
     tooling.client = [tool for tool in tooling.client if tool["function"]["name"] in client]
     _keep(tooling, frozenset(own))
+    tooling.interpreter = interpreter
     tooling.choice = mode
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing
 from secrets import token_urlsafe
 from typing import Any
-from urllib.parse import parse_qsl
 
 from polyport.errors import BadRequestError, CallError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
@@ -14,11 +13,21 @@ from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.jobs.background import BackgroundTasks
 from polyport_gateway.jobs.responses import MemoryResponseStore, ResponseArchive, ResponseStoreLike
+from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint
-from polyport_gateway.wires.openai.responses.plan import Plan, Planner
+from polyport_gateway.wires.openai.queries import (
+    cut_page,
+    read_each,
+    read_flag,
+    read_number,
+    read_order,
+    read_query,
+)
+from polyport_gateway.wires.openai.responses.code_calls import show, show_item
+from polyport_gateway.wires.openai.responses.plan import Plan, Planner, check_include
 from polyport_gateway.wires.openai.responses.replay import replay
 from polyport_gateway.wires.openai.responses.serving import Serving
 from polyport_gateway.wires.openai.responses.validation import name_as_asked
@@ -44,17 +53,23 @@ class ResponsesWire:
         catalog: What can be called.
         settings: Limits, and whether responses are stored.
         store: Where they are kept; in memory by default.
+        containers: Where the code interpreter runs; None for a gateway that has none.
 
     Attributes:
         routes: Each path, method and endpoint.
     """
 
     def __init__(
-        self, dispatcher: Dispatch, catalog: Catalog, settings: Settings, store: ResponseStoreLike | None = None
+        self,
+        dispatcher: Dispatch,
+        catalog: Catalog,
+        settings: Settings,
+        store: ResponseStoreLike | None = None,
+        containers: Containers | None = None,
     ) -> None:
         self.archive = ResponseArchive(store or MemoryResponseStore())
         self.tasks = BackgroundTasks()
-        planner = Planner(catalog, self.archive, store=settings.store_responses)
+        planner = Planner(catalog, self.archive, store=settings.store_responses, containers=containers)
         stored = _Stored(self.archive, self.tasks)
         self.routes = [
             Route("POST", "/v1/responses", _Create(dispatcher, settings, planner, self.archive, self.tasks)),
@@ -124,16 +139,19 @@ class _Stored:
 
     async def retrieve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``GET /v1/responses/{id}``, whole or as a stream."""
-        query = _query(scope)
+        query = read_query(scope)
+        include = _included(scope)
         found = await self._find(scope)
-        if not _flag(query, "stream"):
-            await send_json(send, found.body)
+        if not read_flag(query, "stream"):
+            await send_json(send, show(found.body, include))
             return
-        after = _number(query, "starting_after", -1, least=-1)
-        obfuscate = _flag(query, "include_obfuscation")
-        await run_until_disconnect(receive, _send_events(send, self._events(found, after), obfuscate=obfuscate))
+        after = read_number(query, "starting_after", -1, least=-1)
+        obfuscate = read_flag(query, "include_obfuscation")
+        await run_until_disconnect(
+            receive, _send_events(send, self._events(found, after, include), obfuscate=obfuscate)
+        )
 
-    def _events(self, found: StoredResponse, after: int) -> AsyncIterator[Mapping[str, Any]]:
+    def _events(self, found: StoredResponse, after: int, include: Collection[str]) -> AsyncIterator[Mapping[str, Any]]:
         log = self._tasks.log(found.id)
         if log is not None:
             return log.follow(after)
@@ -143,7 +161,7 @@ class _Stored:
                 "or wait until its status is final.",
                 param="stream",
             )
-        return _each(replay(found.body, after=after))
+        return _each(replay(show(found.body, include), after=after))
 
     async def delete(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``DELETE /v1/responses/{id}``; one that still runs in the background is cancelled first."""
@@ -163,20 +181,26 @@ class _Stored:
             )
         if await self._tasks.cancel(found.id):
             found = await self._find(scope)
-        await send_json(send, found.body)
+        await send_json(send, show(found.body))
 
     async def input_items(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``GET /v1/responses/{id}/input_items``: what this turn brought, newest first unless asked otherwise."""
-        query = _query(scope)
-        limit = _number(query, "limit", 20, least=1, most=_MOST_ITEMS)
-        order = query.get("order", "desc")
-        if order not in ("asc", "desc"):
-            raise BadRequestError(f"order is {order!r}; it must be asc or desc.", param="order")
+        query = read_query(scope)
+        limit = read_number(query, "limit", 20, least=1, most=_MOST_ITEMS)
+        newest_first = read_order(query)
+        include = _included(scope)
         found = await self._find(scope)
-        every = list(found.input_items) if order == "asc" else list(reversed(found.input_items))
-        items, more = _page(every, limit, query.get("after"), query.get("before"))
+        every = list(reversed(found.input_items)) if newest_first else list(found.input_items)
+        items, more = cut_page(
+            every,
+            limit,
+            after=query.get("after"),
+            before=query.get("before"),
+            id_of=lambda item: str(item["id"]),
+            of="an item of this response",
+        )
         page = ResponseItemList(
-            data=[dict(item) for item in items],
+            data=[show_item(item, include) for item in items],
             first_id=items[0]["id"] if items else "",
             last_id=items[-1]["id"] if items else "",
             has_more=more,
@@ -207,46 +231,13 @@ def _padding(delta: str) -> int:
     return -len(delta) % _OBFUSCATED_BYTES
 
 
+def _included(scope: Scope) -> list[str]:
+    """Return what a query's ``include`` asks for besides."""
+    include = read_each(scope, "include")
+    check_include(include)
+    return include
+
+
 async def _each(events: Any) -> AsyncIterator[Mapping[str, Any]]:
     for event in events:
         yield event
-
-
-def _page(
-    items: Sequence[Mapping[str, Any]], limit: int, after: str | None, before: str | None
-) -> tuple[Sequence[Mapping[str, Any]], bool]:
-    ids = [item["id"] for item in items]
-    for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None and cursor not in ids:
-            raise BadRequestError(f"{name} is {cursor!r}, which is not an item of this response.", param=name)
-    start = ids.index(after) + 1 if after is not None else 0
-    stop = ids.index(before) if before is not None else len(ids)
-    chosen = items[start:stop]
-    if before is not None and after is None:
-        return chosen[-limit:], len(chosen) > limit
-    return chosen[:limit], len(chosen) > limit
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-
-
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    value = query.get(name, "false")
-    if value not in ("true", "false", "True", "False", "1", "0"):
-        raise BadRequestError(f"{name} is {value!r}; it must be true or false.", param=name)
-    return value in ("true", "True", "1")
-
-
-def _number(query: Mapping[str, str], name: str, default: int, *, least: int, most: int | None = None) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        raise BadRequestError(f"{name} is {text!r}; it must be a whole number.", param=name) from None
-    if value < least or (most is not None and value > most):
-        limits = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise BadRequestError(f"{name} is {value}; it must be {limits}.", param=name)
-    return value

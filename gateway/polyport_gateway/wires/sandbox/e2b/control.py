@@ -26,6 +26,7 @@ from polyport_gateway.wires.http import (
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, renewal_of
+from polyport_gateway.wires.sandbox.e2b.environment import check_envs
 from polyport_gateway.wires.sandbox.e2b.errors import NotOfferedError, send_refusal
 from polyport_gateway.wires.sandbox.e2b.sandboxes import DEFAULT_TEMPLATE, LONGEST_S, E2BSandbox, E2BSandboxes
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, headers_of, query_of
@@ -96,6 +97,7 @@ class NewSandbox(BaseModel):
             "workload identity": self.iam,
             "volumes": self.volume_mounts,
         }
+        check_envs(self.envs)
         for what, value in wanted.items():
             if value:
                 raise NotOfferedError(f"This gateway's sandboxes do not offer {what}; leave it out.")

@@ -17,7 +17,7 @@ from polyport_gateway.wires.access import SANDBOX_LABEL, Access
 from polyport_gateway.wires.http import Scope, Send
 from polyport_gateway.wires.sandbox.e2b.errors import SandboxGoneError, send_refusal
 from polyport_gateway.wires.sandbox.e2b.sandboxes import E2BSandbox, E2BSandboxes, Renew
-from polyport_gateway.wires.sandbox.endpoint import caller_of, headers_of, query_of
+from polyport_gateway.wires.sandbox.endpoint import bearer_of, caller_of, headers_of, query_of
 
 __all__ = ["PREFIX", "E2BDoor", "renewal_of", "sandbox_of"]
 
@@ -82,7 +82,7 @@ class E2BDoor:
         if path.startswith(_DATA) or "polyport.e2b.named" in scope:
             caller = await self._admit_data(scope, headers, path)
         else:
-            renew = partial(caller_of, scope, headers, access)
+            renew = partial(caller_of, bearer_of(headers), access, local=bool(scope.get("polyport.local")))
             caller = await renew()
             scope["polyport.e2b.renew"] = partial(_again, renew, caller)
         self._service.check(caller)

@@ -30,24 +30,18 @@ def check_envs(envs: Mapping[str, str]) -> None:
             raise BadRequestError(f"The environment variable {name!r} has a null character.", param="envs")
 
 
-def prepare_python(envs: Mapping[str, str], cwd: str | None) -> str | None:
-    """Return Python that sets variables and folder, and leaves no name behind; None where there is nothing to set."""
-    lines = []
-    if envs:
-        lines.append(f"__import__('os').environ.update({dict(envs)!r})")
+def prepare_python(envs: Mapping[str, str], cwd: str | None) -> list[str]:
+    """Return lines of Python that set variables and folder, and leave no name behind."""
+    lines = [f"__import__('os').environ.update({dict(envs)!r})"] if envs else []
     if cwd is not None:
         lines.append(f"__import__('os').chdir({cwd!r})")
-    return "\n".join(lines) if lines else None
+    return lines
 
 
-def leave_python(used: Mapping[str, str], lasting: Mapping[str, str]) -> str:
-    """Return Python that takes back variables that were for one run, and restores what they hid."""
-    gone = [name for name in used if name not in lasting]
-    restored = {name: lasting[name] for name in used if name in lasting}
-    return (
-        f"any(__import__('os').environ.pop(name, None) and None for name in {gone!r})\n"
-        f"__import__('os').environ.update({restored!r})"
-    )
+def leave_python(used: Mapping[str, str], lasting: Mapping[str, str]) -> list[str]:
+    """Return lines of Python that take back variables that were for one run, and restore what they hid."""
+    gone = [f"__import__('os').environ.pop({name!r}, None)" for name in used if name not in lasting]
+    return [*gone, *prepare_python({name: lasting[name] for name in used if name in lasting}, None)]
 
 
 def with_environment(language: str, code: str, envs: Mapping[str, str], cwd: str | None) -> str:

@@ -156,20 +156,25 @@ class Interpreter:
             return
         lasting = {} if context.ready else sandbox.envs
         cwd = None if context.ready or context.cwd == WORK else context.cwd
-        before = prepare_python({**lasting, **envs}, cwd)
-        if before is not None:
+        before = "\n".join([*leave_python(context.left, sandbox.envs), *prepare_python({**lasting, **envs}, cwd)])
+        context.left = envs
+        if before:
             prepared = await result_of(self._run(info, sandbox, context, before))
             if prepared.status != "ok":
                 if prepared.error is not None:
                     yield ErrorEvent(prepared.error)
                 yield EndEvent(prepared)
                 return
-        context.ready = True
+        # A kernel that had to be killed has lost its environment; whether it was is not told to a client that has gone.
+        context.ready = False
         async with aclosing(self._run(info, sandbox, context, body.code)) as events:
             async for event in events:
+                if isinstance(event, EndEvent):
+                    context.ready = event.result.status in ("ok", "error") and event.result.detail is None
                 yield event
         if envs:
-            await result_of(self._run(info, sandbox, context, leave_python(envs, sandbox.envs)))
+            await result_of(self._run(info, sandbox, context, "\n".join(leave_python(envs, sandbox.envs))))
+            context.left = {}
 
     def _run(self, info: RequestInfo, sandbox: E2BSandbox, context: CodeContext, code: str) -> AsyncGenerator[RunEvent]:
         run = CodeRun(
@@ -224,7 +229,7 @@ class Interpreter:
         sandbox = sandbox_of(scope)
         context = self._in_path(scope, sandbox)
         await sandbox.session.restart(context.id)
-        context.ready, context.executions = False, 0
+        context.ready, context.left, context.executions = False, {}, 0
         await send_bytes(send, b"", status=204, headers=())
 
     async def _remove(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -305,7 +310,8 @@ def _ending(result: RunResult, failed: bool) -> dict[str, Any] | None:
     """Return the error that a run's status tells beyond what its exception did."""
     if result.status in _ENDS:
         name, value = _ENDS[result.status]
-        return {"type": "error", "name": name, "value": result.detail or value, "traceback": ""}
+        told = f"{value} ({result.detail})" if result.detail else value
+        return {"type": "error", "name": name, "value": told, "traceback": ""}
     if result.status == "error" and not failed:
         value = f"The program ended with exit code {result.exit_code}."
         return {"type": "error", "name": "ExitCodeError", "value": value, "traceback": ""}

@@ -31,6 +31,7 @@ class CodeContext:
         language: What is run in it.
         cwd: Where its code starts.
         ready: Whether its environment and folder were set.
+        left: Variables of one run that were not taken back yet: its client went away.
         executions: How often code was run in it.
     """
 
@@ -38,6 +39,7 @@ class CodeContext:
     language: str
     cwd: str
     ready: bool = False
+    left: Mapping[str, str] = field(default_factory=dict, repr=False)
     executions: int = 0
 
 
@@ -144,8 +146,9 @@ class E2BSandboxes:
         Raises:
             CallError: It can't be had.
         """
+        living = self._living()
         if idempotency_key is not None:
-            for one in self._living():
+            for one in living:
                 if one.idempotency_key == idempotency_key and one.session.caller == caller.id:
                     return one
         session = await self._service.open_session(
@@ -169,6 +172,7 @@ class E2BSandboxes:
 
     async def all_of(self, caller: Caller, renew: Renew) -> list[E2BSandbox]:
         """Return a caller's sandboxes."""
+        self._living()
         return [self._of(session, renew) for session in await self._service.sessions(caller)]
 
     def set_timeout(self, sandbox: E2BSandbox, seconds: float) -> None:
@@ -190,6 +194,7 @@ class E2BSandboxes:
         return sandbox
 
     def _living(self) -> list[E2BSandbox]:
+        """Return all, once those whose sessions have ended are forgotten."""
         for sandbox in [one for one in self._known.values() if one.session.closed]:
             self._forget(sandbox)
         return list(self._known.values())

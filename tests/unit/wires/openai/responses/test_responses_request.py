@@ -210,7 +210,7 @@ async def test_a_response_repeats_the_request(make_wire):
         ({"text": {"format": {"type": "json_schema"}}}, "text.format", "name"),
         ({"background": True, "store": False}, "background", "store"),
         ({"tools": [{"type": "web_search"}]}, "tools.0", "'web_search'"),
-        ({"tools": [{"type": "code_interpreter", "container": {}}]}, "tools.0", "'code_interpreter'"),
+        ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "tools.0", "sandbox"),
         (
             {"tools": [{"type": "mcp", "server_label": "x", "server_url": "https://x"}]},
             "tools.0.server_url",

@@ -1,0 +1,29 @@
+"""All the attacks, by theme."""
+
+from __future__ import annotations
+
+from .case import Attack
+from .files import FILES
+from .floods import FLOODS
+from .host_secrets import HOST_SECRETS
+from .isolation import ISOLATION
+from .kernel import KERNEL
+from .outputs import OUTPUTS
+from .processes import PROCESSES
+from .session_files import SESSION_FILES
+from .sessions import SESSIONS
+
+__all__ = ["ATTACKS", "THEMES"]
+
+THEMES: dict[str, list[Attack]] = {
+    "Floods": FLOODS,
+    "Output": OUTPUTS,
+    "Processes and the supervisor": PROCESSES,
+    "The kernel": KERNEL,
+    "The machine": HOST_SECRETS,
+    "Files": FILES,
+    "Sessions": SESSIONS,
+    "A session's folder": SESSION_FILES,
+    "From one run to the next": ISOLATION,
+}
+ATTACKS = [attack for attacks in THEMES.values() for attack in attacks]
