@@ -35,6 +35,7 @@ import pytest
 
 from polyport_sandbox import SyncSandbox
 from tests.support.sandbox import opened
+from tests.support.sandbox_servers.providers import SESSIONS
 
 ABILITIES = frozenset(
     {"sessions", "contexts", "displays", "errors", "streaming", "interrupt", "give way", "timeouts", "crashes",
@@ -64,6 +65,8 @@ class Candidate:
 
 
 CANDIDATES = [Candidate("docker", opened, ABILITIES - {"tools", "network"}, ("docker", "sandbox"))]
+
+CANDIDATES += [Candidate(name, opens, can, ("docker", "sandbox")) for name, opens, can in SESSIONS]
 
 
 def candidates(*abilities: str) -> list[Any]:

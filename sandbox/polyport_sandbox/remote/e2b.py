@@ -47,6 +47,7 @@ class E2BProvider(RemoteProvider):
     - Code runs as a notebook's cell. There is no standard input, and the exit code is made up: 0, 1 where an exception
       ended it, or what ``sys.exit`` said. Output is text, so bytes that are not UTF-8 are lost.
     - Without `allow_hosts` a sandbox is made with no way to the internet. Hosts can't be held to a port.
+    - A string that is the last expression's value comes without its quotes: the service takes them off.
     - A kernel that dies says neither why nor how: the status is ``killed``, also where memory ran out.
 
     Args:
@@ -276,7 +277,10 @@ class E2BSession:
         except (TimeoutError, SandboxError):
             with contextlib.suppress(SandboxError):  # where it fails, the next cell says so
                 await self._api.restart_context(self._box, identity)
-            cell.detail = f"the kernel did not give way in {time.monotonic() - began:.1f} s and was started anew"
+            cell.detail = (
+                f"the kernel did not give way in {time.monotonic() - began:.1f} s and was started anew: "
+                "its variables are gone, files are kept"
+            )
 
     @contextlib.asynccontextmanager
     async def _here(self) -> AsyncGenerator[None]:

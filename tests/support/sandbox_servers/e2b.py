@@ -189,7 +189,9 @@ class E2BServer(SandboxServer):
             return refused
         path = request.query_params["path"]
         try:
-            return Response(await box.session.download(_name(path)), media_type="application/octet-stream")
+            return Response(
+                await box.session.download(_name(path), max_bytes=64 << 20), media_type="application/octet-stream"
+            )
         except SandboxError as error:
             return JSONResponse({"code": 404, "message": f"path '{path}' does not exist: {error}"}, status_code=404)
 
@@ -293,6 +295,9 @@ def _messages(event: RunEvent) -> list[dict[str, Any]]:
 
 def _result(display: Display) -> dict[str, Any]:
     named = {NAMES[kind]: value for kind, value in display.data.items() if kind in NAMES}
+    text = named.get("text")
+    if text is not None and text[:1] in ("'", '"') and text.endswith(text[:1]):
+        named["text"] = text[1:-1]  # so does the service
     extra = {kind: value for kind, value in display.data.items() if kind not in NAMES}
     return {"type": "result", **named, "extra": extra, "is_main_result": display.is_result}
 
