@@ -5,6 +5,7 @@
 #   make test-all  the slow ones too, on every Python from 3.11 on that is here
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
+#   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
 #   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
 
@@ -13,9 +14,12 @@ HOST ?= 127.0.0.1
 PORT ?= 8400
 APP ?= examples/quickstart.py
 PYTEST ?= -n auto
+IMAGE ?= minimal
+# debootstrap needs root.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -63,8 +67,10 @@ format: setup
 bench: setup bench-venv sandbox-peer-venv
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
 
-security: setup sandbox-peer-venv
-	@docker image inspect polyport/sandbox:minimal >/dev/null 2>&1 || $(BIN)/python -m polyport_sandbox build
+sandbox-image: setup
+	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)
+
+security: setup sandbox-image sandbox-peer-venv
 	$(BIN)/python -m tests.security.scoreboard $(SECURITY)
 
 conformance: setup

@@ -36,6 +36,7 @@ from polyport_gateway.storage.responses import ResponseStore
 from polyport_gateway.storage.usage import UsageLog
 from polyport_gateway.wires.access import AccessLayer
 from polyport_gateway.wires.http import Receive, Scope, Send
+from polyport_gateway.wires.lazy import lazy_routes
 from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
@@ -43,12 +44,11 @@ from polyport_gateway.wires.openai.containers import ContainersWire
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
-from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
-from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
+from polyport_gateway.wires.rest.sandbox_paths import PATHS
 from polyport_gateway.wires.router import Route, Router
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Gateway:
             Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures])),
             *self._moderations(),
             *self._sandbox_routes(),
-            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described())),
+            Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
     def _serve_sandboxes(self) -> ServedSandboxes | None:
@@ -195,12 +195,18 @@ class Gateway:
 
     def _sandbox_routes(self) -> list[Route]:
         # Without a sandbox too: each then says how to get one.
+        return lazy_routes(PATHS, self._load_sandbox)
+
+    def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
 
         return SandboxWire(self.sandbox, self.dispatcher, self.settings).routes
 
     def _described(self) -> list[EndpointDescription]:
-        """Describe the endpoints that not every gateway has."""
+        """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
+        from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
+        from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
+
         return [*RESPONSES, *CONTAINERS, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:

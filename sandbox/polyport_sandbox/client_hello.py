@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["NoHelloError", "server_name"]
+__all__ = ["ClientHello", "NoHelloError", "server_name"]
 
-MAX_HELLO = 65536
+MAX_HELLO = 1 << 15
 _HANDSHAKE = 0x16
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
@@ -39,47 +39,59 @@ class _Reader:
         return self.take(self.number(size))
 
 
-def server_name(data: bytes) -> str | Literal[False] | None:
-    """Read the name from what a client sent first.
+class ClientHello:
+    """Read the name from what a client sends first, however it is cut; each byte is looked at once."""
 
-    Args:
-        data: Its first bytes; more of them where this gave None.
+    def __init__(self) -> None:
+        self._record = bytearray()
+        self._message = bytearray()
 
-    Returns:
-        The name; ``""`` for a hello without one; False if this is no TLS at all; None if more is needed to say.
+    def feed(self, data: bytes) -> str | Literal[False] | None:
+        """Take in what came next.
 
-    Raises:
-        NoHelloError: If it is TLS, but no ClientHello that can be read.
-    """
-    if data and data[0] != _HANDSHAKE:
-        return False
-    message = _message(data)
-    return None if message is None else _name(message)
+        Returns:
+            The name; ``""`` for a hello without one; False if this is no TLS at all; None if more is needed to say.
 
+        Raises:
+            NoHelloError: If it is TLS, but no ClientHello that can be read.
+        """
+        view = memoryview(data)
+        while view:
+            taken = min(len(view), self._wanted())
+            self._record += view[:taken]
+            view = view[taken:]
+            if self._record[0] != _HANDSHAKE:
+                return False
+            if len(self._record) >= 5 and not self._wanted():
+                self._message += self._record[5:]
+                self._record.clear()
+                whole = self._whole()
+                if whole is not None:
+                    return _name(whole)
+        return None
 
-def _message(data: bytes) -> bytes | None:
-    """Put the first handshake message together from its records; None while it is not whole."""
-    collected = b""
-    at = 0
-    while True:
-        if len(collected) >= 4:
-            if collected[0] != _CLIENT_HELLO:
-                raise NoHelloError("the first message is no ClientHello")
-            length = int.from_bytes(collected[1:4], "big")
-            if length > MAX_HELLO:
-                raise NoHelloError("the ClientHello is too large")
-            if len(collected) >= 4 + length:
-                return collected[4 : 4 + length]
-        if len(data) < at + 5:
-            return None
-        kind, major, length = data[at], data[at + 1], int.from_bytes(data[at + 3 : at + 5], "big")
-        if kind != _HANDSHAKE or major != 3 or not 1 <= length <= 1 << 14:
+    def _wanted(self) -> int:
+        """How many bytes the record still lacks."""
+        if len(self._record) < 5:
+            return 5 - len(self._record)
+        major, length = self._record[1], int.from_bytes(self._record[3:5], "big")
+        if self._record[0] != _HANDSHAKE or major != 3 or not 1 <= length <= 1 << 14:
             raise NoHelloError("a record is malformed")
-        if len(data) < at + 5 + length:
-            # What is not there yet may still be enough to see that it is too much.
+        return 5 + length - len(self._record)
+
+    def _whole(self) -> bytes | None:
+        """The first handshake message, without its header; None while it is not whole."""
+        if len(self._message) < 4:
             return None
-        collected += data[at + 5 : at + 5 + length]
-        at += 5 + length
+        length = int.from_bytes(self._message[1:4], "big")
+        if self._message[0] != _CLIENT_HELLO or length > MAX_HELLO:
+            raise NoHelloError("the first message is no ClientHello, or a far too large one")
+        return bytes(self._message[4 : 4 + length]) if len(self._message) >= 4 + length else None
+
+
+def server_name(data: bytes) -> str | Literal[False] | None:
+    """Read the name from the first bytes of a connection; see `ClientHello.feed`."""
+    return ClientHello().feed(data)
 
 
 def _name(message: bytes) -> str:

@@ -46,16 +46,17 @@ class Container:
         """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready."""
         settings = container_settings(image, limits, owner=owner, runtime=runtime)
         name = f"polyport-sandbox-{secrets.token_hex(8)}"
+        creating = asyncio.create_task(engine.create(settings, name=name))
         try:
-            identity = await engine.create(settings, name=name)
+            identity = await asyncio.shield(creating)
             streams, response = await engine.attach(identity)
             container = cls(engine, identity, limits, Link(streams), response)
             await engine.start(identity)
             async with asyncio.timeout(READY_WITHIN_S):
                 await container._expect_ready()
         except BaseException:
-            # By name: a create that was cancelled may still have happened.
-            await asyncio.shield(_forget(engine, name))
+            # A create that nobody waits for any more happens all the same, and may do so after a removal: see it out.
+            await asyncio.shield(_forget(engine, name, creating))
             raise
         return container
 
@@ -172,6 +173,11 @@ class Container:
         await self._engine.remove(self.identity)
 
 
-async def _forget(engine: Engine, name: str) -> None:
+async def _forget(engine: Engine, name: str, creating: asyncio.Task[str]) -> None:
+    await asyncio.wait({creating}, timeout=READY_WITHIN_S)
+    if not creating.done():
+        creating.cancel()
+    elif not creating.cancelled():
+        creating.exception()  # seen, where it was not raised already
     with contextlib.suppress(SandboxError):
-        await engine.remove(name)
+        await engine.remove(name)  # by its name: its id may never have come

@@ -171,14 +171,17 @@ class DockerProvider:
             except BaseException:
                 pool.discard(container)
                 raise
-            session = DockerSession(container, nonce, lambda: self._ended(session, pool, container))
-            self._sessions.add(session)
-            return session
+            return self._kept(pool, container, nonce)
         raise SandboxError(f"The session was not opened: {TRIES} containers were lost one after another: {lost}")
 
-    def _ended(self, session: DockerSession, pool: Pool, container: Container) -> None:
-        self._sessions.discard(session)
-        pool.discard(container)
+    def _kept(self, pool: Pool, container: Container, nonce: bytes) -> DockerSession:
+        def ended() -> None:
+            self._sessions.discard(session)
+            pool.discard(container)
+
+        session = DockerSession(container, nonce, ended)
+        self._sessions.add(session)
+        return session
 
     async def _take(self, pool: Pool, asked: float) -> Container:
         """Get a container, sitting out a restart of the daemon."""

@@ -23,8 +23,8 @@ FILES_S = 60.0
 class DockerSession:
     """One container that is given cell after cell.
 
-    A cell's result has exit code 0 where it ended well, 1 where an exception ended it, and what `sys.exit` was given; an
-    exception is told by `RunResult.error` and not printed. Its `files` are empty: a session's files are asked for.
+    A cell's result has exit code 0 where it ended well, 1 where an exception ended it, and what `sys.exit` was given.
+    An exception is told by `RunResult.error` and not printed. `files` is empty: a session's files are asked for.
     What is printed while no cell runs is dropped; while one does, it counts as that cell's if it has the same kernel.
 
     Args:
@@ -78,13 +78,13 @@ class DockerSession:
             except ProtocolError as error:
                 self._close()
                 return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
-        closed_by_us, error = self._closed, self._link.error
-        collector.started = True
-        if closed_by_us:
+        if self._closed:
             return collector.partial("killed", "the session was closed")
+        collector.started = True  # a cell is never given to another session
+        broken = self._link.error
         try:
-            if isinstance(error, ProtocolError):
-                return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {error}")
+            if isinstance(broken, ProtocolError):
+                return collector.partial("sandbox_error", f"the supervisor's report can't be trusted: {broken}")
             return await self._container.ended_early(collector, 0.0)
         except (SandboxError, *BROKEN) as lost:
             return collector.partial("sandbox_error", f"the session was lost: {lost!r}")

@@ -139,7 +139,8 @@ async def serve_proxy(
     except OSError:
         pass  # one end broke off: there is nobody left to tell
     finally:
-        _log.info(
+        _log.log(
+            logging.DEBUG if record.decision == "closed" else logging.INFO,
             "sandbox proxy: host=%s port=%d decision=%s bytes_up=%d bytes_down=%d",
             record.host, record.port, record.decision, record.meter.up, record.meter.down,
         )  # fmt: skip

@@ -38,7 +38,7 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
-# The supervisor's parts, in the order in which they make one program, and what binds them as modules.
+# The parts of the supervisor and of the kernel, in the order in which they make one program, and what binds them.
 _SUPERVISOR = (
     "inside_process.py",
     "inside_report.py",
@@ -47,8 +47,9 @@ _SUPERVISOR = (
     "inside_loop.py",
     "supervisor.py",
 )
+_KERNEL = ("kernel_displays.py", "kernel.py")
 _PART_IMPORT = re.compile(
-    r"^from __future__ import annotations\n|^from \.inside_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.M
+    r"^from __future__ import annotations\n|^from \.(?:inside|kernel)_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE
 )
 
 WORK_MB = 64
@@ -92,15 +93,19 @@ def seccomp_profile() -> str:
 @cache
 def supervisor_source() -> str:
     """The supervisor and its parts as one text: it travels in the container's command, so no image holds an old one."""
-    parts = [_PART_IMPORT.sub("", _read(name)) for name in _SUPERVISOR]
-    return "from __future__ import annotations\n" + "\n".join(parts)
+    return _joined(_SUPERVISOR)
 
 
 @cache
 def supervisor_config() -> str:
     """What the supervisor is told before there is any job: how kernels start, and in which environment."""
-    kernels = {"python": ["python3", "-u", "-c", _read("kernel.py")]}
+    kernels = {"python": ["python3", "-u", "-c", _joined(_KERNEL)], "javascript": ["node", "-e", _read("kernel.js")]}
     return json.dumps({"kernels": kernels, "env": ENVIRONMENT})
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    parts = [_PART_IMPORT.sub("", _read(name)) for name in names]
+    return "from __future__ import annotations\n" + "\n".join(parts)
 
 
 def _read(name: str) -> str:

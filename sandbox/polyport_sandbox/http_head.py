@@ -18,6 +18,7 @@ MAX_HEADERS = 100
 MAX_LENGTH_DIGITS = 15
 MAX_CHUNK_LINE = 128
 MAX_TRAILERS = 8192
+SPARE_FRAMING = 1 << 16  # bytes of chunks' lines beyond those of their content: tiny chunks cost more than they carry
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
@@ -142,6 +143,7 @@ class ChunkedBody:
         self._state: Literal["size", "data", "data-end", "trailer", "done"] = "size"
         self._left = 0
         self._trailers = 0
+        self._framing = self._content = 0
 
     @property
     def done(self) -> bool:
@@ -159,15 +161,21 @@ class ChunkedBody:
             if self._state == "data":
                 step = min(self._left, len(data) - at)
                 self._left -= step
+                self._content += step
                 at += step
                 if not self._left:
                     self._state = "data-end"
                 continue
-            self._line.append(data[at])
-            at += 1
+            end = data.find(b"\n", at)
+            part = data[at:] if end < 0 else data[at : end + 1]
+            self._line += part
+            at += len(part)
+            self._framing += len(part)
             if len(self._line) > MAX_CHUNK_LINE + MAX_TRAILERS * (self._state == "trailer"):
                 raise BadMessageError("a chunk's line is too long")
-            if self._line.endswith(b"\n"):
+            if self._framing > SPARE_FRAMING + self._content:
+                raise BadMessageError("its chunks are too small")
+            if end >= 0:
                 self._take_line()
         return at
 

@@ -37,7 +37,7 @@ class Channels:
     """Every listener and connection."""
 
     def __init__(self, kinds: list[str], send: Callable[[bytes, bytes], None]) -> None:
-        import _socket  # noqa: PLC0415 - only where something is to listen
+        import _socket  # only where something is to listen
 
         self._send = send
         self._listeners: dict[int, tuple[Any, bytes]] = {}
@@ -78,7 +78,7 @@ class Channels:
 
     def _accept(self, listener: Any, kind: bytes) -> None:
         try:
-            fd, _ = listener._accept()
+            fd, _ = listener._accept()  # noqa: SLF001 - what socket.accept calls
         except OSError:
             return
         os.set_blocking(fd, False)

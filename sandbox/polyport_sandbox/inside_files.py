@@ -6,6 +6,7 @@ link between a look and a step changes nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -25,9 +26,18 @@ class FileProblemError(Exception):
     """A request about a file that can't be granted; its words go to the host."""
 
 
+def step_into(name: str, here: int | None = None) -> int:
+    """Open a folder that is no link: opened first and looked at then, for gVisor follows a link given `O_DIRECTORY`."""
+    folder = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+    if not stat.S_ISDIR(os.fstat(folder).st_mode):
+        os.close(folder)
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    return folder
+
+
 def open_folder(parts: list[str], *, make: bool = False, root: str = WORK) -> int:
     """Open a folder of the work folder, none of whose parts may be a link."""
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    here = step_into(root)
     for part in parts:
         try:
             if make:
@@ -35,7 +45,7 @@ def open_folder(parts: list[str], *, make: bool = False, root: str = WORK) -> in
                     os.mkdir(part, 0o755, dir_fd=here)
                 except FileExistsError:
                     pass
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            below = step_into(part, here)
         finally:
             os.close(here)
         here = below
@@ -61,8 +71,7 @@ def write_file(name: str, parts: Iterator[bytes], root: str = WORK) -> None:
             pass
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(last, flags, 0o644, dir_fd=folder), "wb") as out:
-            for part in parts:
-                out.write(part)
+            out.writelines(parts)
     finally:
         os.close(folder)
 
@@ -122,7 +131,7 @@ def list_folder(name: str) -> list[list[Any]]:
                     continue
                 found.append([prefix + last, 0 if is_folder else info.st_size, info.st_mtime, is_folder])
                 if is_folder and depth < MAX_DEPTH:
-                    below = os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                    below = step_into(last, folder)
                     try:
                         walk(below, prefix + last + "/", depth + 1)
                     finally:
@@ -159,7 +168,7 @@ def _delete(folder: int, last: str, depth: int, give_up: float) -> None:
         return
     if depth > MAX_DEPTH * 16 or time.monotonic() > give_up:
         raise FileProblemError("failed:the folder is too deep, or is being filled while it is deleted")
-    below = os.open(last, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    below = step_into(last, folder)
     try:
         for entry in os.listdir(below):
             try:

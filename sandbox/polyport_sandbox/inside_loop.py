@@ -27,7 +27,8 @@ class Cell:
         self.job = job
         self.process = process
         self.left = dict.fromkeys((b"O", b"E"), job["output_bytes"])
-        self.displays, self.display_bytes = job["displays"], job["display_bytes"]
+        self.displays: int = job["displays"]
+        self.display_bytes: int = job["display_bytes"]
         self.dropped = 0
         self.passing = b""
         self.error: bytearray | None = None
@@ -36,6 +37,7 @@ class Cell:
         self.stopped: str | None = None
         self.said: int | None = None
         self.kill_at: float | None = None
+        self.killed = False
         self.oom_before = oom_kills()
         self.cpu_before = cpu_seconds()
         self.began = time.monotonic()
@@ -359,7 +361,7 @@ class Loop:
             return
         if cell.kill_at is not None and now >= cell.kill_at:
             cell.process.signal(signal.SIGKILL)
-            cell.kill_at = now + 60
+            cell.killed, cell.kill_at = True, now + 60
         elif cell.kill_at is None and now >= cell.deadline:
             self.stop("timeout")
 

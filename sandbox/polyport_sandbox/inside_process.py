@@ -88,7 +88,7 @@ def become(
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
-        for source, target in zip(standard, (0, 1, 2)):
+        for target, source in enumerate(standard):
             os.dup2(source, target)
         if control[0] >= 0:
             os.dup2(control[0], UP)

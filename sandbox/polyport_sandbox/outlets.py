@@ -20,7 +20,7 @@ def openings_for(request: RunRequest | SessionRequest) -> Openings:
         listen += ("proxy",)
         env = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), PROXY)
     if request.tools is not None:
-        from .toolbox import TOOLS_MODULE  # noqa: PLC0415 - only where tools are given
+        from .toolbox import TOOLS_MODULE  # only where tools are given
 
         listen += ("tools",)
         module = TOOLS_MODULE
@@ -32,11 +32,11 @@ def handler_for(request: RunRequest | SessionRequest) -> Handler:
 
     async def serve(kind: str, channel: ContainerChannel) -> None:
         if kind == "proxy":
-            from .egress import serve_proxy  # noqa: PLC0415 - only where a proxy is given
+            from .egress import serve_proxy  # only where a proxy is given
 
             await serve_proxy(channel, request.allow_hosts)
         elif request.tools is not None:
-            from .toolbox import serve_tools  # noqa: PLC0415
+            from .toolbox import serve_tools
 
             await serve_tools(channel, request.tools)
 

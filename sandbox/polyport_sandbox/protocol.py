@@ -52,7 +52,7 @@ def _kernel(language: Language, *, session: bool) -> str | None:
     """Which kernel runs a language; None where its command does."""
     if language == LANGUAGES["python"]:
         return "python"
-    return None
+    return "javascript" if session and language == LANGUAGES["javascript"] else None
 
 
 def _limits(limits: Limits) -> dict[str, Any]:

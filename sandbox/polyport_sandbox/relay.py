@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Literal
 
 from .base import Channel
-from .client_hello import NoHelloError, server_name
+from .client_hello import ClientHello, NoHelloError
 from .http_head import BadMessageError, Body, ChunkedBody, Head, parse_response
 
 __all__ = ["Closed", "Meter", "NothingError", "exchange", "read_head", "tunnel"]
 
 CHUNK = 65536
 MAX_INTERIM = 8  # responses of the 1xx kind before the one that counts
-HELLO_BYTES = 1 << 17
 Read = Callable[[int], Awaitable[bytes]]
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -71,11 +70,12 @@ async def read_head(read: Read, most: int, begun: bytes = b"") -> tuple[bytes, b
     Raises:
         BadMessageError: If it is too large or never ends.
     """
-    data = begun
+    data, seen = bytearray(begun), 0
     while True:
-        end = data.find(b"\r\n\r\n")
+        end = data.find(b"\r\n\r\n", seen)
         if end >= 0 and end + 4 <= most:
-            return data[: end + 4], data[end + 4 :]
+            return bytes(data[: end + 4]), bytes(data[end + 4 :])
+        seen = max(0, len(data) - 3)
         if len(data) >= most:
             raise BadMessageError(f"its head is larger than {most} bytes")
         part = await read(CHUNK)
@@ -174,18 +174,23 @@ async def exchange(
 
 async def _checked_start(read: Read, begun: bytes, host: str) -> bytes:
     """Read what a client sends first: a TLS client must name the host it asked for, if it names one."""
-    data = begun or await read(CHUNK)
+    hello, data = ClientHello(), bytearray()
+    part = begun or await read(CHUNK)
+    name: str | Literal[False] | None = None
     try:
-        while data and (name := server_name(data)) is None:
-            part = await read(CHUNK)
-            if not part or len(data) > HELLO_BYTES:
-                raise Closed("no TLS hello")
+        while part:
             data += part
+            name = hello.feed(part)
+            if name is not None:
+                break
+            part = await read(CHUNK)
     except NoHelloError as error:
         raise Closed("no TLS hello") from error
-    if data and name and name.removesuffix(".") != host:
+    if data and name is None:
+        raise Closed("no TLS hello")
+    if name and name.removesuffix(".") != host:
         raise Closed("another server name")
-    return data
+    return bytes(data)
 
 
 async def _pass_body(body: Body, begun: bytes, read: Read, write: Write) -> None:

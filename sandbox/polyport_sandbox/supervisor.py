@@ -1,8 +1,8 @@
 """The one trusted process inside a container: takes jobs over stdin, runs them, reports over stdout.
 
-It runs as process 1 of the container from its source text (``python3 -I -S -c …``, this file and its parts,
-the modules `inside_…`, joined), so it stands alone: the standard library only, Python 3.9 or newer. It shares its user id with the code it runs, for a container without capabilities has no other; what keeps
-that code away from it:
+It runs as process 1 of the container from its source text (``python3 -I -S -c …``, this file and its parts, the modules
+`inside_…`, joined), so it stands alone: the standard library only, Python 3.9 or newer. It shares its user id with the
+code it runs, for a container without capabilities has no other; what keeps that code away from it:
 
 - it is not dumpable, so its memory, environment and open files under ``/proc/1`` belong to root;
 - process 1 can't be killed or stopped from inside its own namespace, and it handles no signal but SIGCHLD;
@@ -30,10 +30,10 @@ import signal
 import sys
 from typing import Any
 
-from .inside_files import FileProblemError, delete, list_folder, send_changed, send_file, snapshot, write_file
 from .inside_channels import OPERATIONS
+from .inside_files import FileProblemError, delete, list_folder, send_changed, send_file, snapshot, write_file
 from .inside_loop import Cell, Loop
-from .inside_process import PR_SET_DUMPABLE, Job, Process
+from .inside_process import PR_SET_DUMPABLE, Job
 from .inside_report import HostGoneError, encode
 
 MOST_KERNELS = 8
@@ -105,6 +105,8 @@ class Supervisor(Loop):
             return
         wall = self.watch(cell)
         process = cell.process
+        if cell.killed:  # a kernel that gave way at this very moment is lost all the same
+            self.kill_now(process)
         if process.exit is not None:
             while process.up >= 0 and select.select([process.up], [], [], 0)[0]:
                 self.read_control(process)

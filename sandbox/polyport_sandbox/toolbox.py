@@ -76,6 +76,7 @@ class BoundedToolHost:
         self._left = self.limits.calls
         self._places = asyncio.Semaphore(self.limits.in_flight)
         self._described: dict[str, ToolDescription] | None = None
+        self._listing: bytes | None = None
 
     def renew(self) -> None:
         """Count from the start again, for the next cell."""
@@ -99,6 +100,13 @@ class BoundedToolHost:
         self._left -= 1
         async with self._places:
             return await self._host.call(name, arguments)
+
+    def described(self) -> bytes:
+        """The answer to who asks what tools there are, written once however often that is."""
+        if self._listing is None:
+            listing = [{"name": t.name, "description": t.description, "input": dict(t.input)} for t in self.describe()]
+            self._listing = _written({"tools": listing}, self.limits.response_bytes)
+        return self._listing
 
     def _tools(self) -> dict[str, ToolDescription]:
         if self._described is None:
@@ -152,21 +160,14 @@ class _Connection:
                 raise ConnectionError("a request far too large")
             await self._skip(length)
             most = self._limits.request_bytes
-            await self.send({"error": f"The call has {length} bytes of arguments, more than the {most} allowed."})
+            message = f"The call has {length} bytes of arguments, more than the {most} allowed."
+            await self.send(_written({"error": message}, self._limits.response_bytes))
 
-    async def send(self, answer: Mapping[str, Any]) -> None:
-        """Send an answer, or say why it can't be sent."""
-        try:
-            data = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
-        except (TypeError, ValueError, RecursionError):
-            _log.warning("a tool's result can't be written as JSON")
-            data = b'{"error":"The tool gave a result that is not JSON."}'
-        if len(data) > self._limits.response_bytes:
-            most = self._limits.response_bytes
-            data = json.dumps({"error": f"The result has {len(data)} bytes, more than the {most} allowed."}).encode()
-        await self._stream.write(LENGTH.pack(len(data)) + data)
+    async def send(self, answer: bytes) -> None:
+        """Send an answer."""
+        await self._stream.write(LENGTH.pack(len(answer)) + answer)
 
-    async def while_open(self, answering: asyncio.Task[dict[str, Any]]) -> dict[str, Any]:
+    async def while_open(self, answering: asyncio.Task[bytes]) -> bytes:
         """Wait for an answer for as long as the other end waits for it too.
 
         Raises:
@@ -208,24 +209,33 @@ class _Connection:
             count -= passed
 
 
-async def _answer(data: bytes, host: BoundedToolHost) -> dict[str, Any]:
+async def _answer(data: bytes, host: BoundedToolHost) -> bytes:
     """Answer one request; what goes wrong becomes a message."""
     name = "?"
     try:
         request = _parse(data)
         if request["op"] == "tools":
-            return {"tools": [_described(tool) for tool in host.describe()]}
+            return host.described()
         name = request["name"]
-        return {"result": await host.call(name, request["arguments"])}
+        answer = {"result": await host.call(name, request["arguments"])}
     except PolyportError as error:
-        return {"error": error.message if isinstance(error, CallError) else str(error)}
+        answer = {"error": error.message if isinstance(error, CallError) else str(error)}
     except Exception:  # noqa: BLE001 - it becomes an answer, and its cause is logged
         _log.exception("a tool that sandboxed code called failed: %r", name[:100])
-        return {"error": "The tool failed."}
+        answer = {"error": "The tool failed."}
+    return _written(answer, host.limits.response_bytes)
 
 
-def _described(tool: ToolDescription) -> dict[str, Any]:
-    return {"name": tool.name, "description": tool.description, "input": dict(tool.input)}
+def _written(answer: Mapping[str, Any], most: int) -> bytes:
+    """Write an answer, or why it can't be sent."""
+    try:
+        data = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        _log.warning("a tool's result can't be written as JSON")
+        return b'{"error":"The tool gave a result that is not JSON."}'
+    if len(data) > most:
+        return json.dumps({"error": f"The result has {len(data)} bytes, more than the {most} allowed."}).encode()
+    return data
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import http.server
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +27,9 @@ from polyport_sandbox import (
     SyncSession,
     ToolDescription,
 )
+from polyport_sandbox.egress import Address, Network
 from tests.support.sandbox import containers, docker
-from tests.support.sandbox_candidates import Candidate, candidates, needs
+from tests.support.sandbox_candidates import Candidate, candidates, needs, skip_unless_able
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -40,9 +43,7 @@ def candidate(request: pytest.FixtureRequest) -> Candidate:
 
 @pytest.fixture(autouse=True)
 def able(request: pytest.FixtureRequest, candidate: Candidate) -> None:
-    for ability in getattr(request.function, "needed_abilities", ()):
-        if ability not in candidate.can:
-            pytest.skip(f"{candidate.name} can't do {ability}")
+    skip_unless_able(request, candidate)
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +143,7 @@ def test_events_come_as_they_happen_and_in_their_order(session: SyncSession):
     assert kinds.index("stderr") < kinds.index("result") == len(kinds) - 2
     said = [(event.data, at) for event, at in events if event.type == "stdout"]
     assert b"".join(data for data, _ in said) == b"0\n1\n2\n"
-    assert said[0][1] < 0.25
-    assert said[-1][1] > 0.55
+    assert said[-1][1] - said[0][1] > 0.4  # the first did not wait for the last
     result = events[-1][0].result
     assert (result.stdout, result.stderr, result.displays[-1].text) == (b"0\n1\n2\n", b"end\n", "'value'")
 
@@ -199,14 +199,19 @@ def test_a_restart_forgets_variables_and_keeps_files(session: SyncSession):
 
 @needs("timeouts", "give way")
 def test_a_cell_that_gives_way_at_its_limit_keeps_the_variables(session: SyncSession):
-    session.run("x = 1")
-    began = time.monotonic()
-    result = session.run("print('before')\nimport time\nx = 2\ntime.sleep(60)", limits=Limits(wall_s=0.5))
-    assert (result.status, result.stdout) == ("timeout", b"before\n")
-    assert time.monotonic() - began < 3
-    assert result.detail is not None
-    assert "kept" in result.detail
-    assert out(session, "print(x)") == b"2\n"
+    for _ in range(3):  # where the machine is too busy, half a second may not be enough to give way
+        session.run("x = 1")
+        began = time.monotonic()
+        result = session.run("print('before')\nimport time\nx = 2\ntime.sleep(60)", limits=Limits(wall_s=0.5))
+        assert (result.status, result.stdout) == ("timeout", b"before\n")
+        assert time.monotonic() - began < 5
+        assert result.detail is not None
+        after = session.run("print(x)")
+        if "kept" in result.detail:
+            assert (after.status, after.stdout) == ("ok", b"2\n"), after
+            return
+        assert after.status == "error"
+    raise AssertionError("it never gave way")
 
 
 @needs("timeouts")
@@ -560,6 +565,64 @@ def test_only_what_is_allowed_can_be_reached(box: SyncSandbox):
     assert b"elsewhere.example" in result.stdout
     assert b"allow_hosts" in result.stdout
     assert result.stdout.endswith(b"no way out\n")
+
+
+class Greeter(http.server.BaseHTTPRequestHandler):
+    """A web server that says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = f"{self.path} {self.headers['Host']} {len(body)}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@needs("network", "containers")
+@pytest.mark.parametrize("in_session", [False, True])
+def test_an_allowed_host_is_reached(box: SyncSandbox, monkeypatch: pytest.MonkeyPatch, in_session: bool):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Greeter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        looked_up: list[str] = []
+
+        async def resolve(host: str, port: int) -> list[Address]:
+            looked_up.append(f"{host}:{port}")
+            return [ipaddress.ip_address("127.0.0.1")]
+
+        async def connect(address: Address, port: int) -> Any:
+            return await asyncio.open_connection(str(address), server.server_address[1])
+
+        network = Network(resolve, connect, lambda address: address.is_loopback)
+        monkeypatch.setattr("polyport_sandbox.egress.Network", lambda: network)
+        code = (
+            "import urllib.request, socket\n"
+            "answer = urllib.request.urlopen('http://api.example.org/path?q', b'x' * 1_000_000, timeout=10)\n"
+            "print(answer.read().decode())\n"
+            "tunnel = socket.create_connection(('127.0.0.1', 3128), timeout=10)\n"
+            "tunnel.sendall(b'CONNECT api.example.org:443 HTTP/1.1\\r\\n\\r\\n')\n"
+            "print(tunnel.recv(100).split(b'\\r\\n')[0].decode())\n"
+            "tunnel.sendall(b'POST /in HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 0\\r\\n')\n"
+            "tunnel.sendall(b'Connection: close\\r\\n\\r\\n')\n"
+            "answer = b''\n"
+            "while part := tunnel.recv(1000): answer += part\n"
+            "print(answer.split(b'\\r\\n')[-1].decode())"
+        )
+        hosts = ["*.example.org"]
+        if in_session:
+            with box.session(allow_hosts=hosts) as session:
+                result = session.run(code)
+        else:
+            result = box.run(code, allow_hosts=hosts)
+        server.shutdown()
+    lines = result.stdout_text.splitlines()
+    assert lines == ["/path?q api.example.org 1000000", "HTTP/1.1 200 Connection Established", "/in x 0"], result
+    assert looked_up == ["api.example.org:80", "api.example.org:443"]
 
 
 @pytest.mark.anyio

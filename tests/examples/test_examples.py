@@ -20,6 +20,7 @@ TESTED = {
     "mcp_client",
     "openai_client",
     "quickstart",
+    "sandbox",
     "testing_your_app",
     "upstream_openai",
 }
@@ -51,6 +52,17 @@ def test_openai_client(quickstart: Server, tmp_path: Path) -> None:
         "handbook: Travel by train is booked through the front desk.",
         "helper: 42",
         "nobody: 404 model_not_found",
+    ]
+
+
+@pytest.mark.requires("docker", "sandbox")
+def test_sandbox(tmp_path: Path) -> None:
+    assert run(tmp_path, EXAMPLES / "sandbox.py").splitlines() == [
+        "run: ok HELLO",
+        "session: 12.57",
+        "endless: timeout",
+        "sandboxed function: 43.0",
+        "code mode: 7.5",
     ]
 
 

@@ -134,7 +134,7 @@ def test_what_there_is_not_is_refused(served: House, options, error, words):
 
 
 def test_no_pausing(shared: Sandbox):
-    with pytest.raises(e2b.SandboxException, match="501: .*pause"):
+    with pytest.raises(e2b.SandboxException, match=r"501: .*pause"):
         shared.pause()
     assert shared.get_metrics() == []
 
@@ -145,7 +145,7 @@ def test_no_pausing(shared: Sandbox):
 def test_keys(served: House):
     with pytest.raises(e2b.AuthenticationException, match="not valid"):
         Sandbox.create(**served.options("wrong"))
-    with pytest.raises(e2b.SandboxException, match="404: .*run_code"):
+    with pytest.raises(e2b.SandboxException, match=r"404: .*run_code"):
         Sandbox.create(**served.options("may not"))
     with pytest.raises(e2b.AuthenticationException):
         Sandbox.list(**served.options("wrong")).next_items()
@@ -238,7 +238,8 @@ def test_output_comes_while_the_code_runs(shared: Sandbox):
 
 
 def test_characters_arrive_whole(shared: Sandbox):
-    code = "import sys, time\nfor b in 'é☃'.encode():\n    sys.stdout.buffer.write(bytes([b])); sys.stdout.flush(); time.sleep(0.02)"
+    write = "sys.stdout.buffer.write(bytes([byte])); sys.stdout.flush(); time.sleep(0.02)"
+    code = f"import sys, time\nfor byte in 'é☃'.encode():\n    {write}"
     assert "".join(shared.run_code(code).logs.stdout) == "é☃"
     odd = shared.run_code("import sys; sys.stdout.buffer.write(b'a\\xffb')").logs.stdout
     assert "".join(odd) == "a\ufffdb"
@@ -254,7 +255,7 @@ def test_environment_variables(shared: Sandbox):
     assert shared.run_code('echo "$SHARED $ONCE"', language="bash", envs={"ONCE": "o'n"}).logs.stdout == [
         "it's shared o'n\n"
     ]
-    with pytest.raises(e2b.SandboxException, match="400.*A B"):
+    with pytest.raises(e2b.SandboxException, match=r"400.*A B"):
         shared.run_code("1", envs={"A B": "c"})
 
 
@@ -268,7 +269,7 @@ def test_other_languages(served: House, shared: Sandbox):
     if "javascript" in served.running.gateway.sandbox.languages:
         script = "console.log(process.env.SHARED, process.env.ONCE)"
         assert shared.run_code(script, language="js", envs={"ONCE": "1"}).logs.stdout == ["it's shared 1\n"]
-    with pytest.raises(e2b.SandboxException, match="400.*does not run 'r'"):
+    with pytest.raises(e2b.SandboxException, match=r"400.*does not run 'r'"):
         shared.run_code("1", language="r")
 
 

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from polyport_sandbox import Limits, RunResult, SandboxBusyError, SandboxError, SessionNotFoundError, SyncSession
+from polyport_sandbox import (
+    Limits,
+    RunResult,
+    SandboxBusyError,
+    SandboxError,
+    SessionNotFoundError,
+    SyncSandbox,
+    SyncSession,
+)
 
 from .case import MIB, Attack, Target
 from .targets import OursTarget
@@ -75,11 +83,15 @@ def _callers(target: Target) -> None:
                 target.box.get_session(session.id, caller=caller)
             assert session.id not in [other.id for other in target.box.sessions(caller=caller)]
         with pytest.raises(SandboxBusyError):  # one caller can't take every place
-            for _ in range(17):
-                target.box.open_session(caller="owner")
+            _open_many(target.box, 17)
         for mine in target.box.sessions(caller="owner"):
             if mine.id != session.id:
                 mine.close()
+
+
+def _open_many(box: SyncSandbox, count: int) -> None:
+    for _ in range(count):
+        box.open_session(caller="owner")
 
 
 def _forged_frames(target: Target) -> None:

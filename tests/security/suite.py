@@ -5,6 +5,7 @@ from __future__ import annotations
 from .case import Attack
 from .files import FILES
 from .floods import FLOODS
+from .grading import GRADING
 from .host_secrets import HOST_SECRETS
 from .isolation import ISOLATION
 from .kernel import KERNEL
@@ -25,5 +26,6 @@ THEMES: dict[str, list[Attack]] = {
     "Sessions": SESSIONS,
     "A session's folder": SESSION_FILES,
     "From one run to the next": ISOLATION,
+    "Grading": GRADING,
 }
 ATTACKS = [attack for attacks in THEMES.values() for attack in attacks]

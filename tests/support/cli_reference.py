@@ -4,7 +4,24 @@ from typer.testing import CliRunner
 
 from polyport_gateway.cli.root import app
 
-COMMANDS = ["serve", "mcp", "call", "chat", "list", "keys create", "keys list", "keys revoke", "usage", "doctor"]
+COMMANDS = [
+    "serve",
+    "mcp",
+    "call",
+    "chat",
+    "list",
+    "keys create",
+    "keys list",
+    "keys revoke",
+    "sandbox build",
+    "sandbox run",
+    "sandbox shell",
+    "sandbox doctor",
+    "sandbox ps",
+    "sandbox prune",
+    "usage",
+    "doctor",
+]
 
 INTRODUCTION = """\
 # The command line

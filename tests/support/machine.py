@@ -65,16 +65,25 @@ def _output(*command: str) -> str:
 
 
 def _docker() -> str | None:
-    return None if _output("docker", "info", "--format", "{{.ServerVersion}}") else "no Docker daemon answers"
+    if _output("docker", "info", "--format", "{{.ServerVersion}}"):
+        return None
+    return "no Docker daemon answers (polyport sandbox doctor)"
+
+
+def _image(name: str) -> str | None:
+    if missing := _docker():
+        return missing
+    if _output("docker", "image", "inspect", "--format", "{{.Id}}", f"polyport/sandbox:{name}"):
+        return None
+    return f"Docker has no image polyport/sandbox:{name} (make sandbox-image IMAGE={name})"
 
 
 def _sandbox() -> str | None:
-    image = "polyport/sandbox:minimal"
-    if missing := _docker():
-        return missing
-    if _output("docker", "image", "inspect", "--format", "{{.Id}}", image):
-        return None
-    return f"Docker has no image {image} (sudo python -m polyport_sandbox build)"
+    return _image("minimal")
+
+
+def _sandbox_data() -> str | None:
+    return _image("data")
 
 
 def _dockerd() -> str | None:
@@ -125,6 +134,7 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "redis": _redis,
     "runsc": _runsc,
     "sandbox": _sandbox,
+    "sandbox-data": _sandbox_data,
 }
 
 

@@ -1,4 +1,4 @@
-"""Whom the contract of sandboxes is held to, and what each of them can. Add a provider to `CANDIDATES`.
+"""Whom the contract of sessions is held to, and what each of them can. Add a provider to `CANDIDATES`.
 
 Abilities, each one's tests being skipped where a candidate lacks it:
 
@@ -38,8 +38,9 @@ from tests.support.sandbox import opened
 from tests.support.sandbox_servers.providers import SESSIONS
 
 ABILITIES = frozenset(
-    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt", "give way", "timeouts", "crashes",
-     "memory", "output", "stdin", "bash", "links", "caps", "tools", "network", "containers"}
+    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt",
+     "give way", "timeouts", "crashes", "memory", "output", "stdin", "bash", "links", "caps", "tools", "network",
+     "containers"}
 )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class Candidate:
         assert not unknown, f"no such abilities: {unknown}"
 
 
-CANDIDATES = [Candidate("docker", opened, ABILITIES - {"tools", "network"}, ("docker", "sandbox"))]
+CANDIDATES = [Candidate("docker", opened, ABILITIES, ("docker", "sandbox"))]
 
 CANDIDATES += [Candidate(name, opens, can, ("docker", "sandbox")) for name, opens, can in SESSIONS]
 
@@ -95,3 +96,10 @@ def needs(*abilities: str) -> Callable[[Any], Any]:
         return test
 
     return mark
+
+
+def skip_unless_able(request: pytest.FixtureRequest, candidate: Candidate) -> None:
+    """Skip a test that `needs` what the candidate can't do."""
+    for ability in getattr(request.function, "needed_abilities", ()):
+        if ability not in candidate.can:
+            pytest.skip(f"{candidate.name} can't do {ability}")

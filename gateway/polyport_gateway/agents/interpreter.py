@@ -99,7 +99,7 @@ class CodeInterpreter:
         """
         if self._spec is not None and (self._session is None or self._session.closed):
             self._renewed = self._renewed or self._session is not None
-            self._session = await self._containers.create(self._caller, self._spec)
+            self._session = await self._containers.create_auto(self._caller, self._spec)
         assert self._session is not None  # noqa: S101 - given where there is no spec
         return self._session.id
 

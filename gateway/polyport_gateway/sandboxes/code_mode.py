@@ -183,7 +183,8 @@ def signature_line(capability: Capability) -> str:
     for parameter, described in (schema.get("properties") or {}).items():
         text = f"{parameter}: {_type(described)}"
         if parameter not in required:
-            text += f" = {described['default']!r}" if "default" in described else " = …"
+            known = isinstance(described, Mapping) and "default" in described
+            text += f" = {described['default']!r}" if known else " = …"
         arguments.append(text)
     result = "" if capability.tool.output is None else f" -> {_type(capability.tool.output)}"
     summary = (capability.description or "").strip().partition("\n")[0]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Literal
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from polyport.errors import BadRequestError, NotFoundError, UnsupportedOperationError
+from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError, UnsupportedOperationError
 from polyport_gateway.call import Caller
 from polyport_gateway.sandboxes.service import SandboxService
 
@@ -87,10 +88,13 @@ class Containers:
 
     Args:
         service: The sandbox.
+        rest_s: Seconds without use after which a container that a response made for itself makes room for another.
     """
 
-    def __init__(self, service: SandboxService) -> None:
+    def __init__(self, service: SandboxService, *, rest_s: float = 60.0) -> None:
         self._service = service
+        self._rest_s = rest_s
+        self._auto: WeakSet[Session] = WeakSet()
         # A session does not outlive the process, so neither need the ids of its files.
         self._key = token_bytes(32)
         self._seen: OrderedDict[str, Session] = OrderedDict()
@@ -153,8 +157,42 @@ class Containers:
             SandboxUnavailableError: Nothing can run.
         """
         self.check_spec(spec)
+        session = await self._open(caller, spec)
+        self._note(session)
+        return session
+
+    async def create_auto(self, caller: Caller, spec: ContainerSpec) -> Session:
+        """Open a container for a response's own use.
+
+        A caller has only so many, and each conversation leaves one behind: where there are too many, the one of them
+        that has rested longest makes room. Its conversation, if it goes on, gets a new one.
+
+        Raises:
+            BadRequestError: It can't be given as asked.
+            SandboxBusyError: There are too many, and all are in use.
+            SandboxUnavailableError: Nothing can run.
+        """
+        try:
+            session = await self.create(caller, spec)
+        except ServiceUnavailableError as error:
+            if error.code != "sandbox_busy" or not await self._make_room(caller):
+                raise
+            session = await self.create(caller, spec)
+        self._auto.add(session)
+        return session
+
+    async def _make_room(self, caller: Caller) -> bool:
+        rested = time.time() - self._rest_s
+        sessions = await self._service.sessions(caller)
+        idle = [session for session in sessions if session in self._auto and session.last_active_at <= rested]
+        if not idle:
+            return False
+        await min(idle, key=lambda session: session.last_active_at).aclose()
+        return True
+
+    async def _open(self, caller: Caller, spec: ContainerSpec) -> Session:
         wall_s = min(_CELL_S, self._service.plan.max_limits.get("wall_s", _CELL_S))
-        session = await self._service.open_session(
+        return await self._service.open_session(
             caller,
             limits={"memory_mb": SIZES[spec.memory], "wall_s": wall_s},
             allow_hosts=spec.allow_hosts,
@@ -162,8 +200,6 @@ class Containers:
             lifetime_s=_LIFETIME_S,
             name=spec.name,
         )
-        self._note(session)
-        return session
 
     async def find(self, container_id: str, caller: Caller) -> Session:
         """Return a container, one that has expired too.

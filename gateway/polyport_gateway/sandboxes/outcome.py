@@ -101,11 +101,11 @@ def _pictures(displays: tuple[Display, ...]) -> Iterator[Content]:
 
     for display in displays:
         png = display.png
-        if png is not None:
+        if png:
             yield Image(png, "image/png")
         elif "image/jpeg" in display.data:
             picture = CodeDisplay(data={"image/png": display.data["image/jpeg"]}).png
-            if picture is not None:
+            if picture:
                 yield Image(picture, "image/jpeg")
         elif display.svg is not None:
             yield EmbeddedResource("sandbox:///display.svg", display.svg, "image/svg+xml")

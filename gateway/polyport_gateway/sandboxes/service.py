@@ -90,12 +90,9 @@ class SandboxService:
         """
         if self._box is not None:
             return self._box
+        self.require()
         from polyport_sandbox import SandboxUnavailableError
 
-        if not self.enabled:
-            raise SandboxUnavailableError(
-                "This gateway has no sandbox.", mend='app.sandbox("docker"), or the setting POLYPORT_SANDBOX=docker'
-            )
         async with self._lock:
             if self._closed:
                 raise SandboxUnavailableError("The gateway is shutting down.", mend="try again in a moment")
@@ -122,17 +119,33 @@ class SandboxService:
         """Write what it has done, in Prometheus' text format; nothing before it was opened."""
         return "" if self._box is None else self._box.metrics().render_prometheus()
 
+    def require(self) -> None:
+        """Refuse where there is no sandbox.
+
+        Raises:
+            SandboxUnavailableError: With how to get one.
+        """
+        if self.enabled:
+            return
+        from polyport_sandbox import SandboxUnavailableError
+
+        raise SandboxUnavailableError(
+            "This gateway has no sandbox.", mend='app.sandbox("docker"), or the setting POLYPORT_SANDBOX=docker'
+        )
+
     def check(self, caller: Caller) -> None:
-        """Refuse a caller who may not run code.
+        """Refuse a caller who may not run code, and everybody where there is no sandbox.
 
         Raises:
             NotFoundError: It looks the same as where there is no such name.
+            SandboxUnavailableError: There is none; with how to get one.
         """
         if not caller.may(RUN_CODE):
             raise NotFoundError(
                 f"The model or function {RUN_CODE!r} does not exist or you do not have access to it.",
                 code="model_not_found",
             )
+        self.require()
 
     def limits(self, asked: Mapping[str, Any] | Limits | None = None, *, base: Limits | None = None) -> Limits:
         """Return what a run may use that asks for these limits.

@@ -82,6 +82,6 @@ def configure_logging(level: str = "info", format: str = "auto", *, stream: Text
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
-    # What these say of starting and stopping adds nothing to our own lines.
-    for name in ("uvicorn.error", "mcp"):
+    # What these say of starting, stopping and each request adds nothing to our own lines.
+    for name in ("uvicorn.error", "mcp", "httpx"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

@@ -103,7 +103,7 @@ async def prepare_matplotlib(root: Path) -> None:
     if not settings.exists():
         return
     if any((root / "usr/share/fonts").rglob("wqy-microhei*")):
-        others = re.sub(r"(?m)^font\.family:.*\n", "", settings.read_text(encoding="utf-8"))
+        others = re.sub(r"(?m)^#?font\.family:.*\n", "", settings.read_text(encoding="utf-8"))
         settings.write_text(others + kept_text("matplotlibrc.txt"), encoding="utf-8")
     said = (await _as_nobody(root, "python3", "-c", kept_text("font_cache.txt"))).decode()
     name, _, fonts = said.rpartition("\0")[2].partition("\n")  # matplotlib says on stderr that it is at it

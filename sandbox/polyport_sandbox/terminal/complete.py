@@ -10,7 +10,7 @@ import warnings
 __all__ = ["is_complete"]
 
 _QUOTED = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|`(?:\\.|[^`\\])*`|//.*|(?<!\S)#.*")
-_WORD = re.compile(r"(?:^|(?<=[;&|(\n]))\s*(do|then|case|done|fi|esac|\{|\})(?=\s|;|$)|\b(in)\s*$")
+_WORD = re.compile(r"(?:^|(?<=[;&|()\n]))\s*(do|then|case|done|fi|esac|\{|\})(?=\s|;|$)|\b(in)\s*$")
 _OPENING = {"do": 1, "then": 1, "case": 1, "{": 1, "done": -1, "fi": -1, "esac": -1, "}": -1}
 
 

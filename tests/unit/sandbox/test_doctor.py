@@ -2,44 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from polyport.errors import ConfigurationError
-from polyport_sandbox import Sandbox, SandboxUnavailableError, SyncSandbox
-from polyport_sandbox.doctor import examine
+from polyport_sandbox import Sandbox, SandboxUnavailableError, SyncSandbox, doctor
+from polyport_sandbox.doctor import build_command, examine
+from polyport_sandbox.engine import default_socket
 from polyport_sandbox.hardening import seccomp_profile
+from tests.support.fake_docker import FIT, INFO, VERSION, daemon
 
 pytestmark = pytest.mark.anyio
-
-VERSION = {"Version": "20.10.24", "ApiVersion": "1.41"}
-INFO: dict[str, Any] = {
-    "SecurityOptions": ["name=seccomp,profile=default"],
-    "MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": True,
-    "Runtimes": {"runc": {}},
-}  # fmt: skip
-
-
-@asynccontextmanager
-async def daemon(folder: Path, answers: dict[str, Any]) -> AsyncIterator[str]:
-    """A daemon that gives these answers by the end of the path, and 404 to anything else."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
-        answer = next((value for end, value in answers.items() if path.endswith(end)), None)
-        body = json.dumps(answer if answer is not None else {"message": "No such image"}).encode()
-        status = "200 OK" if answer is not None else "404 Not Found"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
-        await writer.drain()
-        writer.close()
-
-    socket = str(folder / "d.sock")
-    async with await asyncio.start_unix_server(serve, socket):
-        yield socket
 
 
 async def told(socket: str, **options: Any) -> tuple[str, str]:
@@ -51,14 +28,38 @@ async def told(socket: str, **options: Any) -> tuple[str, str]:
     return caught.value.message, caught.value.mend
 
 
-async def test_no_docker(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("installed", "expected"), [(None, "apt install docker.io &&"), ("/usr/sbin/dockerd", "sudo service docker start")]
+)
+async def test_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str | None, expected: str):
+    monkeypatch.setattr(doctor, "find", lambda program: installed)
+    monkeypatch.setattr(doctor, "start_command", lambda verb="start": f"sudo service docker {verb}")
     message, mend = await told(str(tmp_path / "none.sock"))
     assert "no Docker socket" in message
-    assert "apt install docker.io" in mend
+    assert expected in mend
+    assert mend.endswith("sudo service docker start")
+
+
+async def test_a_daemon_that_is_named_by_an_address_is_refused_with_what_mends_it():
+    message, mend = await told("tcp://10.0.0.1:2375")
+    assert "tcp://10.0.0.1:2375" in message
+    assert "DOCKER_HOST" in mend
+
+
+def test_the_socket_is_the_one_docker_s_own_client_would_use():
+    assert default_socket(None) == default_socket("") == "/var/run/docker.sock"
+    assert default_socket("unix:///run/user/1000/docker.sock") == "/run/user/1000/docker.sock"
+    assert default_socket("tcp://there:2375") == "tcp://there:2375"
+
+
+async def test_a_file_in_the_socket_s_place(tmp_path: Path):
+    (tmp_path / "d.sock").write_text("")
+    message, _ = await told(str(tmp_path / "d.sock"))
+    assert "is not a socket" in message
 
 
 async def test_a_daemon_that_is_down(tmp_path: Path):
-    async with daemon(tmp_path, {}) as socket:
+    async with daemon(tmp_path, {}) as (socket, _):
         pass
     if not Path(socket).exists():  # newer Pythons remove it
         import socket as sockets
@@ -67,35 +68,108 @@ async def test_a_daemon_that_is_down(tmp_path: Path):
             leftover.bind(socket)
     message, mend = await told(socket)
     assert "No Docker daemon answers" in message
-    assert "start docker" in mend
+    assert "docker" in mend
+    assert "start" in mend
+
+
+@pytest.mark.parametrize("where", ["stat", "connect"])
+async def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str):
+    """Root, as which tests may run, is refused nothing, so the refusal is made."""
+
+    stat = Path.stat
+
+    def refuse(path: Any, **options: Any) -> Any:
+        if str(path).endswith("d.sock"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    async with daemon(tmp_path, FIT) as (socket, _):
+        if where == "stat":
+            monkeypatch.setattr(Path, "stat", refuse)
+        else:
+            monkeypatch.setattr(sys.modules["anyio"], "connect_unix", refuse)
+        message, mend = await told(socket)
+    assert "no permission" in message
+    assert "usermod -aG docker" in mend
+
+
+async def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "ANSWER_S", 0.2)
+    release = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    async with await asyncio.start_unix_server(hang, str(tmp_path / "d.sock")):
+        message, mend = await told(str(tmp_path / "d.sock"))
+        release.set()
+    assert "does not answer within" in message
+    assert "restart" in mend
+
+
+@pytest.mark.parametrize("answer", [b"hello", b"[]", b"{}", {"ApiVersion": ""}])
+async def test_something_else_on_the_socket(tmp_path: Path, answer: Any):
+    async with daemon(tmp_path, {"/version": answer}) as (socket, _):
+        message, mend = await told(socket)
+    assert "is no Docker daemon" in message
+    assert "DOCKER_HOST" in mend
 
 
 async def test_an_old_daemon(tmp_path: Path):
-    async with daemon(tmp_path, {"/version": {"Version": "18.09", "ApiVersion": "1.39"}}) as socket:
+    async with daemon(tmp_path, {"/version": {"Version": "18.09", "ApiVersion": "1.39"}}) as (socket, _):
         message, mend = await told(socket)
     assert "speaks API 1.39, and 1.41 is needed" in message
     assert "--only-upgrade docker.io" in mend
 
 
+@pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("change", "expected", "mend"),
     [
-        ({"SecurityOptions": []}, "seccomp"),
-        ({"PidsLimit": False}, "process limits"),
-        ({"MemoryLimit": False}, "memory"),
+        ({"SecurityOptions": []}, "seccomp", "CONFIG_SECCOMP_FILTER"),
+        ({"SecurityOptions": None}, "seccomp", "CONFIG_SECCOMP_FILTER"),
+        ({"PidsLimit": False}, "process limits", "cgroup_enable=pids"),
+        ({"MemoryLimit": False}, "memory limits", "cgroup_enable=memory"),
+        ({"CpuCfsQuota": False}, "processor limits", "cgroup_enable=cpu"),
     ],
 )
-async def test_a_kernel_that_can_not_hold_the_limits(tmp_path: Path, change: dict[str, Any], expected: str):
-    async with daemon(tmp_path, {"/version": VERSION, "/info": INFO | change, "/json": {"Id": "1"}}) as socket:
-        message, _ = await told(socket)
+async def test_a_kernel_that_can_not_hold_the_limits(
+    tmp_path: Path, change: dict[str, Any], expected: str, mend: str, version: str
+):
+    info = INFO | change | {"CgroupVersion": version}
+    async with daemon(tmp_path, FIT | {"/info": info}) as (socket, _):
+        message, mended_by = await told(socket)
     assert expected in message
+    assert mend in mended_by
+    assert expected == "seccomp" or f"cgroup v{version}" in message
 
 
-async def test_no_image(tmp_path: Path):
-    async with daemon(tmp_path, {"/version": VERSION, "/info": INFO}) as socket:
-        message, mend = await told(socket, image="some/image:1")
-    assert "no image 'some/image:1'" in message
-    assert mend.endswith("build --tag some/image:1")
+@pytest.mark.parametrize(
+    ("image", "arguments"),
+    [
+        ("some/image:1", "--tag some/image:1"),
+        ("polyport/sandbox:data", "--image data"),
+        ("polyport/sandbox:minimal", ""),
+    ],
+)
+async def test_no_image(tmp_path: Path, image: str, arguments: str):
+    async with daemon(tmp_path, {"/version": VERSION, "/info": INFO}) as (socket, _):
+        message, mend = await told(socket, image=image)
+    assert f"no image {image!r}" in message
+    assert mend.endswith(f"-m polyport_sandbox build {arguments}".rstrip())
+
+
+def test_the_command_that_makes_an_image_says_all_that_it_needs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(doctor, "find", lambda program: None)
+    python = shlex.quote(sys.executable)
+    assert build_command("a:b; c") == (
+        f"sudo apt install debootstrap && sudo -E {python} -m polyport_sandbox build --tag 'a:b; c'"
+    )
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(doctor, "find", lambda program: "/usr/sbin/debootstrap")
+    assert build_command("polyport/sandbox:minimal") == f"{python} -m polyport_sandbox build"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +186,7 @@ async def test_no_image(tmp_path: Path):
 )
 async def test_gvisor(tmp_path: Path, runtime: dict[str, Any] | None, gvisor: str, fit: bool, chosen: str | None):
     info = INFO | {"Runtimes": {"runc": {}, **({"runsc": runtime} if runtime else {})}}
-    async with daemon(tmp_path, {"/version": VERSION, "/info": info, "/json": {"Id": "1"}}) as socket:
+    async with daemon(tmp_path, FIT | {"/info": info}) as (socket, _):
         report = await examine(socket=socket, gvisor=gvisor)
     assert (report.fit, report.runtime) == (fit, chosen)
 

@@ -119,3 +119,11 @@ def test_the_end_of_chunks_is_found_exactly(chunks: list[bytes], after: bytes, s
 def test_malformed_chunks_are_refused(data: bytes):
     with pytest.raises(BadMessageError):
         ChunkedBody().feed(data)
+
+
+def test_chunks_that_carry_next_to_nothing_are_refused():
+    with pytest.raises(BadMessageError, match="too small"):
+        ChunkedBody().feed(b"1\r\nx\r\n" * 40_000)
+    large = ChunkedBody()
+    for _ in range(1000):
+        large.feed(b"400\r\n" + bytes(1024) + b"\r\n")

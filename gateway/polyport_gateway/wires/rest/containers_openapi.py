@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from polyport.types.containers import (
     ContainerDeleted,
     ContainerFile,
@@ -19,7 +22,7 @@ _ALL = "/v1/containers"
 _ONE = f"{_ALL}/{{container_id}}"
 _FILES = f"{_ONE}/files"
 _FILE = f"{_FILES}/{{file_id}}"
-_PAGE = {
+_PAGE: Mapping[str, Mapping[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     "order": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
     "after": {"type": "string"},

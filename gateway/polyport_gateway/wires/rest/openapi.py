@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,12 +123,12 @@ class OpenAPIEndpoint:
 
     Args:
         catalog: What there is.
-        endpoints: Further endpoints.
+        further: Gives further endpoints, when the document is first asked for.
     """
 
-    def __init__(self, catalog: Catalog, endpoints: Iterable[EndpointDescription] = ()) -> None:
+    def __init__(self, catalog: Catalog, further: Callable[[], Iterable[EndpointDescription]] = tuple) -> None:
         self._catalog = catalog
-        self._endpoints = (*_ENDPOINTS, *endpoints)
+        self._further = further
         self._base: dict[str, Any] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,9 +152,10 @@ class OpenAPIEndpoint:
         }
 
     def _common(self) -> dict[str, Any]:
-        schemas = _schemas(self._endpoints)
+        endpoints = (*_ENDPOINTS, *self._further())
+        schemas = _schemas(endpoints)
         paths: dict[str, Any] = {}
-        for endpoint in self._endpoints:
+        for endpoint in endpoints:
             paths.setdefault(endpoint.path, {})[endpoint.method] = _operation(endpoint)
         for path, summary in (("/healthz", "The process answers"), ("/readyz", "The gateway can take calls")):
             answers: dict[str, Any] = {"200": {"description": summary, "content": _json({"type": "object"})}}

@@ -29,6 +29,7 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.rest.sandbox_files import FileEndpoints
+from polyport_gateway.wires.rest.sandbox_paths import PATHS
 from polyport_gateway.wires.router import Route
 
 if TYPE_CHECKING:
@@ -60,22 +61,24 @@ class SandboxWire:
         self._dispatcher = dispatcher
         self._settings = settings
         files = FileEndpoints(service, settings)
-        one = "/v1/sandbox/sessions/{session_id}"
-        endpoints: list[tuple[str, str, Handler]] = [
-            ("POST", "/v1/sandbox/run", self._run),
-            ("GET", "/v1/sandbox/sessions", self._list),
-            ("POST", "/v1/sandbox/sessions", self._open),
-            ("GET", one, self._show),
-            ("DELETE", one, self._close),
-            ("POST", f"{one}/run", self._run),
-            ("POST", f"{one}/interrupt", self._interrupt),
-            ("POST", f"{one}/restart", self._restart),
-            ("GET", f"{one}/files", files.list),
-            ("GET", f"{one}/files/{{path:path}}", files.download),
-            ("PUT", f"{one}/files/{{path:path}}", files.upload),
-            ("DELETE", f"{one}/files/{{path:path}}", files.delete),
+        handlers: list[Handler] = [
+            self._run,
+            self._list,
+            self._open,
+            self._show,
+            self._close,
+            self._run,
+            self._interrupt,
+            self._restart,
+            files.list,
+            files.download,
+            files.upload,
+            files.delete,
         ]
-        self.routes = [Route(method, path, _Endpoint(service, handler)) for method, path, handler in endpoints]
+        self.routes = [
+            Route(method, path, _Endpoint(service, handler))
+            for (method, path), handler in zip(PATHS, handlers, strict=True)
+        ]
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run code, in a session or in a place of its own."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -34,10 +32,11 @@ from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.environment import check_envs, leave_python, prepare_python, with_environment
 from polyport_gateway.wires.sandbox.e2b.errors import send_refusal
 from polyport_gateway.wires.sandbox.e2b.limits import longest_run
+from polyport_gateway.wires.sandbox.e2b.lines import write_events
 from polyport_gateway.wires.sandbox.e2b.paths import WORK, folder_in_sandbox
 from polyport_gateway.wires.sandbox.e2b.sandboxes import CodeContext, E2BSandbox
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of, run_code
-from polyport_sandbox.types import Display, DisplayEvent, EndEvent, ErrorEvent, OutputEvent, RunEvent, RunResult
+from polyport_sandbox.types import EndEvent, ErrorEvent, RunEvent
 
 __all__ = ["Interpreter"]
 
@@ -51,27 +50,6 @@ _LANGUAGES = {
     "ts": "typescript",
     "sh": "bash",
     "shell": "bash",
-}
-_FORMS = {
-    "text/plain": "text",
-    "text/html": "html",
-    "text/markdown": "markdown",
-    "image/svg+xml": "svg",
-    "image/png": "png",
-    "image/jpeg": "jpeg",
-    "application/pdf": "pdf",
-    "text/latex": "latex",
-    "application/json": "json",
-    "application/javascript": "javascript",
-    "e2b/data": "data",
-    "e2b/chart": "chart",
-}
-_ENDS = {
-    "timeout": ("TimeoutError", "The code was still running at its time limit and was stopped."),
-    "out_of_memory": ("OutOfMemoryError", "The code needed more memory than this sandbox has and was stopped."),
-    "output_limit": ("OutputLimitError", "The code wrote more than may be kept of its output and was stopped."),
-    "killed": ("KilledError", "The code was stopped by a signal."),
-    "sandbox_error": ("SandboxError", "The sandbox failed; nothing is known about the code."),
 }
 
 
@@ -136,7 +114,7 @@ class Interpreter:
         await write({"type": "number_of_executions", "execution_count": context.executions})
         try:
             async with aclosing(self._events(info, sandbox, context, body)) as events:
-                await _write_events(events, write)
+                await write_events(events, write)
         except CallError as error:
             failure = to_call_error(error, request_id=info.request_id)
             await write({"type": "error", "name": type(failure).__name__, "value": failure.message, "traceback": ""})
@@ -258,61 +236,3 @@ def _named(sandbox: E2BSandbox, identity: str) -> CodeContext:
 
 def _described(context: CodeContext) -> dict[str, str]:
     return {"id": context.id, "language": context.language, "cwd": context.cwd}
-
-
-async def _write_events(
-    events: AsyncGenerator[RunEvent], write: Callable[[Mapping[str, Any]], Awaitable[None]]
-) -> None:
-    # A character may be cut in two between events.
-    decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
-    failed = False
-
-    async def output(name: str, data: bytes, *, final: bool = False) -> None:
-        text = decoders[name].decode(data, final)
-        if text:
-            await write({"type": name, "text": text, "timestamp": time.time_ns()})
-
-    async for event in events:
-        match event:
-            case OutputEvent():
-                await output(event.type, event.data)
-            case DisplayEvent():
-                await write(_result(event.display, main=event.type == "result"))
-            case ErrorEvent(error=error):
-                failed = True
-                await write({"type": "error", "name": error.name, "value": error.value, "traceback": error.traceback})
-            case EndEvent(result=result):
-                for name in decoders:
-                    await output(name, b"", final=True)
-                ending = _ending(result, failed)
-                if ending is not None:
-                    await write(ending)
-
-
-def _result(display: Display, *, main: bool) -> dict[str, Any]:
-    line: dict[str, Any] = {"type": "result", "is_main_result": main}
-    extra = {}
-    for kind, value in display.data.items():
-        if kind in _FORMS:
-            line[_FORMS[kind]] = value
-        else:
-            extra[kind] = value
-    text = line.get("text")
-    # E2B shows a text without the quotes that Python gives it.
-    if isinstance(text, str) and len(text) >= 2 and text[0] == text[-1] == "'":
-        line["text"] = text[1:-1]
-    if extra:
-        line["extra"] = extra
-    return line
-
-
-def _ending(result: RunResult, failed: bool) -> dict[str, Any] | None:
-    """Return the error that a run's status tells beyond what its exception did."""
-    if result.status in _ENDS:
-        name, value = _ENDS[result.status]
-        told = f"{value} ({result.detail})" if result.detail else value
-        return {"type": "error", "name": name, "value": told, "traceback": ""}
-    if result.status == "error" and not failed:
-        value = f"The program ended with exit code {result.exit_code}."
-        return {"type": "error", "name": "ExitCodeError", "value": value, "traceback": ""}
-    return None

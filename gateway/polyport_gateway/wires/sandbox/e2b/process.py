@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -43,6 +44,8 @@ _NOT_OFFERED = {
     "CloseStdin": "A command's input is closed from the start.",
     "Update": "There are no terminals in this gateway's sandboxes.",
 }
+_PING_S = 50.0
+_SECONDS = re.compile(rb"[1-9][0-9]{0,3}")
 _STREAMED = frozenset({"Connect", "StreamInput"})
 
 
@@ -111,7 +114,7 @@ class ProcessService:
             # Over a stream a refusal too is a message.
             await stream.end(error, request_id=info.request_id, identity=sandbox.id)
             return
-        await run_until_disconnect(receive, self._follow(info, sandbox, start, run, stream))
+        await run_until_disconnect(receive, self._follow(info, sandbox, start, run, stream, _pings(scope)))
 
     def _run_of(self, sandbox: E2BSandbox, start: Start, deadline: float | None) -> CodeRun:
         config = start.process
@@ -123,7 +126,7 @@ class ProcessService:
         return CodeRun(script, language="bash", session=sandbox.id, context="commands", limits={"wall_s": wall_s})
 
     async def _follow(
-        self, info: RequestInfo, sandbox: E2BSandbox, start: Start, run: CodeRun, stream: MessageStream
+        self, info: RequestInfo, sandbox: E2BSandbox, start: Start, run: CodeRun, stream: MessageStream, pings: float
     ) -> None:
         sandbox.last_pid += 1
         config, pid = start.process, sandbox.last_pid
@@ -131,7 +134,8 @@ class ProcessService:
         command = Command(pid, config.cmd, config.args, config.envs, config.cwd, start.tag, task)
         sandbox.commands[pid] = command
         try:
-            await asyncio.wait({task})
+            while not (await asyncio.wait({task}, timeout=pings))[0]:
+                await stream.write({"event": {"keepalive": {}}})
         finally:
             sandbox.commands.pop(pid, None)
             if not task.done():
@@ -185,6 +189,12 @@ class ProcessService:
             await MessageStream(send).end(failure, request_id=info_of(scope).request_id)
 
         return handle
+
+
+def _pings(scope: Scope) -> float:
+    """Return the seconds after which a client wants to hear something, lest a proxy take the stream for dead."""
+    given = next((value for key, value in scope["headers"] if key == b"keepalive-ping-interval"), b"")
+    return float(given) if _SECONDS.fullmatch(given) else _PING_S
 
 
 def _route(name: str, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Route:
