@@ -226,7 +226,10 @@ def named_error(error: Any, *, retry_after: float | None = None) -> SandboxError
         return None
     message, code, param = str(error.get("message") or ""), error.get("code"), error.get("param")
     if code == "sandbox_unavailable":
-        return SandboxUnavailableError(f"The Polyport gateway says: {message}", mend="see to it at that gateway")
+        what, _, mend = message.partition(" To mend it: ")
+        return SandboxUnavailableError(
+            f"The Polyport gateway says: {what}", mend=f"at that gateway, {mend or 'see why'}"
+        )
     kind = CODES.get(str(code))
     if kind is None:
         return None
