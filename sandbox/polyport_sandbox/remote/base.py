@@ -100,10 +100,14 @@ class RemoteProvider:
 
     async def finish(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do what has to be done to its end, also when the caller is cancelled meanwhile."""
+        await asyncio.shield(self.later(work))
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do what has to be done with nobody waiting, but `aclose`."""
         task = asyncio.ensure_future(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-        await asyncio.shield(task)
+        return task
 
 
 async def guarded(events: AsyncGenerator[RunEvent], recorder: Recorder) -> AsyncGenerator[RunEvent]:

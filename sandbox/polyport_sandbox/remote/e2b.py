@@ -147,7 +147,18 @@ class E2BProvider(RemoteProvider):
         for host in allow_hosts:
             if ":" in host:
                 raise InvalidRunError(f"E2B can't hold {host!r} to a port; name the host alone", param="allow_hosts")
-        return await self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
+        making = asyncio.ensure_future(
+            self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
+        )
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            self.later(self._unmake(making))  # it may be there already, and cost
+            raise
+
+    async def _unmake(self, making: asyncio.Future[E2BBox]) -> None:
+        with contextlib.suppress(SandboxError):
+            await self.end(await making)
 
     async def _run(self, request: RunRequest, recorder: Recorder) -> AsyncGenerator[RunEvent]:
         check_cell(request)
