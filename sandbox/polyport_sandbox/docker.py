@@ -199,12 +199,6 @@ class DockerProvider:
                     raise
             await asyncio.sleep(RETRY_S)
 
-    async def _made(self, image: str, limits: Limits) -> Container:
-        """Make a container."""
-        if self._engine is None:
-            raise SandboxUnavailableError("The sandbox is not open.", mend="async with Sandbox() as box: …")
-        return await Container.ready(self._engine, image, limits, owner=owner(), runtime=self._runtime)
-
     def _check_limits(self, limits: Limits) -> None:
         most = self._max_limits
         for name in vars(limits) if most is not None else ():

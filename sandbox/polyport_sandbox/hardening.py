@@ -52,7 +52,6 @@ _PART_IMPORT = re.compile(
     r"^from __future__ import annotations\n|^from \.(?:inside|kernel)_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE
 )
 
-RUNTIME_THREADS = 320
 WORK_MB = 64
 TMP_MB = 32
 SHM_MB = 16
