@@ -42,8 +42,13 @@ class Container:
         self.identity = identity
 
     @classmethod
-    async def ready(cls, engine: Engine, image: str, limits: Limits, *, owner: str, runtime: str | None) -> Container:
-        """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready."""
+    async def ready(
+        cls, engine: Engine, image: str, limits: Limits, *, owner: str, runtime: str | None, doubtful: set[str]
+    ) -> Container:
+        """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready.
+
+        `doubtful` gets the name of one that may have been made and could not be removed, for Docker did not answer.
+        """
         settings = container_settings(image, limits, owner=owner, runtime=runtime)
         name = f"polyport-sandbox-{secrets.token_hex(8)}"
         creating = asyncio.create_task(engine.create(settings, name=name))
@@ -56,7 +61,7 @@ class Container:
                 await container._expect_ready()
         except BaseException:
             # A create that nobody waits for any more happens all the same, and may do so after a removal: see it out.
-            await asyncio.shield(_forget(engine, name, creating))
+            await asyncio.shield(_forget(engine, name, creating, doubtful))
             raise
         return container
 
@@ -173,11 +178,13 @@ class Container:
         await self._engine.remove(self.identity)
 
 
-async def _forget(engine: Engine, name: str, creating: asyncio.Task[str]) -> None:
+async def _forget(engine: Engine, name: str, creating: asyncio.Task[str], doubtful: set[str]) -> None:
     await asyncio.wait({creating}, timeout=READY_WITHIN_S)
     if not creating.done():
         creating.cancel()
     elif not creating.cancelled():
         creating.exception()  # seen, where it was not raised already
-    with contextlib.suppress(SandboxError):
+    try:
         await engine.remove(name)  # by its name: its id may never have come
+    except SandboxError:
+        doubtful.add(name)

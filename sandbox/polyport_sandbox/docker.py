@@ -15,6 +15,7 @@ from .docker_session import DockerSession
 from .doctor import Report, examine
 from .engine import DEFAULT_SOCKET, Engine
 from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
+from .hardening import resource_settings
 from .image import DEFAULT_IMAGE
 from .orphans import owner, remove_orphans
 from .pool import Pool
@@ -33,8 +34,9 @@ class DockerProvider:
         image: The image of languages that name none; `polyport_sandbox.image.build` makes it.
         socket: The daemon's Unix socket.
         gvisor: ``"auto"`` uses gVisor where Docker offers a ``runsc`` that keeps the limits, ``"require"`` refuses to
-            run without it, ``"never"`` leaves it. Not the default yet: Docker does not give ``runsc`` our system call
-            filter, its own threads count as the run's, and so a flood may end as ``sandbox_error``.
+            run without it, ``"never"`` leaves it. Not the default: a start takes longer, its own threads count as the
+            run's, so that a flood of processes ends the container and the run as ``sandbox_error``, and peak memory
+            is not told.
         pool_size: Containers of `image` kept ready.
         max_running: Runs at once.
         max_waiting: Runs that may wait for their turn.
@@ -72,6 +74,7 @@ class DockerProvider:
         self._engine: Engine | None = None
         self._pools: dict[str, Pool] = {}
         self._runtime: str | None = None
+        self._doubtful: set[str] = set()
         self._sessions: set[DockerSession] = set()
 
     async def open(self) -> None:
@@ -89,6 +92,7 @@ class DockerProvider:
             await session.aclose()
         await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
         if self._engine is not None:
+            await self._clear_doubtful(self._engine)
             await self._engine.aclose()
             self._engine = None
 
@@ -132,7 +136,7 @@ class DockerProvider:
         pool = self._pool(request.language.image or self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):  # all that stood ready may be lost at once, when the daemon restarts
-            container = await self._take(pool, asked)
+            container = await self._take(pool, request.language.image or self._image, request.limits, asked)
             try:
                 async with contextlib.aclosing(container.stream(request, time.monotonic() - asked)) as events:
                     async for event in events:
@@ -161,7 +165,7 @@ class DockerProvider:
         pool = self._pool(self._image)
         lost: NeverStartedError | None = None
         for _ in range(TRIES + pool.ready):
-            container = await self._take(pool, asked)
+            container = await self._take(pool, self._image, request.limits, asked)
             try:
                 nonce = await container.open_session(request)
             except NeverStartedError as error:
@@ -183,11 +187,13 @@ class DockerProvider:
         self._sessions.add(session)
         return session
 
-    async def _take(self, pool: Pool, asked: float) -> Container:
+    async def _take(self, pool: Pool, image: str, limits: Limits, asked: float) -> Container:
         """Get a container, sitting out a restart of the daemon."""
+        # gVisor can't change a running container's limits: a run with others than the pool's gets one made for it.
+        made_for_it = self._runtime == "runsc" and resource_settings(limits) != resource_settings(self._limits)
         while True:
             try:
-                return await pool.take()
+                return await (self._make(image, limits) if made_for_it else pool.take())
             except SandboxUnavailableError:
                 if self._engine is None or time.monotonic() - asked > self._patience_s:
                     raise
@@ -202,16 +208,35 @@ class DockerProvider:
 
     def _pool(self, image: str) -> Pool:
         if image not in self._pools:
-            engine = self._engine
-            if engine is None:
+            if self._engine is None:
                 raise SandboxUnavailableError("The sandbox is not open.", mend="async with Sandbox() as box: …")
-
-            async def make() -> Container:
-                return await Container.ready(engine, image, self._limits, owner=owner(), runtime=self._runtime)
-
             # Others than the default image are made as they are asked for.
-            self._pools[image] = Pool(make, size=self._pool_size if image == self._image else 0)
+            self._pools[image] = Pool(
+                lambda: self._make(image, self._limits),
+                size=self._pool_size if image == self._image else 0,
+                on_left=self._doubtful.add,
+            )
         return self._pools[image]
+
+    async def _make(self, image: str, limits: Limits) -> Container:
+        engine = self._engine
+        if engine is None:
+            raise SandboxUnavailableError("The sandbox is closed.", mend="open a new one")
+        container = await Container.ready(
+            engine, image, limits, owner=owner(), runtime=self._runtime, doubtful=self._doubtful
+        )
+        await self._clear_doubtful(engine)  # Docker answers again
+        return container
+
+    async def _clear_doubtful(self, engine: Engine) -> None:
+        """Remove what could not be removed when its time came, as far as Docker answers now."""
+        while self._doubtful:
+            name = self._doubtful.pop()
+            try:
+                await engine.remove(name)
+            except SandboxError:
+                self._doubtful.add(name)
+                return
 
     async def when_ready(self, count: int, *, within_s: float = 60.0) -> None:
         """Wait until `count` containers of the default image stand ready, `pool_size` at most.

@@ -190,21 +190,24 @@ def _kernel_findings(info: dict[str, Any]) -> list[Finding]:
 def _runtime_finding(info: dict[str, Any], gvisor: str) -> tuple[Finding, str | None]:
     runtime = (info.get("Runtimes") or {}).get("runsc")
     arguments = [str(argument) for argument in (runtime or {}).get("runtimeArgs") or []]
-    if runtime is not None and not any(a.lstrip("-").startswith("ignore-cgroups") for a in arguments):
-        usable, detail = True, "runsc is offered"
-    elif runtime is not None:
-        usable, detail = (
-            False,
-            "runsc is set up with --ignore-cgroups, under which memory and process limits don't hold",
-        )
+    usable = False
+    if runtime is None:
+        detail = "Docker offers no runsc"
+    elif any(a.lstrip("-").startswith("ignore-cgroups") for a in arguments):
+        detail = "runsc is set up with --ignore-cgroups, under which memory and process limits don't hold"
+    elif not any(a.lstrip("-") in ("oci-seccomp", "oci-seccomp=true") for a in arguments):
+        detail = "runsc is set up without --oci-seccomp, so it would leave out our system call filter"
     else:
-        usable, detail = False, "Docker offers no runsc"
+        usable, detail = True, "runsc is offered"
     if gvisor == "never":
         return Finding("gVisor", ok=True, detail="not wanted"), None
     if usable:
         return Finding("gVisor", ok=True, detail=detail), "runsc"
     required = gvisor == "require"
-    mend = f"sudo apt install runsc, name it under runtimes in /etc/docker/daemon.json, then {start_command('restart')}"
+    mend = (
+        'sudo apt install runsc, put {"runtimes": {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--oci-seccomp",'
+        ' "--platform=ptrace", "--network=none"]}}} into /etc/docker/daemon.json, then ' + start_command("restart")
+    )
     return Finding("gVisor", ok=not required, detail=detail if required else f"not used: {detail}", mend=mend), None
 
 

@@ -56,6 +56,9 @@ WORK_MB = 64
 TMP_MB = 32
 SHM_MB = 16
 
+# gVisor's own threads, and those that stand for the code's, count towards the container's limit too.
+GVISOR_THREADS = 192
+
 _MASKED = [
     "/proc/acpi",
     "/proc/asound",
@@ -112,14 +115,14 @@ def _read(name: str) -> str:
     return importlib.resources.files(__package__ or "polyport_sandbox").joinpath(name).read_text(encoding="utf-8")
 
 
-def resource_settings(limits: Limits) -> dict[str, int]:
-    """The limits that cgroups hold, in Docker's words; they can be changed on a running container."""
+def resource_settings(limits: Limits, runtime: str | None = None) -> dict[str, int]:
+    """The limits that cgroups hold, in Docker's words; runc can change them on a running container, gVisor can't."""
     memory = limits.memory_mb << 20
     return {
         "Memory": memory,
         "MemorySwap": memory,  # memory and swap together, so none of the latter
         "NanoCpus": int(limits.cpus * 1e9),
-        "PidsLimit": limits.pids + 1,  # the supervisor is the one
+        "PidsLimit": limits.pids + 1 + (GVISOR_THREADS if runtime == "runsc" else 0),  # the supervisor is the one
     }
 
 
@@ -131,7 +134,7 @@ def container_settings(image: str, limits: Limits, *, owner: str, runtime: str |
         return f"rw,nosuid,nodev,size={megabytes}m,nr_inodes={inodes},mode=0700,uid={uid},gid={uid}{extra}"
 
     host: dict[str, Any] = {
-        **resource_settings(limits),
+        **resource_settings(limits, runtime),
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges:true", f"seccomp={seccomp_profile()}"],
         "ReadonlyRootfs": True,

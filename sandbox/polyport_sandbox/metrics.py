@@ -146,6 +146,8 @@ class Metrics:
         }
         if result is not None:
             fields |= self._measure(result, elapsed)
+        if not _log.isEnabledFor(logging.INFO):
+            return
         if self._log_code:
             fields["source"] = record.request.code.decode("utf-8", "replace")
         line = " ".join(

@@ -26,10 +26,19 @@ class Pool:
         make: Makes one ready container.
         size: How many to keep ready; 0 makes them as they are asked for.
         making: How many may be in the making at once.
+        on_left: Told the id of a used container that could not be removed, for Docker did not answer.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[Container]], *, size: int, making: int = 2) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Container]],
+        *,
+        size: int,
+        making: int = 2,
+        on_left: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._make = make
+        self._on_left = on_left
         self._size = size
         self._making_limit = max(1, making)
         self._ready: deque[Container] = deque()
@@ -147,7 +156,8 @@ class Pool:
                 return
             else:
                 return
-        # It is labelled: the next start finds and removes it.
+        # It is labelled too: if this process is gone before Docker is back, the next start finds and removes it.
+        self._on_left(container.identity)
         _log.warning("container %s was not removed: Docker does not answer", container.identity[:12])
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from .base import Provider, load_provider
-from .errors import InvalidRunError
+from .errors import InvalidRunError, SandboxUnavailableError
 from .files import check_files, check_upload, encode_code
 from .hosts import check_allow_hosts
 from .metrics import Metrics, Snapshot
@@ -214,6 +214,7 @@ class Sandbox:
                 self._registry.add(session)
         if self._registry.closed:  # while it opened
             await session.aclose()
+            raise SandboxUnavailableError("The sandbox was closed meanwhile.", mend="open a new one")
         self._metrics.session_opened()
         return session
 

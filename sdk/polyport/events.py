@@ -24,6 +24,7 @@ __all__ = [
     "RefusalDelta",
     "Result",
     "ServerToolCall",
+    "ServerToolDelta",
     "ServerToolResult",
     "TextDelta",
     "ToolCallDelta",
@@ -82,6 +83,23 @@ class ToolCallDelta:
     name: str | None = None
     arguments: str = ""
     choice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolDelta:
+    """A piece of a call that the gateway itself will make, while the model writes it; for the code interpreter.
+
+    Attributes:
+        id: The call's id, as the model gave it.
+        name: The tool's name.
+        arguments: A piece of the JSON text of its arguments.
+        session: The sandbox session in which it will happen.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +231,7 @@ Event: TypeAlias = (
     | ReasoningDelta
     | RefusalDelta
     | ToolCallDelta
+    | ServerToolDelta
     | ServerToolCall
     | ServerToolResult
     | ApprovalRequest

@@ -64,7 +64,8 @@ def test_every_route_is_documented() -> None:
 
     text = (ROOT / "docs" / "wires.md").read_text(encoding="utf-8")
     gateway = create_gateway(App("documented"))
-    missing = {route.path for route in gateway.routes() if f"{route.path}`" not in text}
+    paths = {route.path.replace(":path}", "}") for route in gateway.routes()}
+    missing = {path for path in paths if f"{path}`" not in text}
     assert not missing
 
 

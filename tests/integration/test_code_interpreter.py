@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -13,12 +14,13 @@ import openai
 import pytest
 
 from polyport import App
-from polyport.events import Finish, TextDelta
+from polyport.events import Finish, TextDelta, ToolCallDelta
 from polyport.testing import ScriptedEngine, gateway
 from polyport.testing.engine import ToolCall
 from tests.support.machine import openai3_python
 from tests.support.picture_sandbox import PNG, PictureProvider
 from tests.support.scripted_sandbox import ScriptedProvider
+from tests.support.wires import eventually
 
 AUTO: Any = {"type": "code_interpreter", "container": {"type": "auto"}}
 OUTPUTS: Any = ["code_interpreter_call.outputs"]
@@ -42,6 +44,18 @@ def play(request: Any) -> Any:
             return code(steps[len(answered)]) if len(answered) < len(steps) else f"after {len(answered)} steps"
         case "together" if not answered:
             return [code(step, f"call_{place}") for place, step in enumerate(rest.split(" | "))]
+        case "slowly" | "cut" if not answered:
+            text = json.dumps({"code": rest.replace(" | ", "\n")})
+            pieces = [text[start : start + 3] for start in range(0, len(text), 3)]
+            deltas = [
+                ToolCallDelta(0, *(("call_1", "code_interpreter") if not n else ()), arguments=piece)
+                for n, piece in enumerate(pieces)
+            ]
+            return deltas if verb == "slowly" else [*deltas[:-3], Finish("length")]
+        case "speak" if not answered:
+            return [TextDelta("I will run it."), code(rest)]
+        case "same id" if not answered:
+            return [code(step, "call_1") for step in rest.split(" | ")]
         case "raw" if not answered:
             return ToolCall("code_interpreter", rest)
         case "say":
@@ -149,6 +163,45 @@ def test_the_stream(client: openai.OpenAI) -> None:
     assert (done.status, done.code, done.outputs[0].logs) == ("completed", "say 1", "1\n")
     assert added.container_id == done.container_id == final.output[0].container_id
     assert [event.sequence_number for event in events] == list(range(len(events)))
+
+
+def test_code_comes_as_it_is_written(client: openai.OpenAI) -> None:
+    written = 'say "é😀\\" | say two'
+    with client.responses.stream(model="model", input=f"slowly: {written}", tools=[AUTO]) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    deltas = [event.delta for event in events if event.type == "response.code_interpreter_call_code.delta"]
+    assert len(deltas) > 5
+    assert "".join(deltas) == final.output[0].code == written.replace(" | ", "\n")
+    kinds = [event.type for event in events]
+    assert kinds.index("response.output_item.added") < kinds.index("response.code_interpreter_call_code.delta")
+    assert kinds.count("response.code_interpreter_call.in_progress") == 1
+
+
+def test_code_that_is_cut_off_is_not_run(client: openai.OpenAI, sandbox: ScriptedProvider) -> None:
+    answer = client.responses.create(model="model", input="cut: say a long line", tools=[AUTO])
+    assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    (call,) = answer.output
+    assert (call.status, call.outputs) == ("incomplete", None)
+    assert call.code
+    assert "say a long line".startswith(call.code)
+    assert sandbox.sessions[0].place.log == []
+    later = client.responses.create(model="model", input="recall", previous_response_id=answer.id)
+    assert "[This code was not run to its end.]" in later.output_text
+
+
+def test_calls_that_share_an_id(client: openai.OpenAI) -> None:
+    given = "same id: say 1 | say 2"
+    with client.responses.stream(model="model", input=given, tools=[AUTO], include=OUTPUTS) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    calls = final.output[:-1]
+    assert [(call.status, call.code, call.outputs[0].logs) for call in calls] == [
+        ("completed", "say 1", "1\n"),
+        ("completed", "say 2", "2\n"),
+    ]
+    done = [event.code for event in events if event.type == "response.code_interpreter_call_code.done"]
+    assert done == ["say 1", "say 2"]
 
 
 def test_a_stored_response_streams_again(client: openai.OpenAI) -> None:
@@ -339,6 +392,48 @@ def test_refusals(client: openai.OpenAI, change: dict[str, Any], param: str | No
     with pytest.raises(openai.BadRequestError, match=words) as caught:
         client.responses.create(**body)
     assert caught.value.param == param or param is None
+
+
+def test_each_run_is_a_call_of_the_callers() -> None:
+    app = App("house")
+    app.sandbox(ScriptedProvider())
+    app.model("model", engine=ScriptedEngine(*[play] * 10))
+    with gateway(app) as running:
+
+        def wait(work: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, running.loop).result(10)
+
+        public, token = wait(running.gateway.keys.create("may", allow=["model", "run_code"]))
+        _, barred = wait(running.gateway.keys.create("barred", allow=["model"]))
+        base_url = f"{running.url}/v1"
+        with (
+            openai.OpenAI(base_url=base_url, api_key=barred, max_retries=0) as client,
+            pytest.raises(openai.NotFoundError, match="run_code"),
+        ):
+            client.responses.create(model="model", input="run: say 1", tools=[AUTO])
+        with openai.OpenAI(base_url=base_url, api_key=token, max_retries=0) as client:
+            answer = client.responses.create(model="model", input="steps: say 1 | say 2", tools=[AUTO])
+        assert answer.output_text == "after 2 steps"
+
+        def counted() -> dict[str, int]:
+            totals = wait(running.gateway.usage.totals(0))
+            return {total.name: total.calls for total in totals if total.key_id == public.id}
+
+        eventually(lambda: counted().get("run_code") == 2)
+        assert counted()["model"] == 4  # the response, and the model's three turns
+
+
+def test_too_many_containers_fail_the_response(client: openai.OpenAI) -> None:
+    for number in range(16):
+        client.containers.create(name=str(number))
+    for stream in (False, True):
+        with pytest.raises(openai.InternalServerError) as caught:
+            client.responses.create(model="model", input="run: say 1", tools=[AUTO], stream=stream)
+        assert (caught.value.status_code, caught.value.code) == (503, "sandbox_busy")
+    begun = client.responses.create(model="model", input="speak: say 1", tools=[AUTO], stream=True)
+    failed = list(begun)[-1]
+    assert (failed.type, failed.response.error.code) == ("response.failed", "server_error")
+    assert "16 sessions" in failed.response.error.message
 
 
 def test_a_container_that_is_not_there(client: openai.OpenAI) -> None:

@@ -13,8 +13,7 @@ import openai
 import pytest
 
 from polyport import App
-from polyport.testing import gateway
-from tests.support.openai_spec import Description, load_openai
+from polyport.testing import ScriptedEngine, gateway
 from tests.support.scripted_sandbox import ScriptedProvider
 from tests.support.wires import eventually
 
@@ -25,6 +24,7 @@ SANDBOXES = ["scripted", pytest.param("docker", marks=pytest.mark.requires("dock
 def serving(provider: Any, **options: Any) -> Iterator[str]:
     app = App("house")
     app.sandbox(provider, **options)
+    app.model("model", engine=ScriptedEngine(*["hello"] * 10))
     with gateway(app) as running:
         yield running.url
 
@@ -205,7 +205,9 @@ BOUNDARY = {"content-type": "multipart/form-data; boundary=b"}
         ({"files": {"file": ("a" * 300, b"x")}}, "file", "longer"),
         (
             {
-                "content": b'--b\r\ncontent-disposition: form-data; name="file"; filename="a\x07"\r\n\r\nx\r\n--b--\r\n',
+                "content": b"\r\n".join(
+                    (b"--b", b'content-disposition: form-data; name="file"; filename="a\x07"', b"", b"x", b"--b--", b"")
+                ),
                 "headers": BOUNDARY,
             },
             "file",
@@ -294,6 +296,10 @@ def test_a_sandbox_that_cannot_be_opened(tmp_path: Path) -> None:
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (503, "sandbox_unavailable"), answer.text
         assert "To mend it" in error["message"]
+        body = {"model": "model", "input": "hi", "tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}
+        for stream in (False, True):
+            answer = httpx.post(f"{url}/v1/responses", json={**body, "stream": stream}, timeout=20)
+            assert (answer.status_code, answer.json()["error"]) == (503, error)
 
 
 def test_every_caller_has_containers_of_their_own() -> None:

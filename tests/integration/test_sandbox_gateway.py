@@ -380,7 +380,8 @@ def test_code_with_tools_calls_through_the_dispatcher(house: Any):
 
 
 def test_the_figures_are_there_for_prometheus(house: Any):
-    Client(house.url).sandbox.run("say x")
+    with Client(house.url) as client:
+        client.sandbox.run("say x")
     answer = httpx.get(f"{house.url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "# TYPE polyport_calls_running gauge" in answer.text
@@ -446,8 +447,21 @@ def real() -> Iterator[Any]:
         await asyncio.sleep(0.01)
         return word * 2
 
+    @app.function
+    async def slow() -> str:
+        """Take long."""
+        slow_ones.append("begun")
+        try:
+            await asyncio.sleep(30)
+        finally:
+            slow_ones.append("ended")
+        return "late"
+
     with gateway(app) as running:
         yield running
+
+
+slow_ones: list[str] = []
 
 
 @pytest.mark.requires("docker", "sandbox")
@@ -514,3 +528,46 @@ async def test_output_comes_as_it_is_written_and_leaving_ends_the_run(real: Any)
         assert (first.type, first.text.rstrip()) == ("stdout", "begun")
         await stream.close()
         assert (await asyncio.wait_for(session.run("print('free')"), 5)).stdout == "free\n"
+
+
+CODE = """
+import polyport_tools
+from concurrent.futures import ThreadPoolExecutor
+from polyport_tools import ToolError, add
+
+with ThreadPoolExecutor(4) as pool:
+    print(sum(pool.map(lambda i: add(a=i, b=0), range(50))))
+try:
+    add(a="x")
+except ToolError as error:
+    print(error)
+try:
+    polyport_tools.call("run_code", code="1")
+except ToolError as error:
+    print(error)
+print(sorted(tool["name"] for tool in polyport_tools.tools()))
+"""
+
+
+@pytest.mark.requires("docker", "sandbox")
+def test_code_calls_tools_from_within_docker(real: Any):
+    with Client(real.url) as client:
+        told = client.functions.call("run_code_with_tools", code=CODE)
+    total, invalid, refused, names = told["stdout"].splitlines()
+    assert total == "1225"
+    assert invalid.startswith("Invalid arguments for 'add': a:")
+    assert refused.startswith("There is no tool 'run_code'")
+    assert names == "['add', 'later', 'slow', 'work']"
+    calls = [row for row in _rows(real.gateway) if row.name == "add" and row.depth == 1]
+    assert len(calls) >= 51
+    assert len({row.request_id for row in calls}) == 1
+
+
+@pytest.mark.requires("docker", "sandbox")
+def test_code_that_is_killed_takes_its_calls_with_it(real: Any):
+    slow_ones.clear()
+    code = "from polyport_tools import slow\nslow()"
+    with Client(real.url) as client:
+        told = client.functions.call("run_code_with_tools", code=code, timeout_s=1.5)
+    assert told["status"] == "timeout"
+    eventually(lambda: slow_ones == ["begun", "ended"], WITHIN_S, "the tool's call has ended")

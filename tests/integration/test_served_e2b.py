@@ -180,7 +180,7 @@ def test_a_revoked_key_closes_its_sandboxes_to_it(served: House):
 def test_a_result(shared: Sandbox):
     first = shared.run_code("x = 20\nprint('hello')\nimport sys; print('oh', file=sys.stderr)\nx + 1")
     assert first.text == "21"
-    assert ("".join(first.logs.stdout), "".join(first.logs.stderr)) == ("hello\n", "oh\n")
+    assert (first.logs.stdout, first.logs.stderr) == (["hello\n"], ["oh\n"])
     assert first.error is None
     second = shared.run_code("x * 2")
     assert second.text == "40"

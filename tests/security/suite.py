@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from .case import Attack
+from .channel import CHANNEL
 from .files import FILES
 from .floods import FLOODS
 from .grading import GRADING
 from .host_secrets import HOST_SECRETS
 from .isolation import ISOLATION
 from .kernel import KERNEL
+from .network import NETWORK
 from .outputs import OUTPUTS
 from .processes import PROCESSES
 from .session_files import SESSION_FILES
@@ -26,6 +28,8 @@ THEMES: dict[str, list[Attack]] = {
     "Sessions": SESSIONS,
     "A session's folder": SESSION_FILES,
     "From one run to the next": ISOLATION,
+    "The tools": CHANNEL,
+    "The network": NETWORK,
     "Grading": GRADING,
 }
 ATTACKS = [attack for attacks in THEMES.values() for attack in attacks]

@@ -50,7 +50,7 @@ class OursTarget:
         self.name = f"polyport ({runtime})"
         offers = {"files of a run", "limits of a run", "our own parts"}
         if hasattr(box, "open_session"):
-            offers |= {"session", "upload", "download", "kernel"}
+            offers |= {"session", "upload", "download", "kernel", "tools", "network"}
         self.offers = frozenset(offers)
 
     def run(

@@ -1,4 +1,4 @@
-"""Many runs at once, each of which must come back with its own answer: ``python -m tests.soak.runs [COUNT] [--restart]``."""
+"""Many runs at once, each of which must come back with its own answer: ``python -m tests.soak.runs [COUNT]``."""
 
 from __future__ import annotations
 

@@ -27,6 +27,7 @@ from polyport.events import (
     Log,
     Progress,
     ServerToolCall,
+    ServerToolDelta,
     ServerToolResult,
     TextDelta,
     ToolCallDelta,
@@ -187,6 +188,9 @@ class _Loop:
                     case ToolCallDelta():
                         for delta in turn.add(event):
                             yield delta
+                        if (piece := turn.own_piece(event)) and not self._spent_all_calls(piece.place):
+                            session = await piece.tool.open()
+                            yield ServerToolDelta(piece.id, piece.tool.name, piece.arguments, session)
                     case TextDelta():
                         turn.text.append(event.text)
                         yield event
@@ -262,8 +266,9 @@ class _Loop:
     def _waits(self, request: ToolRequest) -> bool:
         return self._table.is_ours(request.name) and self._server_tools.needs_approval(request.name)
 
-    def _spent_all_calls(self) -> bool:
-        return self._server_tools.max_calls is not None and self._calls_made >= self._server_tools.max_calls
+    def _spent_all_calls(self, more: int = 0) -> bool:
+        limit = self._server_tools.max_calls
+        return limit is not None and self._calls_made + more >= limit
 
     def _spend(self, usage: Usage | None) -> None:
         if usage is not None:

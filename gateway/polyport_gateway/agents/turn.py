@@ -9,18 +9,33 @@ from typing import Any
 
 from polyport.events import FinishReason, ToolCallDelta
 from polyport_gateway.agents.tools import ToolRequest, ToolTable
+from polyport_gateway.call import RequestTool
 
-__all__ = ["Turn"]
+__all__ = ["OwnPiece", "Turn"]
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A tool call while its pieces arrive; `client_index` is its place among those the client makes."""
+    """A tool call while its pieces arrive; `client_index` is its place among those the client makes.
+
+    `given` counts the pieces that `Turn.own_piece` has given.
+    """
 
     id: str
     name: str = ""
     pieces: list[str] = field(default_factory=list)
     client_index: int | None = None
+    given: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPiece:
+    """A piece of a call of a request's own tool; `place` is the call's among the gateway's of this turn."""
+
+    tool: RequestTool
+    id: str
+    arguments: str
+    place: int
 
 
 class Turn:
@@ -49,6 +64,16 @@ class Turn:
             yield ToolCallDelta(
                 index=pending.client_index, id=pending.id, name=pending.name, arguments="".join(pending.pieces)
             )
+
+    def own_piece(self, delta: ToolCallDelta) -> OwnPiece | None:
+        """Return what has come, with a piece that was taken, of a call of the request's own tool."""
+        pending = self._pending[delta.index]
+        tool = self._table.own(self._table.resolve(pending.name))
+        if tool is None:
+            return None
+        text, pending.given = "".join(pending.pieces[pending.given :]), len(pending.pieces)
+        ours = [index for index, call in self._pending.items() if call.client_index is None]
+        return OwnPiece(tool, pending.id, text, sum(index < delta.index for index in ours))
 
     @property
     def has_client_calls(self) -> bool:

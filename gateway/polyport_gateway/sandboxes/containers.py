@@ -74,13 +74,14 @@ class ContainerFile:
 
     @property
     def path(self) -> str:
-        """Where the code finds it."""
-        return f"{FOLDER}/{self.name}"
+        """Where the code finds it, as far as text can say."""
+        # A name may be any bytes, which no JSON holds.
+        return f"{FOLDER}/{self.name}".encode("utf-8", "replace").decode("utf-8")
 
     @property
     def filename(self) -> str:
         """The last part of its path."""
-        return self.name.rpartition("/")[2]
+        return self.path.rpartition("/")[2]
 
 
 class Containers:

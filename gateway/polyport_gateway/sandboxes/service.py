@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -312,6 +312,8 @@ class SandboxService:
             await box.__aenter__()
         except BaseException:
             self.state = "unavailable"
+            with suppress(Exception):  # it may have begun something before it failed
+                await box.provider.aclose()
             raise
         self.state = "ready"
         return box

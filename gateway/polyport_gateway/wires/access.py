@@ -174,7 +174,7 @@ class AccessLayer:
 
     async def _preflight(self, send: Send, *, allowed: bool, asked: bytes) -> None:
         headers = [
-            (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+            (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
             (b"access-control-allow-headers", asked or b"authorization, content-type"),
             (b"access-control-max-age", b"600"),
         ]

@@ -177,10 +177,12 @@ def test_the_command_that_makes_an_image_says_all_that_it_needs(monkeypatch: pyt
     [
         (None, "auto", True, None),
         (None, "require", False, None),
-        ({"path": "runsc"}, "auto", True, "runsc"),
-        ({"path": "runsc"}, "require", True, "runsc"),
-        ({"path": "runsc"}, "never", True, None),
-        ({"path": "runsc", "runtimeArgs": ["--ignore-cgroups"]}, "auto", True, None),
+        ({"path": "runsc", "runtimeArgs": ["--oci-seccomp"]}, "auto", True, "runsc"),
+        ({"path": "runsc", "runtimeArgs": ["--oci-seccomp=true"]}, "require", True, "runsc"),
+        ({"path": "runsc", "runtimeArgs": ["--oci-seccomp"]}, "never", True, None),
+        ({"path": "runsc"}, "auto", True, None),
+        ({"path": "runsc"}, "require", False, None),
+        ({"path": "runsc", "runtimeArgs": ["--ignore-cgroups", "--oci-seccomp"]}, "auto", True, None),
         ({"path": "runsc", "runtimeArgs": ["--ignore-cgroups"]}, "require", False, None),
     ],
 )

@@ -320,6 +320,17 @@ async def test_leaving_the_sandbox_closes_all_sessions_at_once():
         await box.open_session()
 
 
+async def test_a_session_that_opens_while_the_sandbox_closes_is_closed_too():
+    provider = ScriptedProvider(open_s=0.1)
+    async with Sandbox(provider) as box:
+        opening = asyncio.create_task(box.open_session())
+        await asyncio.sleep(0.02)
+    with pytest.raises(SandboxUnavailableError, match="closed meanwhile"):
+        await opening
+    assert provider.sessions[0].closed == 1
+    assert not box.sessions()
+
+
 async def test_closing_twice_or_by_a_cancelled_task_closes_once(provider: ScriptedProvider):
     provider.close_s = 0.1
     async with Sandbox(provider) as box:

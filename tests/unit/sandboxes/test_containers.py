@@ -104,3 +104,14 @@ async def test_a_files_id_is_that_of_its_name(service: SandboxService) -> None:
     assert (await containers.file(session, other.id)).path == "/mnt/data/b.txt"
     elsewhere = Containers(service)
     assert (await elsewhere.files(session))[0].id != file.id
+
+
+async def test_a_name_that_is_no_text(service: SandboxService) -> None:
+    containers = Containers(service)
+    session = await containers.create(ME, AUTO)
+    await session.upload({"a": b"x"})
+    provider: Any = service.plan.provider
+    provider.sessions[-1].place.files["b\udcff/c\udcfe"] = b"y"
+    _, file = await containers.files(session)
+    assert (file.path, file.filename) == ("/mnt/data/b?/c?", "c?")
+    assert (await containers.file(session, file.id)).name == "b\udcff/c\udcfe"

@@ -129,7 +129,7 @@ class ContainersWire:
         await self._containers.check(info_of(scope).caller)
         session = await self._running(scope)
         name, data = await read_upload(scope, receive, self._settings)
-        file = await run_until_disconnect(receive, self._containers.add_file(session, name, data))
+        file = await run_until_disconnect(receive, _whole(session, self._containers.add_file(session, name, data)))
         await send_json(send, file_body(file))
 
     async def list_files(self, scope: Scope, send: Send) -> None:
@@ -176,7 +176,7 @@ def _file_id(scope: Scope) -> str:
 Value = TypeVar("Value")
 
 
-async def _whole(session: Session, work: Awaitable[Value]) -> Value:
+async def _whole(session: Session, work: Coroutine[Any, Any, Value]) -> Value:
     """Do it, and say in this wire's words if the container ended meanwhile."""
     try:
         return await work

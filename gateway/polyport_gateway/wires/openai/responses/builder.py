@@ -15,6 +15,7 @@ from polyport.events import (
     ReasoningDelta,
     RefusalDelta,
     ServerToolCall,
+    ServerToolDelta,
     ServerToolResult,
     TextDelta,
     ToolCallDelta,
@@ -69,6 +70,7 @@ class ResponseBuilder:
         self._speaking: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenFunctionCall] = {}
         self._server_calls: list[tuple[str, OpenMCPCall | OpenCodeCall]] = []
+        self._writing: dict[str, OpenCodeCall] = {}
         self._files: dict[str, ContainerFile] = {file.path: file for file in plan.files}
         self._usage: Usage | None = None
         self._reason: FinishReason | None = None
@@ -114,6 +116,8 @@ class ResponseBuilder:
                 yield from self._call_delta(event)
             case CitationAdded():
                 yield from self._numbered(self._message().annotation(event.citation))
+            case ServerToolDelta():
+                yield from self._code_delta(event)
             case ServerToolCall():
                 yield from self._server_call(event)
             case ServerToolResult():
@@ -200,9 +204,14 @@ class ResponseBuilder:
 
     def _server_call(self, event: ServerToolCall) -> Events:
         yield from self._hush()
-        call = self._mcp_call(event) if event.session is None else self._code_call(event, event.session)
-        self._server_calls.append((event.id, call))
-        yield from self._numbered(call.begin())
+        if event.session is None:
+            mcp_call = self._mcp_call(event)
+            self._server_calls.append((event.id, mcp_call))
+            yield from self._numbered(mcp_call.begin())
+        else:
+            code_call = self._writing.pop(event.id, None) or self._code_call(event.session)
+            self._server_calls.append((event.id, code_call))
+            yield from self._numbered(code_call.begin(event.arguments, event.session))
 
     def _mcp_call(self, event: ServerToolCall) -> OpenMCPCall:
         approved = event.id if event.id in self._plan.approvals else None
@@ -211,10 +220,15 @@ class ResponseBuilder:
             self._ids.new("mcp"), label=label, name=event.name, arguments=event.arguments, approval_request_id=approved
         )
 
-    def _code_call(self, event: ServerToolCall, container: str) -> OpenCodeCall:
-        return OpenCodeCall(
-            self._ids.new("ci"), container=container, arguments=event.arguments, outputs=self._plan.code_outputs
-        )
+    def _code_call(self, container: str) -> OpenCodeCall:
+        return OpenCodeCall(self._ids.new("ci"), container=container, outputs=self._plan.code_outputs)
+
+    def _code_delta(self, event: ServerToolDelta) -> Events:
+        call = self._writing.get(event.id)
+        if call is None:
+            yield from self._hush()
+            call = self._writing[event.id] = self._code_call(event.session)
+        yield from self._numbered(call.delta(event.arguments))
 
     def _server_result(self, event: ServerToolResult) -> Events:
         # Some models give several calls one id; their results come in the order of the calls.
@@ -272,11 +286,13 @@ class ResponseBuilder:
 
     def _open(self) -> list[OpenItem]:
         speaking = [] if self._speaking is None else [self._speaking]
-        return [*(call for _, call in self._server_calls), *self._calls.values(), *speaking]
+        ours = (call for _, call in self._server_calls)
+        return [*ours, *self._writing.values(), *self._calls.values(), *speaking]
 
     def _forget_open(self) -> None:
         self._speaking = None
         self._calls.clear()
+        self._writing.clear()
         self._server_calls.clear()
 
     # Events and counts.

@@ -130,8 +130,8 @@ class ControlPlane:
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
         query = query_of(scope)
-        found = await self._sandboxes.all_of(info_of(scope).caller, renewal_of(scope))
-        chosen = [one for one in found if _fits(one, query)]
+        fits = _wanted(query)
+        chosen = [one for one in await self._sandboxes.all_of(info_of(scope).caller, renewal_of(scope)) if fits(one)]
         chosen.sort(key=_place, reverse=query.get("order", "desc") != "asc")
         page, after = _page(chosen, query)
         headers = [(b"content-type", b"application/json")]
@@ -191,22 +191,33 @@ def _described(sandbox: E2BSandbox) -> dict[str, Any]:
     }
 
 
-def _fits(sandbox: E2BSandbox, query: dict[str, str]) -> bool:
-    if "running" not in query.get("state", "running").split(","):
-        return False
-    if query.get("template", sandbox.template) != sandbox.template:
-        return False
+def _wanted(query: dict[str, str]) -> Callable[[E2BSandbox], bool]:
+    """Return what tells whether a sandbox is one of those asked for."""
+    running = "running" in query.get("state", "running").split(",")
+    template = query.get("template")
     # The client quotes names and values once before it makes a query of them.
-    wanted = {unquote(key): unquote(value) for key, value in parse_qsl(query.get("metadata", ""))}
-    if any(sandbox.metadata.get(key) != value for key, value in wanted.items()):
-        return False
+    metadata = {unquote(key): unquote(value) for key, value in parse_qsl(query.get("metadata", ""))}
+    after = _started_after(query)
+
+    def fits(sandbox: E2BSandbox) -> bool:
+        return (
+            running
+            and template in (None, sandbox.template)
+            and sandbox.session.created_at > after
+            and all(sandbox.metadata.get(key) == value for key, value in metadata.items())
+        )
+
+    return fits
+
+
+def _started_after(query: dict[str, str]) -> float:
     if "startedAfter" not in query:
-        return True
+        return 0.0
     try:
         after = datetime.fromisoformat(query["startedAfter"])
-    except ValueError as error:
+        return (after if after.tzinfo else after.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
         raise BadRequestError("startedAfter is not a time of the form 2026-01-31T12:00:00Z.") from error
-    return sandbox.session.created_at > (after if after.tzinfo else after.replace(tzinfo=UTC)).timestamp()
 
 
 def _place(sandbox: E2BSandbox) -> tuple[float, str]:

@@ -31,6 +31,7 @@ from polyport_gateway.wires.router import Route
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.environment import check_envs, leave_python, prepare_python, with_environment
 from polyport_gateway.wires.sandbox.e2b.errors import send_refusal
+from polyport_gateway.wires.sandbox.e2b.gathering import gathered
 from polyport_gateway.wires.sandbox.e2b.limits import longest_run
 from polyport_gateway.wires.sandbox.e2b.lines import write_events
 from polyport_gateway.wires.sandbox.e2b.paths import WORK, folder_in_sandbox
@@ -113,7 +114,7 @@ class Interpreter:
         context.executions += 1
         await write({"type": "number_of_executions", "execution_count": context.executions})
         try:
-            async with aclosing(self._events(info, sandbox, context, body)) as events:
+            async with aclosing(gathered(self._events(info, sandbox, context, body))) as events:
                 await write_events(events, write)
         except CallError as error:
             failure = to_call_error(error, request_id=info.request_id)
