@@ -13,6 +13,7 @@ from typing import Any
 
 UP, DOWN, ACKNOWLEDGED = 1100, 1101, 1102
 TEXT_MOST = 1 << 20
+FORM_MOST = 32 << 20  # characters or bytes of one form; a larger one is left out before it is copied
 PID = os.getpid()
 MAIN = _thread.get_ident()
 FIGURES = "polyport_figures"
@@ -115,6 +116,8 @@ def plain(value: Any) -> str:
 
 def fits(mime: str, content: Any) -> bool:
     """Whether a form is of the kind its type asks for; an object that answers to every name gives others."""
+    if isinstance(content, (str, bytes)) and len(content) > FORM_MOST:
+        return False
     if mime == "application/json" or mime.endswith("+json"):
         return isinstance(content, (dict, list, str, int, float, bool))
     if mime.startswith("image/") and mime != "image/svg+xml":
