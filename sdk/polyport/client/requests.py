@@ -170,7 +170,7 @@ def _message(message: Message | Mapping[str, Any] | BaseModel) -> Any:
 
 
 def function_value(result: FunctionResult) -> Any:
-    """Return what the function returned: its value, or its pictures, sounds and resources; an object goes before them."""
+    """Return what the function returned: an object, or its pictures, sounds and resources, or any other value."""
     if not result.content or isinstance(result.result, dict):
         return result.result
     found = [_content(block) for block in result.content]
