@@ -170,8 +170,8 @@ def _message(message: Message | Mapping[str, Any] | BaseModel) -> Any:
 
 
 def function_value(result: FunctionResult) -> Any:
-    """Return what the function returned: its value, or where that is only text its pictures, sounds and resources."""
-    if not result.content or not isinstance(result.result, str):
+    """Return what the function returned: an object, or its pictures, sounds and resources, or any other value."""
+    if not result.content or isinstance(result.result, dict):
         return result.result
     found = [_content(block) for block in result.content]
     return found[0] if len(found) == 1 else found
