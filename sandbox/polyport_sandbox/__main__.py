@@ -13,6 +13,7 @@ from .containers import list_containers, prune
 from .engine import DEFAULT_SOCKET
 from .errors import InvalidRunError
 from .image import DEFAULT_IMAGE, MIRROR, build
+from .images.process import run_to_end
 from .images.recipe import RECIPES, recipe_named, split_packages
 from .terminal import Place, Program, Shell, run_program
 from .terminal.run import EXIT_STATUS, guess_language, read_file, read_files
@@ -58,7 +59,7 @@ def _build(options: argparse.Namespace) -> int:
     recipe = recipe_named(options.image).with_more(
         python=split_packages(options.packages), debian=split_packages(options.debian_packages), suite=options.suite
     )
-    built = asyncio.run(
+    built = run_to_end(
         build(
             recipe,
             tag=options.tag,

@@ -196,7 +196,7 @@ class Channels:
         if identity <= self._last or kind not in self._kinds:
             raise ProtocolError(f"a channel that may not be: {kind[:20]!r}")
         self._last = identity
-        if len(self._open) > MOST_CHANNELS:
+        if len(self._open) >= MOST_CHANNELS:
             raise ProtocolError("more channels than there may be")
 
         async def send(operation: str, fields: dict[str, int], data: bytes) -> None:

@@ -26,7 +26,7 @@ class Cell:
     def __init__(self, job: Job, process: Process) -> None:
         self.job = job
         self.process = process
-        self.left = dict.fromkeys((b"O", b"E"), job["output_bytes"])
+        self.left: dict[bytes, int] = {b"O": job["output_bytes"], b"E": job["output_bytes"]}
         self.displays: int = job["displays"]
         self.display_bytes: int = job["display_bytes"]
         self.dropped = 0
@@ -243,9 +243,8 @@ class Loop:
             cell = self.cell if self.cell is not None and self.cell.process is process else None
             if cell is not None:
                 self.take_message(cell, kind, size, part, last)
-            if kind == b"V" and last and process.down >= 0 and len(process.outbox) < CHUNK:
-                process.outbox += b"A"  # also between cells, where it goes nowhere: who waits for it must not wait on
-                process.flush()
+            if kind == b"V" and last:
+                process.acknowledge()  # also between cells, where it goes nowhere: who waits must not wait on
 
     def take_message(self, cell: Cell, kind: bytes, size: int | None, part: bytes, last: bool) -> None:
         """Take a part of what the kernel says of its cell."""

@@ -12,7 +12,11 @@ from typing import Any, NoReturn
 
 CHUNK = 65536
 WORK = "/work"
-UP, DOWN = 1100, 1101  # well out of the way of code that numbers its own descriptors, and above its limit on them
+UP, DOWN, ACKNOWLEDGED = (
+    1100,
+    1101,
+    1102,
+)  # well out of the way of code that numbers its own descriptors, and above its limit on them
 DESCRIPTORS = 512
 PR_SET_DUMPABLE = 4
 
@@ -32,15 +36,16 @@ class Process:
         err, err_child = os.pipe()
         up, up_child = os.pipe() if kernel else (-1, -1)
         down_child, down = os.pipe() if kernel else (-1, -1)
+        acknowledged_child, acknowledged = os.pipe() if kernel else (-1, -1)
         self.outputs: dict[int, bytes] = {out: b"O", err: b"E"}
-        self.up, self.down = up, down
+        self.up, self.down, self.acknowledged = up, down, acknowledged
         self.pid = os.fork()
         if self.pid == 0:
-            become(command, env, (stdin, out_child, err_child), (up_child, down_child))
-        for end in (out_child, err_child, up_child, down_child):
+            become(command, env, (stdin, out_child, err_child), (up_child, down_child, acknowledged_child))
+        for end in (out_child, err_child, up_child, down_child, acknowledged_child):
             if end >= 0:
                 os.close(end)
-        for end in (out, err, up, down):
+        for end in (out, err, up, down, acknowledged):
             if end >= 0:
                 os.set_blocking(end, False)
 
@@ -58,16 +63,23 @@ class Process:
         """Hand a kernel its job."""
         parts = [part for name, value in fields.items() for part in (name.encode(), value)]
         body = b"".join(struct.pack(">I", len(part)) + part for part in parts)
-        self.outbox += b"J" + struct.pack(">I", len(body)) + body
+        self.outbox += struct.pack(">I", len(body)) + body
         self.used = True
         self.flush()
 
+    def acknowledge(self) -> None:
+        """Tell a kernel that a display was taken; one that does not listen goes without."""
+        try:
+            os.write(self.acknowledged, b"A")
+        except OSError:
+            pass
+
     def close_control(self) -> None:
         """Let go of the control pipes."""
-        for end in (self.up, self.down):
+        for end in (self.up, self.down, self.acknowledged):
             if end >= 0:
                 os.close(end)
-        self.up = self.down = -1
+        self.up = self.down = self.acknowledged = -1
         self.outbox.clear()
 
     def signal(self, number: int, *, group: bool = False) -> None:
@@ -80,7 +92,7 @@ class Process:
 
 
 def become(
-    command: list[str], env: dict[str, str], standard: tuple[int, int, int], control: tuple[int, int]
+    command: list[str], env: dict[str, str], standard: tuple[int, int, int], control: tuple[int, int, int]
 ) -> NoReturn:
     """In the child: give up everything of the supervisor's, then exec."""
     try:
@@ -93,8 +105,9 @@ def become(
         if control[0] >= 0:
             os.dup2(control[0], UP)
             os.dup2(control[1], DOWN)
+            os.dup2(control[2], ACKNOWLEDGED)
             os.closerange(3, UP)
-            os.closerange(DOWN + 1, 4096)
+            os.closerange(ACKNOWLEDGED + 1, 4096)
         else:
             os.closerange(3, 4096)
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))

@@ -1,5 +1,5 @@
 // The process that runs JavaScript cells inside a sandbox, one after another, with the same variables. It speaks what
-// `kernel.py` speaks, on the same two pipes; nothing in it is secret. A cell is evaluated as in a browser's console:
+// `kernel.py` speaks, on the same pipes; nothing in it is secret. A cell is evaluated as in a browser's console:
 // `let` and `const` may be declared again, `await` stands at the top, the last expression's value is the result.
 "use strict";
 
@@ -11,6 +11,7 @@ const vm = require("node:vm");
 
 const UP = 1100;
 const DOWN = 1101;
+const ACKNOWLEDGED = 1102;
 const TEXT_MOST = 1 << 20;
 const DISPLAY = Symbol.for("Jupyter.display");
 const HOLD = Symbol.for("polyport.hold");
@@ -33,18 +34,6 @@ function say(kind, payload = Buffer.alloc(0)) {
   head.write(kind, 4, "latin1");
   let rest = Buffer.concat([head, payload]);
   while (rest.length) rest = rest.subarray(fs.writeSync(UP, rest));
-}
-
-function awaitAcknowledgement() {
-  const byte = Buffer.alloc(1);
-  for (let tries = 0; tries < 20000; tries += 1) {
-    try {
-      if (fs.readSync(DOWN, byte, 0, 1, null) === 0 || byte.toString("latin1") === "A") return;
-    } catch (error) {
-      if (error.code !== "EAGAIN") return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0.3);
-    }
-  }
 }
 
 function plain(value) {
@@ -74,7 +63,7 @@ function show(data, isResult) {
     clean[mime] = Buffer.isBuffer(content) || content instanceof Uint8Array ? Buffer.from(content).toString("base64") : content;
   }
   say("V", Buffer.from(JSON.stringify({ data: clean, metadata: {}, is_result: isResult })));
-  awaitAcknowledgement();
+  fs.readSync(ACKNOWLEDGED, Buffer.alloc(1), 0, 1, null); // holds the order between displays and output
 }
 
 function display(...values) {
@@ -180,12 +169,11 @@ async function run(job) {
 }
 
 function next() {
-  while (received.length && received[0] !== 0x4a) received = received.subarray(1);
-  if (received.length < 5) return;
-  const size = received.readUInt32BE(1);
-  if (received.length < 5 + size) return;
-  const body = received.subarray(5, 5 + size);
-  received = received.subarray(5 + size);
+  if (received.length < 4) return;
+  const size = received.readUInt32BE(0);
+  if (received.length < 4 + size) return;
+  const body = received.subarray(4, 4 + size);
+  received = received.subarray(4 + size);
   const fields = [];
   for (let at = 0; at < body.length; ) {
     const end = at + 4 + body.readUInt32BE(at);

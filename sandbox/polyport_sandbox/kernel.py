@@ -4,15 +4,16 @@ It is started before anybody's code is known and then waits, so that no run wait
 runs here owns this process: nothing in it is secret, and all it can say is what that code displays. It runs from its
 source text (``python3 -u -c …``), so it stands alone, and imports next to nothing before the code does.
 
-Down its own pipe: ``J``, a length, and fields, each a length and bytes, names and values in turn; ``A`` acknowledges a
-display, which holds the order between displays and output. Up: a length, a kind and a payload. Kinds: ``R`` ready,
-``V`` a display, ``T`` the exception that ended the code, ``K`` the cell is over, with its exit code.
+Down one pipe of its own come jobs: a length, and fields, each a length and bytes, names and values in turn; down
+another an ``A`` for each display, which holds the order between displays and output. Up: a length, a kind and a
+payload. Kinds: ``R`` ready, ``V`` a display, ``T`` the exception that ended the code, ``K`` the cell is over, with its
+exit code.
 """
 
 from __future__ import annotations
 
 import _ast
-import _signal
+import _signal  # type: ignore[import-not-found]
 import builtins
 import io
 import os
@@ -20,6 +21,7 @@ import sys
 from typing import Any
 
 from .kernel_displays import (
+    ACKNOWLEDGED,
     DOWN,
     PID,
     TEXT_MOST,
@@ -45,8 +47,6 @@ Module = type(sys)
 
 def next_job() -> dict[str, bytes]:
     """Wait for what is to be run."""
-    while read_exactly(1) != b"J":
-        pass
     body = read_exactly(int.from_bytes(read_exactly(4), "big"))
     fields, at = [], 0
     while at < len(body):
@@ -172,7 +172,8 @@ def run_script(job: dict[str, bytes]) -> None:
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
-        hook, told = sys.excepthook, trimmed(error.__traceback__, names)
+        hook: Any = sys.excepthook
+        told = trimmed(error.__traceback__, names)
         error.__traceback__ = told
         theirs, sys.stderr = sys.stderr, io.StringIO()
         try:
@@ -181,7 +182,7 @@ def run_script(job: dict[str, bytes]) -> None:
         finally:
             sys.stderr = theirs
         tell_error(error, text)
-        sys.excepthook = lambda kind, value, _: hook(kind, value, value.with_traceback(told))
+        sys.excepthook = lambda kind, value, _: hook(kind, value.with_traceback(told), told)
         raise
 
 
@@ -256,11 +257,11 @@ def run_cells(job: dict[str, bytes]) -> None:
 
 def serve() -> None:
     """Get ready, wait, run."""
-    for end in (UP, DOWN):
+    for end in (UP, DOWN, ACKNOWLEDGED):
         os.set_inheritable(end, False)
     builtins.display = display  # type: ignore[attr-defined]
-    sys.meta_path.insert(0, Finder(last=False))  # type: ignore[arg-type]
-    sys.meta_path.append(Finder(last=True))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(last=False))
+    sys.meta_path.append(Finder(last=True))
     say(b"R")
     job = next_job()
     set_up(job)

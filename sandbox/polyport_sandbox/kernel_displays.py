@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import _json
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import binascii
 import io
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-UP, DOWN = 1100, 1101
+UP, DOWN, ACKNOWLEDGED = 1100, 1101, 1102
 TEXT_MOST = 1 << 20
 PID = os.getpid()
 MAIN = _thread.get_ident()
@@ -29,11 +29,11 @@ speaking = _thread.RLock()
 modules: dict[str, str] = {}
 
 
-def read_exactly(count: int) -> bytes:
+def read_exactly(count: int, source: int = DOWN) -> bytes:
     """Read so many bytes from the supervisor; end with it."""
     got = b""
     while len(got) < count:
-        part = os.read(DOWN, count - len(got))
+        part = os.read(source, count - len(got))
         if not part:
             os._exit(0)
         got += part
@@ -49,7 +49,7 @@ def say(kind: bytes, payload: bytes = b"") -> None:
         while data:
             data = data[os.write(UP, data) :]
         if kind == b"V":
-            read_exactly(1)
+            read_exactly(1, ACKNOWLEDGED)
 
 
 class Uninterrupted:
@@ -289,7 +289,7 @@ class Finder:
         )
         if name not in ours:
             return None
-        spec = sys.modules["_frozen_importlib"].ModuleSpec(name, self)  # type: ignore[attr-defined]
+        spec = sys.modules["_frozen_importlib"].ModuleSpec(name, self)
         if self.last:
             spec.submodule_search_locations = []
         return spec

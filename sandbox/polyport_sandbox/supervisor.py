@@ -6,7 +6,7 @@ code it runs, for a container without capabilities has no other; what keeps that
 
 - it is not dumpable, so its memory, environment and open files under ``/proc/1`` belong to root;
 - process 1 can't be killed or stopped from inside its own namespace, and it handles no signal but SIGCHLD;
-- the code inherits its three standard descriptors and, in a kernel, two pipes of its own, over which it can only tell
+- the code inherits its three standard descriptors and, in a kernel, three pipes of its own, over which it can only tell
   what it displays: none of the supervisor's;
 - each report carries a nonce that came with the first job and never leaves this process's memory. The kernel that
   waits beside it was started before that, and knows nothing.

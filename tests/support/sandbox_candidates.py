@@ -1,11 +1,8 @@
-"""Whom the contract of sandboxes is held to, and what each of them can. Add a provider to `CANDIDATES`.
+"""Whom the contract of sessions is held to, and what each of them can. Add a provider to `CANDIDATES`.
 
 Abilities, each one's tests being skipped where a candidate lacks it:
 
 ===============  ====================================================================================
-``statuses``     every status and exit code of a run, exactly as it ended
-``usage``        processor, memory and time
-``files out``    what a run leaves in its folder comes back
 ``sessions``     variables and files live on from cell to cell
 ``contexts``     several kernels in a session, which share its files
 ``displays``     rich results
@@ -38,9 +35,10 @@ import pytest
 
 from polyport_sandbox import SyncSandbox
 from tests.support.sandbox import opened
+from tests.support.sandbox_servers.providers import SESSIONS
 
 ABILITIES = frozenset(
-    {"statuses", "usage", "files out", "sessions", "contexts", "displays", "errors", "streaming", "interrupt",
+    {"sessions", "contexts", "displays", "errors", "streaming", "interrupt",
      "give way", "timeouts", "crashes", "memory", "output", "stdin", "bash", "links", "caps", "tools", "network",
      "containers"}
 )  # fmt: skip
@@ -68,6 +66,8 @@ class Candidate:
 
 
 CANDIDATES = [Candidate("docker", opened, ABILITIES, ("docker", "sandbox"))]
+
+CANDIDATES += [Candidate(name, opens, can, ("docker", "sandbox")) for name, opens, can in SESSIONS]
 
 
 def candidates(*abilities: str) -> list[Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from polyport_sandbox.images import Recipe
 
 __all__ = ["build_image"]
-
-Value = TypeVar("Value")
 
 
 def build_image(
@@ -41,6 +37,7 @@ def build_image(
     """Make an image and say how it went."""
     from polyport_sandbox.engine import DEFAULT_SOCKET
     from polyport_sandbox.image import MIRROR, build, parse_tag
+    from polyport_sandbox.images.process import run_to_end
     from polyport_sandbox.images.recipe import recipe_named, split_packages
 
     recipe = recipe_named(image).with_more(
@@ -53,7 +50,7 @@ def build_image(
         return
     began = time.monotonic()
     with _steps() as on_step:
-        built = _until_done(
+        built = run_to_end(
             build(
                 recipe,
                 tag=tag,
@@ -88,20 +85,6 @@ def _show_recipe(recipe: Recipe, tag: str, mirror: str, *, as_json: bool) -> Non
         return
     for name, value in shown.items():
         typer.echo(f"{name.replace('_', ' '):<16} {', '.join(value) if isinstance(value, list) else value}")
-
-
-def _until_done(work: Coroutine[Any, Any, Value]) -> Value:
-    """Run to the end; SIGTERM cancels it as Ctrl-C does, so that nothing half-made stays."""
-
-    async def run() -> Value:
-        task = asyncio.ensure_future(work)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await task
-
-    try:
-        return asyncio.run(run())
-    except asyncio.CancelledError:
-        raise typer.Exit(128 + signal.SIGTERM) from None
 
 
 @contextlib.contextmanager

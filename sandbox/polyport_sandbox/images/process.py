@@ -7,12 +7,15 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from polyport_sandbox.errors import SandboxError
 
-__all__ = ["find", "output_of", "run_command"]
+__all__ = ["find", "output_of", "run_command", "run_to_end"]
+
+Value = TypeVar("Value")
 
 _CHUNK = 1 << 20
 _KEPT = 1500  # characters of a failed program's last words
@@ -63,6 +66,24 @@ async def output_of(*command: str) -> AsyncIterator[bytes]:
             raise SandboxError(f"{Path(command[0]).name} failed with {process.returncode}")
     finally:
         await _end(process)
+
+
+def run_to_end(work: Coroutine[Any, Any, Value]) -> Value:
+    """Run from a command: SIGTERM cancels it as Ctrl-C does, so that nothing half-made stays.
+
+    Raises:
+        SystemExit: After a SIGTERM.
+    """
+
+    async def run() -> Value:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -22,6 +22,8 @@ from .service import Service
 
 __all__ = ["RemoteProvider", "code_text", "guarded", "refuse", "stdin_text"]
 
+CANCELLATIONS = 3
+HOLD_S = 10.0
 REFUSALS = (InvalidRunError, SandboxBusyError, SandboxUnavailableError, SessionNotFoundError)
 """What is raised; every other failure is a result with the status ``sandbox_error``, which keeps what came before."""
 
@@ -99,11 +101,29 @@ class RemoteProvider:
         raise NotImplementedError
 
     async def finish(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do what has to be done to its end, also when the caller is cancelled meanwhile."""
+        """Do what has to be done to its end, also when the caller is cancelled meanwhile, and once more.
+
+        Whoever goes on cancelling is let go; the work is then done with nobody waiting.
+        """
+        task = self.later(work)
+        cancelled: asyncio.CancelledError | None = None
+        for _ in range(CANCELLATIONS):
+            try:
+                await asyncio.wait({task}, timeout=HOLD_S)
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        if task.done():
+            task.result()
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do what has to be done with nobody waiting, but `aclose`."""
         task = asyncio.ensure_future(work)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
-        await asyncio.shield(task)
+        return task
 
 
 async def guarded(events: AsyncGenerator[RunEvent], recorder: Recorder) -> AsyncGenerator[RunEvent]:

@@ -47,6 +47,7 @@ class E2BProvider(RemoteProvider):
     - Code runs as a notebook's cell. There is no standard input, and the exit code is made up: 0, 1 where an exception
       ended it, or what ``sys.exit`` said. Output is text, so bytes that are not UTF-8 are lost.
     - Without `allow_hosts` a sandbox is made with no way to the internet. Hosts can't be held to a port.
+    - A string that is the last expression's value comes without its quotes: the service takes them off.
     - A kernel that dies says neither why nor how: the status is ``killed``, also where memory ran out.
 
     Args:
@@ -146,7 +147,18 @@ class E2BProvider(RemoteProvider):
         for host in allow_hosts:
             if ":" in host:
                 raise InvalidRunError(f"E2B can't hold {host!r} to a port; name the host alone", param="allow_hosts")
-        return await self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
+        making = asyncio.ensure_future(
+            self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
+        )
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            self.later(self._unmake(making))  # it may be there already, and cost
+            raise
+
+    async def _unmake(self, making: asyncio.Future[E2BBox]) -> None:
+        with contextlib.suppress(SandboxError):
+            await self.end(await making)
 
     async def _run(self, request: RunRequest, recorder: Recorder) -> AsyncGenerator[RunEvent]:
         check_cell(request)
@@ -276,7 +288,10 @@ class E2BSession:
         except (TimeoutError, SandboxError):
             with contextlib.suppress(SandboxError):  # where it fails, the next cell says so
                 await self._api.restart_context(self._box, identity)
-            cell.detail = f"the kernel did not give way in {time.monotonic() - began:.1f} s and was started anew"
+            cell.detail = (
+                f"the kernel did not give way in {time.monotonic() - began:.1f} s and was started anew: "
+                "its variables are gone, files are kept"
+            )
 
     @contextlib.asynccontextmanager
     async def _here(self) -> AsyncGenerator[None]:

@@ -89,7 +89,7 @@ class Cell:
         if error is None:
             return "ok", 0
         if error.name in DIED:
-            self.detail = "its kernel died and was started anew; E2B does not say why"
+            self.detail = "the kernel died, E2B does not say why: its variables are gone, files are kept"
             return "killed", None
         if error.name in BROKE:
             raise SandboxError(f"E2B lost the execution: {error.name}: {error.value[:200]}")

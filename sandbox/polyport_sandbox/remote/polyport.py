@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -155,17 +155,16 @@ class PolyportSession:
 
     async def _run(self, request: RunRequest, recorder: Recorder) -> AsyncGenerator[RunEvent]:
         body = wire_format.run_to_json(request, in_session=True, stream=True)
-        ended = False
-        try:
-            async with contextlib.aclosing(
-                run(self._service, f"{self._path}/run", body, request.limits, recorder)
-            ) as events:
-                async for event in events:
-                    ended = isinstance(event, EndEvent)
-                    yield event
-        finally:
-            if not ended and not self._closed:
-                await self._provider.finish(self._interrupt())
+        path = f"{self._path}/run"
+        async with contextlib.aclosing(
+            run(self._service, path, body, request.limits, recorder, leaving=self._leave)
+        ) as events:
+            async for event in events:
+                yield event
+
+    async def _leave(self) -> None:
+        if not self._closed:
+            await self._provider.finish(self._interrupt())
 
     async def upload(self, files: Mapping[str, bytes]) -> None:
         """Write files by relative name."""
@@ -227,7 +226,10 @@ def named_error(error: Any, *, retry_after: float | None = None) -> SandboxError
         return None
     message, code, param = str(error.get("message") or ""), error.get("code"), error.get("param")
     if code == "sandbox_unavailable":
-        return SandboxUnavailableError(f"The Polyport gateway says: {message}", mend="see to it at that gateway")
+        what, _, mend = message.partition(" To mend it: ")
+        return SandboxUnavailableError(
+            f"The Polyport gateway says: {what}", mend=f"at that gateway, {mend or 'see why'}"
+        )
     kind = CODES.get(str(code))
     if kind is None:
         return None
@@ -235,9 +237,25 @@ def named_error(error: Any, *, retry_after: float | None = None) -> SandboxError
 
 
 async def run(
-    service: Service, path: str, body: Mapping[str, Any], limits: Limits, recorder: Recorder
+    service: Service,
+    path: str,
+    body: Mapping[str, Any],
+    limits: Limits,
+    recorder: Recorder,
+    *,
+    leaving: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncGenerator[RunEvent]:
-    """Post a run and give its events."""
+    """Post a run and give its events.
+
+    Args:
+        service: The gateway.
+        path: Where to post it.
+        body: The run.
+        limits: Its limits.
+        recorder: Keeps what came.
+        leaving: Done where the run is left before its end, while the connection is still open: closing it ends the run
+            as well, and it is better ended once than twice.
+    """
     until = time.monotonic() + limits.wall_s + GRACE_S
     # Each event is there once by itself and once in the end; base64 and JSON make it longer.
     most = 24 * limits.output_bytes + 4 * (limits.display_bytes + limits.output_file_bytes) + (4 << 20)
@@ -245,24 +263,35 @@ async def run(
         service.open("POST", path, json=body, read_s=limits.wall_s + GRACE_S, repeatable=False) as response,
         contextlib.aclosing(_events(response, most)) as events,
     ):
-        while True:
-            try:
-                name, value = await asyncio.wait_for(anext(events), max(0.0, until - time.monotonic()))
-            except TimeoutError:
-                raise SandboxError("The gateway did not end the run in time") from None
-            except StopAsyncIteration:
-                raise SandboxError("The gateway's stream ended before the run did") from None
-            if wire_format.is_failure(name, value):
-                raise named_error(value["error"]) or SandboxError(
-                    f"The gateway failed: {str(value['error'].get('message'))[:300]}"
-                )
-            event = wire_format.event_from_json(name, value)
-            if event is None:
-                continue
-            _record(event, recorder)
-            yield event
-            if isinstance(event, EndEvent):
-                return
+        try:
+            async for event in _told(events, until):
+                _record(event, recorder)
+                yield event
+                if isinstance(event, EndEvent):
+                    leaving = None
+                    return
+        finally:
+            if leaving is not None:
+                await leaving()
+
+
+async def _told(events: AsyncGenerator[tuple[str, Any]], until: float) -> AsyncGenerator[RunEvent]:
+    """Read what the gateway tells, until it has told the end."""
+    while True:
+        try:
+            name, value = await asyncio.wait_for(anext(events), max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            raise SandboxError("The gateway did not end the run in time") from None
+        except StopAsyncIteration:
+            raise SandboxError("The gateway's stream ended before the run did") from None
+        if wire_format.is_failure(name, value):
+            raise named_error(value["error"]) or SandboxError(
+                f"The gateway failed: {str(value['error'].get('message'))[:300]}"
+            )
+        event = wire_format.event_from_json(name, value)
+        if event is None:
+            continue
+        yield event
 
 
 def _record(event: RunEvent, recorder: Recorder) -> None:

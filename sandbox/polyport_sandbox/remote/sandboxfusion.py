@@ -62,6 +62,8 @@ class SandboxFusionProvider(RemoteProvider):
     - Output is text, so bytes that are not UTF-8 are lost, and the service itself cuts each stream at 1 MiB.
     - Nothing is streamed: events come together, at the end. A request that is given up is not ended early by the
       service, and so the code runs on until its time limit at most.
+    - With `displays`, of a cell that ran out of time or took its kernel with it nothing else is told, the service gives
+      it ten seconds more than its limit, and its output has no limit there.
     - Running out of memory is seen as what it leads to: an exception, or a signal.
 
     Args:

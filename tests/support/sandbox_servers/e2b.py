@@ -34,7 +34,7 @@ from polyport_sandbox import (
     SessionClosedError,
 )
 
-from .server import SandboxServer
+from .server import SandboxServer, kernel_ended
 
 HOME = "/home/user"
 KEY = "e2b_0123456789abcdef"
@@ -189,7 +189,9 @@ class E2BServer(SandboxServer):
             return refused
         path = request.query_params["path"]
         try:
-            return Response(await box.session.download(_name(path)), media_type="application/octet-stream")
+            return Response(
+                await box.session.download(_name(path), max_bytes=64 << 20), media_type="application/octet-stream"
+            )
         except SandboxError as error:
             return JSONResponse({"code": 404, "message": f"path '{path}' does not exist: {error}"}, status_code=404)
 
@@ -281,7 +283,7 @@ def _messages(event: RunEvent) -> list[dict[str, Any]]:
             error = event.error
             return [{"type": "error", "name": error.name, "value": error.value, "traceback": error.traceback}]
         case EndEvent():
-            if event.result.error is None and event.result.status in ("killed", "out_of_memory", "sandbox_error"):
+            if kernel_ended(event.result) or event.result.status == "sandbox_error":
                 return [
                     {"type": "error", "name": "ContextRestarting", "value": "Context was restarted", "traceback": ""}
                 ]
@@ -293,6 +295,9 @@ def _messages(event: RunEvent) -> list[dict[str, Any]]:
 
 def _result(display: Display) -> dict[str, Any]:
     named = {NAMES[kind]: value for kind, value in display.data.items() if kind in NAMES}
+    text = named.get("text")
+    if text is not None and text[:1] in ("'", '"') and text.endswith(text[:1]):
+        named["text"] = text[1:-1]  # so does the service
     extra = {kind: value for kind, value in display.data.items() if kind not in NAMES}
     return {"type": "result", **named, "extra": extra, "is_main_result": display.is_result}
 

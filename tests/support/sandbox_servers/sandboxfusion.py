@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from polyport_sandbox import Limits, RunResult, SandboxError
+from polyport_sandbox import CodeError, Limits, RunResult, SandboxError
 
-from .server import SandboxServer
+from .server import SandboxServer, kernel_ended
 
 LANGUAGES = [
     "python",
@@ -100,7 +100,10 @@ class SandboxFusionServer(SandboxServer):
         async with self.box.session(limits=limits, files=files) as session:
             for cell in body["cells"]:
                 result = await session.run(cell)
-                if result.status == "timeout":
+                if kernel_ended(result):
+                    driver = {"status": "Finished", "execution_time": 1.0, "return_code": 1, "stdout": ""}
+                    return JSONResponse({**answer, "status": "Failed", "driver": {**driver, "stderr": "Kernel died"}})
+                if result.status in ("timeout", "output_limit"):  # output has no limit there, but time
                     driver = {"status": "TimeLimitExceeded", "execution_time": result.usage.wall_s, "return_code": None}
                     return JSONResponse(
                         {**answer, "status": "Failed", "driver": {**driver, "stdout": "", "stderr": ""}}
@@ -158,6 +161,8 @@ def _stage(result: RunResult) -> dict[str, Any]:
 
 def _cell(result: RunResult) -> dict[str, Any]:
     error = result.error
+    if error is None and result.exit_code:
+        error = CodeError("SystemExit", str(result.exit_code), "")
     errors = [] if error is None else [{"ename": error.name, "evalue": error.value, "traceback": [error.traceback]}]
     return {
         "stdout": result.stdout_text,

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from polyport_sandbox import Sandbox
+from polyport_sandbox import RunResult, Sandbox
 from polyport_sandbox.base import Provider
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -57,6 +57,11 @@ class Received:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+def kernel_ended(result: RunResult) -> bool:
+    """Whether the code took its kernel with it, which the services tell apart from how a program ends."""
+    return (result.detail or "").startswith("the kernel ended")
 
 
 class SandboxServer:

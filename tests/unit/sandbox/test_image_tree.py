@@ -51,7 +51,8 @@ def test_what_a_sandbox_has_no_use_for_is_gone(root: Path):
     tree.finish(root)
     for name in (
         "etc/resolv.conf", "etc/hostname", "etc/apt", "var/log/bootstrap.log", "var/lib/apt", "var/cache/apt",
-        "usr/bin/apt-get", "usr/share/doc", "var/lib/dpkg/status-old", "tmp/left", "usr/lib/python3.11/sitecustomize.py",
+        "usr/bin/apt-get", "usr/share/doc", "var/lib/dpkg/status-old", "tmp/left",
+        "usr/lib/python3.11/sitecustomize.py",
     ):  # fmt: skip
         assert not os.path.lexists(root / name), name
     for name in ("usr/lib/python3.11/os.py", "var/lib/dpkg/status", "usr/share/zoneinfo/UTC", "tmp", "var/cache"):

@@ -118,3 +118,60 @@ def test_a_report_of_another_shape_is_not_believed(wrong: dict[str, object]):
 def test_a_frame_that_claims_gigabytes_is_not_waited_for():
     with pytest.raises(ProtocolError, match="claims"):
         list(FrameReader().feed(struct.pack(">Ic16s", 1 << 31, b"O", NONCE)))
+
+
+def part(value: object, *, last: bool = True) -> bytes:
+    return (b"\0" if last else b"\1") + (value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def test_displays_and_the_error_are_put_together_from_their_parts():
+    whole = json.dumps({"data": {"text/plain": "x", "application/json": {"a": [1]}}, "is_result": True}).encode()
+    told = {"name": "E", "value": "v", "traceback": "t"}
+    result = collected(
+        S, frame(b"V", part(whole[:9], last=False)), frame(b"O", b"out"), frame(b"V", part(whole[9:])),
+        frame(b"T", part(told)), frame(b"D", DONE),
+    ).result(0)  # fmt: skip
+    (display,) = result.displays
+    assert (display.text, display.json, display.is_result) == ("x", {"a": [1]}, True)
+    assert result.error is not None
+    assert (result.error.name, result.error.value, result.error.traceback) == ("E", "v", "t")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"not json",
+        [1],
+        {},
+        {"data": 5},
+        {"data": {"no mime": "x"}},
+        {"data": {"text/plain": 5}},
+        {"data": {"text/html": {"a": 1}}},
+        b'{"data": {"application/json": ' + b"[" * 50 + b"]" * 50 + b"}}",
+    ],
+)
+def test_a_display_of_no_sense_is_none(said: object):
+    assert collected(S, frame(b"V", part(said)), frame(b"D", DONE)).result(0).displays == ()
+
+
+def test_what_could_not_be_written_down_again_is_replaced():
+    said = b'{"data": {"text/plain": "\\ud800", "application/json": [NaN, "\\udfff"]}}'
+    (display,) = collected(S, frame(b"V", part(said)), frame(b"D", DONE)).result(0).displays
+    assert (display.text, display.json) == ("?", [None, "?"])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [frame(b"V", b"")],
+        [frame(b"V", b"\2{}")],
+        [frame(b"V", part(b"x" * 101))],
+        [frame(b"V", part(b"x", last=False)), frame(b"V", part(b"x" * 100))],
+        [frame(b"V", part({"data": {}}))] * 3,
+        [frame(b"T", part({"name": "", "value": "", "traceback": ""}))] * 2,
+        [frame(b"T", part(b"x" * (1 << 19), last=False))],
+    ],
+)
+def test_more_displays_or_errors_than_the_limits_are_not_believed(frames: list[Frame]):
+    with pytest.raises(ProtocolError):
+        collected(S, *frames, displays=2, display_bytes=100)

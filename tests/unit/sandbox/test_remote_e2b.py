@@ -209,6 +209,21 @@ async def test_a_cancelled_run_is_killed_within_a_second(server: E2BServer, box:
     assert time.monotonic() - began < 1
 
 
+async def test_a_sandbox_whose_making_was_cancelled_is_killed_all_the_same(server: E2BServer, box: Sandbox):
+    server.faults.append(Fault("POST /v2/sandboxes", delay_s=0.3))
+    run = asyncio.create_task(box.run("say hi"))
+    while "POST /v2/sandboxes" not in server.paths():
+        await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    until = time.monotonic() + 5
+    while not server.paths()[-1].startswith("DELETE /sandboxes/"):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+    assert server.boxes == {}
+
+
 async def test_a_sandbox_that_can_not_be_killed_costs_no_result(
     server: E2BServer, box: Sandbox, caplog: pytest.LogCaptureFixture
 ):

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from polyport.errors import BadRequestError
@@ -33,6 +33,8 @@ NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True).map("T_".__add__)
         (".", ""),
         ("~", ""),
         ("~/a", "a"),
+        ("~a", "~a"),
+        ("/work/~", "~"),
         ("/home/user", ""),
         ("/home/user/", ""),
         ("/work", ""),
@@ -46,6 +48,8 @@ def test_names(path: str, name: str):
     assert name_of(path) == name
 
 
+@example("~~")
+@example("~/../x")
 @given(st.text(st.sampled_from("a./~\\ é\nhomeusrwk"), max_size=30))
 def test_a_name_never_leaves_the_working_folder(path: str):
     try:

@@ -56,7 +56,7 @@ class ChatEndpoint(JSONEndpoint):
             if tool.type == "code_interpreter":
                 where = f"tools.{position}"
                 raise UnsupportedParameterError(
-                    f"{where}: code_interpreter is a tool of /v1/responses, and chat completions have none.", param=where
+                    f"{where}: chat completions have no code_interpreter; ask /v1/responses for it.", param=where
                 )
         call = self.call(scope, chat.request.model, chat, raw=True)
         async with aclosing(call.run()) as events:

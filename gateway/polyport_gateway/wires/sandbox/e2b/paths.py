@@ -21,6 +21,8 @@ def name_of(path: str) -> str:
     Raises:
         BadRequestError: It lies elsewhere.
     """
+    if path == "~" or path.startswith("~/"):
+        path = HOME + path[1:]
     clean = posixpath.normpath(path) if path else "."
     if clean.startswith("//"):
         clean = clean[1:]
@@ -28,8 +30,6 @@ def name_of(path: str) -> str:
         if clean == root or clean.startswith(f"{root}/"):
             clean = clean[len(root) :].lstrip("/") or "."
             break
-    if clean.startswith("~"):
-        clean = clean[1:].lstrip("/") or "."
     if clean == ".." or clean.startswith(("/", "../")):
         raise BadRequestError(
             f"The path {path[:200]!r} lies outside the working folder; only {WORK} ({HOME} means the same) is reached "
