@@ -16,6 +16,7 @@ from polyport_sandbox import (
     RunResult,
     SandboxBusyError,
     SandboxError,
+    SessionClosedError,
     SessionNotFoundError,
     SyncSandbox,
     SyncSession,
