@@ -9,17 +9,17 @@ from pathlib import Path
 
 from polyport.errors import PolyportError
 
-from .containers import list_containers, prune
-from .engine import DEFAULT_SOCKET
+from .docker.containers import list_containers, prune
+from .docker.engine import DEFAULT_SOCKET
+from .docker.upkeep import survey
 from .errors import InvalidRunError
-from .image import DEFAULT_IMAGE, MIRROR, build
+from .images.build import DEFAULT_IMAGE, MIRROR, build
 from .images.process import run_to_end
 from .images.recipe import RECIPES, recipe_named, split_packages
 from .terminal import Place, Program, Shell, run_program
 from .terminal.run import EXIT_STATUS, guess_language, read_file, read_files
 from .terminal.screen import Screen
 from .types import Limits
-from .upkeep import survey
 
 
 def _parser() -> argparse.ArgumentParser:

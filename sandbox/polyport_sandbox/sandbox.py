@@ -9,8 +9,8 @@ from typing import Any
 from .base import Provider, load_provider
 from .errors import InvalidRunError, SandboxUnavailableError
 from .files import check_files, check_upload, encode_code
-from .hosts import check_allow_hosts
 from .metrics import Metrics, Snapshot
+from .network.hosts import check_allow_hosts
 from .registry import Registry, check_times, new_id
 from .session import Session, SessionOpening
 from .streams import last_result

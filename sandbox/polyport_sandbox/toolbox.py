@@ -1,6 +1,6 @@
 r"""Code mode: what runs in a sandbox calls tools of the host, and only that way round.
 
-Inside, the module ``polyport_tools`` (its source is `TOOLS_MODULE`) connects to the abstract Unix socket
+Inside, the module ``polyport_tools`` (its source is `inside.sources.tools_module`) connects to the abstract Unix socket
 ``\0polyport-tools``; the supervisor hands each connection to the host, where `serve_tools` answers it.
 
 Frames are a length of four bytes, big-endian, and that much JSON. One request is answered before the next is sent::
@@ -20,7 +20,6 @@ import logging
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from polyport.errors import CallError, PolyportError
@@ -29,12 +28,11 @@ from .base import Channel
 from .errors import InvalidRunError
 from .types import ToolDescription, ToolHost
 
-__all__ = ["TOOLS_ADDRESS", "TOOLS_MODULE", "BoundedToolHost", "ToolLimits", "serve_tools"]
+__all__ = ["TOOLS_ADDRESS", "BoundedToolHost", "ToolLimits", "serve_tools"]
 
 _log = logging.getLogger(__name__)
 
 TOOLS_ADDRESS = "\0polyport-tools"
-TOOLS_MODULE = Path(__file__).with_name("polyport_tools.py").read_text(encoding="utf-8")
 CHUNK = 65536
 DRAIN_BYTES = 64 << 20  # how much of a request that is too large is read, so that its sender hears why it was refused
 LENGTH = struct.Struct(">I")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport_sandbox import Sandbox
-from polyport_sandbox.docker import DockerProvider
-from polyport_sandbox.image import DEFAULT_IMAGE
+from polyport_sandbox.docker.provider import DockerProvider
+from polyport_sandbox.images.build import DEFAULT_IMAGE
 from tests.benchmarks.report import Section, at_least, at_most, ratio, render
 from tests.support.machine import ROOT, what_is_missing
 

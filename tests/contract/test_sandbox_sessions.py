@@ -27,7 +27,7 @@ from polyport_sandbox import (
     SyncSession,
     ToolDescription,
 )
-from polyport_sandbox.egress import Address, Network
+from polyport_sandbox.network.egress import Address, Network
 from tests.support.sandbox import containers, docker
 from tests.support.sandbox_candidates import Candidate, candidates, needs, skip_unless_able
 
@@ -599,7 +599,7 @@ def test_an_allowed_host_is_reached(box: SyncSandbox, monkeypatch: pytest.Monkey
             return await asyncio.open_connection(str(address), server.server_address[1])
 
         network = Network(resolve, connect, lambda address: address.is_loopback)
-        monkeypatch.setattr("polyport_sandbox.egress.Network", lambda: network)
+        monkeypatch.setattr("polyport_sandbox.network.egress.Network", lambda: network)
         code = (
             "import urllib.request, socket\n"
             "answer = urllib.request.urlopen('http://api.example.org/path?q', b'x' * 1_000_000, timeout=10)\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from polyport_sandbox.engine import DEFAULT_SOCKET
+from polyport_sandbox.docker.engine import DEFAULT_SOCKET
 
 pytestmark = pytest.mark.requires("docker", "sandbox")
 
@@ -82,7 +82,7 @@ def test_doctor_and_ps_and_dry_run():
 
 
 def test_an_image_that_is_up_to_date_is_made_of_nothing_again():
-    from polyport_sandbox.image import is_up_to_date
+    from polyport_sandbox.images.build import is_up_to_date
 
     inspected = subprocess.run(
         ["docker", "image", "inspect", "polyport/sandbox:minimal"], capture_output=True, timeout=60, check=True

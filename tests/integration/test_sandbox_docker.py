@@ -10,12 +10,12 @@ import time
 import pytest
 
 from polyport_sandbox import InvalidRunError, Limits, Sandbox, SandboxUnavailableError
-from polyport_sandbox.docker import DockerProvider
+from polyport_sandbox.docker.provider import DockerProvider
 from tests.support.sandbox import containers, docker
 
 CRASHING = """
 import asyncio, os
-from polyport_sandbox.docker import DockerProvider
+from polyport_sandbox.docker.provider import DockerProvider
 
 async def main():
     provider = DockerProvider(pool_size=2, gvisor="never")

@@ -26,7 +26,7 @@ from polyport_sandbox import (
     SessionRequest,
     ToolDescription,
 )
-from polyport_sandbox.docker import DockerProvider
+from polyport_sandbox.docker.provider import DockerProvider
 from tests.support.sandbox import docker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requires("docker", "sandbox")]

@@ -20,7 +20,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-from polyport_sandbox.image import DEFAULT_IMAGE
+from polyport_sandbox.images.build import DEFAULT_IMAGE
 from tests.support.dockerd import Daemon, own_daemon
 from tests.support.machine import ROOT, what_is_missing
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from polyport_sandbox.engine import DEFAULT_SOCKET
-from polyport_sandbox.image import DEFAULT_IMAGE
+from polyport_sandbox.docker.engine import DEFAULT_SOCKET
+from polyport_sandbox.images.build import DEFAULT_IMAGE
 from tests.security.case import Attack, NotOfferedError, perform
 from tests.security.suite import ATTACKS
 from tests.security.targets import OursTarget, ours

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polyport_sandbox import Sandbox, SandboxError
-from polyport_sandbox.docker import DockerProvider
-from polyport_sandbox.image import DEFAULT_IMAGE
+from polyport_sandbox.docker.provider import DockerProvider
+from polyport_sandbox.images.build import DEFAULT_IMAGE
 from tests.support.dockerd import Daemon, own_daemon
 
 __all__ = ["Soaked", "soak"]

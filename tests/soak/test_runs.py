@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from polyport_sandbox.image import DEFAULT_IMAGE
+from polyport_sandbox.images.build import DEFAULT_IMAGE
 from tests.soak.runs import Soaked, soak
 from tests.support.dockerd import own_daemon
 

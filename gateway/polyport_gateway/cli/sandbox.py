@@ -220,7 +220,7 @@ def prune(
     as_json: AsJSON = False,
 ) -> None:
     """Remove containers whose process is gone, and images that a newer build took the name of."""
-    from polyport_sandbox.containers import prune as remove_what_is_left
+    from polyport_sandbox.docker.containers import prune as remove_what_is_left
 
     removed = asyncio.run(remove_what_is_left(_socket(socket), everything=everything))
     if as_json:
@@ -243,6 +243,6 @@ def _limits(wall_s: float | None, memory_mb: int | None) -> Limits:
 
 
 def _socket(given: str | None) -> str:
-    from polyport_sandbox.engine import DEFAULT_SOCKET
+    from polyport_sandbox.docker.engine import DEFAULT_SOCKET
 
     return given or DEFAULT_SOCKET

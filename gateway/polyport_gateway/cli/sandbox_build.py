@@ -35,8 +35,8 @@ def build_image(
     as_json: bool,
 ) -> None:
     """Make an image and say how it went."""
-    from polyport_sandbox.engine import DEFAULT_SOCKET
-    from polyport_sandbox.image import MIRROR, build, parse_tag
+    from polyport_sandbox.docker.engine import DEFAULT_SOCKET
+    from polyport_sandbox.images.build import MIRROR, build, parse_tag
     from polyport_sandbox.images.process import run_to_end
     from polyport_sandbox.images.recipe import recipe_named, split_packages
 

@@ -14,9 +14,9 @@ __all__ = ["show_containers", "show_report"]
 
 def show_report(*, image: str | None, socket: str | None, as_json: bool) -> None:
     """Show what was found, and leave with 1 where code can't be run."""
-    from polyport_sandbox.engine import DEFAULT_SOCKET
-    from polyport_sandbox.image import DEFAULT_IMAGE
-    from polyport_sandbox.upkeep import survey
+    from polyport_sandbox.docker.engine import DEFAULT_SOCKET
+    from polyport_sandbox.docker.upkeep import survey
+    from polyport_sandbox.images.build import DEFAULT_IMAGE
 
     report = asyncio.run(survey(socket=socket or DEFAULT_SOCKET, image=image or DEFAULT_IMAGE))
     if as_json:
@@ -34,8 +34,8 @@ def show_report(*, image: str | None, socket: str | None, as_json: bool) -> None
 
 def show_containers(*, socket: str | None, as_json: bool) -> None:
     """Show the sandbox's containers."""
-    from polyport_sandbox.containers import list_containers
-    from polyport_sandbox.engine import DEFAULT_SOCKET
+    from polyport_sandbox.docker.containers import list_containers
+    from polyport_sandbox.docker.engine import DEFAULT_SOCKET
 
     found = asyncio.run(list_containers(socket or DEFAULT_SOCKET))
     if as_json:

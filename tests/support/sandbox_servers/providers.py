@@ -16,7 +16,7 @@ import pytest
 from polyport import App
 from polyport.testing import gateway
 from polyport_sandbox import SyncSandbox
-from polyport_sandbox.docker import DockerProvider
+from polyport_sandbox.docker.provider import DockerProvider
 from polyport_sandbox.remote.e2b import E2BProvider
 from polyport_sandbox.remote.piston import PistonProvider
 from polyport_sandbox.remote.polyport import PolyportProvider

@@ -16,8 +16,8 @@ from polyport_sandbox import (
     SandboxBusyError,
     SyncSandbox,
 )
-from polyport_sandbox import image as images
-from polyport_sandbox.image import Built
+from polyport_sandbox.images import build as images
+from polyport_sandbox.images.build import Built
 from polyport_sandbox.terminal import Place
 from tests.support.fake_docker import FIT, INFO
 from tests.support.scripted_sandbox import ScriptedProvider

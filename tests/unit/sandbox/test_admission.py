@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from polyport_sandbox import SandboxBusyError
-from polyport_sandbox.admission import Admission
+from polyport_sandbox.docker.admission import Admission
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import struct
 
 import pytest
 
-from polyport_sandbox.channels import Channels, ContainerChannel
-from polyport_sandbox.link import Link
-from polyport_sandbox.protocol import Frame, ProtocolError
+from polyport_sandbox.docker.channels import Channels, ContainerChannel
+from polyport_sandbox.docker.link import Link
+from polyport_sandbox.docker.protocol import Frame, ProtocolError
 
 NONCE = b"n" * 16
 WINDOW = 1 << 18

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyport_sandbox.client_hello import ClientHello, NoHelloError, server_name
+from polyport_sandbox.network.client_hello import ClientHello, NoHelloError, server_name
 
 
 def hello(name: str | None) -> bytes:

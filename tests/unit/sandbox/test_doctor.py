@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from polyport.errors import ConfigurationError
-from polyport_sandbox import Sandbox, SandboxUnavailableError, SyncSandbox, doctor
-from polyport_sandbox.doctor import build_command, examine
-from polyport_sandbox.engine import default_socket
-from polyport_sandbox.hardening import seccomp_profile
+from polyport_sandbox import Sandbox, SandboxUnavailableError, SyncSandbox
+from polyport_sandbox.docker import doctor
+from polyport_sandbox.docker.doctor import build_command, examine
+from polyport_sandbox.docker.engine import default_socket
+from polyport_sandbox.docker.hardening import seccomp_profile
 from tests.support.fake_docker import FIT, INFO, VERSION, daemon
 
 pytestmark = pytest.mark.anyio

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from polyport_sandbox import upkeep
-from polyport_sandbox.containers import list_containers, prune
-from polyport_sandbox.doctor import Finding
+from polyport_sandbox.docker import upkeep
+from polyport_sandbox.docker.containers import list_containers, prune
+from polyport_sandbox.docker.doctor import Finding
+from polyport_sandbox.docker.orphans import owner
+from polyport_sandbox.docker.upkeep import survey
 from polyport_sandbox.images import recipe_named
-from polyport_sandbox.orphans import owner
-from polyport_sandbox.upkeep import survey
 from tests.support.fake_docker import FIT, INFO, daemon
 
 pytestmark = pytest.mark.anyio

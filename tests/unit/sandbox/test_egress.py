@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyport_sandbox import InvalidRunError
-from polyport_sandbox.addresses import is_public
-from polyport_sandbox.egress import Address, Network, ProxyLimits, serve_proxy
+from polyport_sandbox.network.addresses import is_public
+from polyport_sandbox.network.egress import Address, Network, ProxyLimits, serve_proxy
 from tests.support.channels import MemoryChannel, channel_pair
 
 pytestmark = pytest.mark.anyio
@@ -328,7 +328,7 @@ async def test_an_answer_that_can_t_be_read_is_a_502(response: bytes):
 
 
 async def test_time_and_bytes_are_bounded(caplog: pytest.LogCaptureFixture):
-    caplog.set_level(logging.INFO, "polyport_sandbox.egress")
+    caplog.set_level(logging.INFO, "polyport_sandbox.network.egress")
     connect = b"CONNECT example.org:443 HTTP/1.1\r\n\r\n"
     async with world(echo) as made:
         assert (await ask(made, b"GET ht", limits=ProxyLimits(head_s=0.1))).startswith(b"HTTP/1.1 408")
@@ -346,7 +346,7 @@ async def test_the_log_has_hosts_and_figures_and_nothing_else(caplog: pytest.Log
         await ask(made, b"GET http://example.org/HIDDEN?HIDDEN HTTP/1.1\r\nHost: example.org\r\nA: HIDDEN\r\n\r\n")
         await ask(made, b"GET http://evil.test/HIDDEN HTTP/1.1\r\nHost: evil.test\r\n\r\n")
         await ask(made, b"GET /HIDDEN\r\n\r\n")
-    lines = [record.getMessage() for record in caplog.records if record.name == "polyport_sandbox.egress"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "polyport_sandbox.network.egress"]
     assert lines[0].startswith("sandbox proxy: host=example.org port=80 decision=allowed bytes_up=")
     assert lines[1] == "sandbox proxy: host=evil.test port=80 decision=not allowed bytes_up=0 bytes_down=0"
     assert lines[2] == "sandbox proxy: host=- port=0 decision=bad message bytes_up=0 bytes_down=0"
@@ -379,7 +379,7 @@ def test_the_real_network_looks_up_and_connects_on_loopback_only_as_told():
 
 
 def _loopback(port: int) -> list[object]:
-    from polyport_sandbox.hosts import AllowedHost
+    from polyport_sandbox.network.hosts import AllowedHost
 
     return [AllowedHost("localhost", ports=(port,))]
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyport_sandbox import InvalidRunError
-from polyport_sandbox.addresses import is_public
-from polyport_sandbox.hosts import AllowedHost, check_allow_hosts, normal_host, parse_allow_hosts
+from polyport_sandbox.network.addresses import is_public
+from polyport_sandbox.network.hosts import AllowedHost, check_allow_hosts, normal_host, parse_allow_hosts
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyport_sandbox.http_head import BadMessageError, Body, ChunkedBody, parse_request, parse_response
+from polyport_sandbox.network.http_head import BadMessageError, Body, ChunkedBody, parse_request, parse_response
 
 
 def request(*headers: str, line: str = "POST http://h/ HTTP/1.1") -> bytes:

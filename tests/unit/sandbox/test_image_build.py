@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from polyport_sandbox import InvalidRunError, SandboxError, SandboxUnavailableError, image
-from polyport_sandbox.image import build
+from polyport_sandbox import InvalidRunError, SandboxError, SandboxUnavailableError
+from polyport_sandbox.images import build as image
 from polyport_sandbox.images import process as processes
 from polyport_sandbox.images import recipe_named
+from polyport_sandbox.images.build import build
 from tests.support.fake_docker import VERSION, FakeDocker, daemon
 
 pytestmark = pytest.mark.anyio

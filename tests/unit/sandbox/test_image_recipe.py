@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from polyport_sandbox import InvalidRunError
-from polyport_sandbox.image import is_up_to_date, parse_tag
 from polyport_sandbox.images import RECIPES, recipe_named
 from polyport_sandbox.images import recipe as recipes
+from polyport_sandbox.images.build import is_up_to_date, parse_tag
 from polyport_sandbox.images.recipe import recipe_of, split_packages
 
 MINIMAL = recipe_named("minimal")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyport_sandbox import Limits
-from polyport_sandbox.collector import Collector
-from polyport_sandbox.protocol import DockerStreams, Frame, FrameReader, ProtocolError
+from polyport_sandbox.docker.collector import Collector
+from polyport_sandbox.docker.protocol import DockerStreams, Frame, FrameReader, ProtocolError
 
 NONCE = b"n" * 16
 DONE = {

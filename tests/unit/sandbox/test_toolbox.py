@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from polyport.errors import ConfigurationError, PermissionDeniedError
 from polyport_sandbox import InvalidRunError, Sandbox, ToolDescription, ToolLimits
-from polyport_sandbox.toolbox import TOOLS_MODULE, BoundedToolHost, serve_tools
+from polyport_sandbox.inside.sources import tools_module
+from polyport_sandbox.toolbox import BoundedToolHost, serve_tools
 from tests.support.channels import MemoryChannel, StreamChannel, channel_pair
 from tests.support.scripted_sandbox import ScriptedProvider
 
@@ -247,7 +248,7 @@ def test_frames_arrive_whole_however_they_are_cut(values: list[dict[str, Any]], 
 
 
 def test_the_module_is_python_3_9_and_stands_alone():
-    tree = ast.parse(TOOLS_MODULE, feature_version=(3, 9))
+    tree = ast.parse(tools_module(), feature_version=(3, 9))
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in found} <= sys.stdlib_module_names
@@ -258,7 +259,7 @@ async def inside(tmp_path: Path) -> AsyncIterator[Any]:
     """Run Python with the module, its connections served as the supervisor hands them on."""
     address = f"\0polyport-tools-{secrets.token_hex(8)}"
     (tmp_path / "polyport_tools.py").write_text(
-        TOOLS_MODULE.replace(r'"\0polyport-tools"', repr(address)), encoding="utf-8"
+        tools_module().replace(r'"\0polyport-tools"', repr(address)), encoding="utf-8"
     )
     host = Host()
     bounded = BoundedToolHost(host, ToolLimits(in_flight=4))
@@ -349,7 +350,7 @@ async def test_a_killed_program_s_call_is_cancelled(inside: Any):
 @pytest.mark.anyio
 async def test_a_run_without_tools_says_so(tmp_path: Path):
     name = secrets.token_hex(8)
-    (tmp_path / "polyport_tools.py").write_text(TOOLS_MODULE.replace("polyport-tools", name), encoding="utf-8")
+    (tmp_path / "polyport_tools.py").write_text(tools_module().replace("polyport-tools", name), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "import polyport_tools; polyport_tools.tools()", cwd=tmp_path,
         stderr=asyncio.subprocess.PIPE,

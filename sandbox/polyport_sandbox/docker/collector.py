@@ -7,9 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .files import name_problem
-from .protocol import Frame, ProtocolError, parse_json
-from .types import (
+from polyport_sandbox.files import name_problem
+from polyport_sandbox.types import (
     CodeError,
     Display,
     DisplayEvent,
@@ -22,6 +21,8 @@ from .types import (
     Status,
     Usage,
 )
+
+from .protocol import Frame, ProtocolError, parse_json
 
 __all__ = ["Collector"]
 

@@ -11,9 +11,9 @@ import termios
 import time
 from typing import Any
 
-from .inside_channels import OPERATIONS, Channels
-from .inside_process import CHUNK, Job, Process, cpu_seconds, oom_kills, others, peak_bytes
-from .inside_report import MOST_PENDING, Inbox, Reporter
+from .channels import OPERATIONS, Channels
+from .process import CHUNK, Job, Process, cpu_seconds, oom_kills, others, peak_bytes
+from .report import MOST_PENDING, Inbox, Reporter
 
 GRACE_S = 0.5  # between asking a cell to stop and making it
 MOST_STRAYS = 64

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 import httpx
 
-from .errors import SandboxError, SandboxUnavailableError
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 
 __all__ = ["API_VERSION", "DEFAULT_SOCKET", "Attachment", "Engine", "EngineError", "default_socket"]
 

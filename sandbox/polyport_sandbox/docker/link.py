@@ -10,11 +10,12 @@ from typing import Any
 
 import httpcore
 
+from polyport_sandbox.errors import InvalidRunError, SandboxError, SandboxFileNotFoundError
+from polyport_sandbox.types import FileInfo, RunEvent
+
 from .collector import Collector
 from .engine import Attachment
-from .errors import InvalidRunError, SandboxError, SandboxFileNotFoundError
 from .protocol import DockerStreams, Frame, FrameReader, ProtocolError, parse_json
-from .types import FileInfo, RunEvent
 
 __all__ = ["BROKEN", "CHUNK", "Answer", "Exchange", "Link"]
 

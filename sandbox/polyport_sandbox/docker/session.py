@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 
+from polyport_sandbox.errors import InvalidRunError, SandboxError, SessionClosedError
+from polyport_sandbox.files import name_problem
+from polyport_sandbox.types import EndEvent, FileInfo, RunEvent, RunRequest, RunResult
+
 from .collector import Collector
 from .container import GRACE_S, Container
-from .errors import InvalidRunError, SandboxError, SessionClosedError
-from .files import name_problem
 from .link import BROKEN, Answer, Exchange
 from .protocol import ProtocolError, encode_cell, encode_request, encode_upload
-from .types import EndEvent, FileInfo, RunEvent, RunRequest, RunResult
 
 __all__ = ["DockerSession"]
 

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
-from .base import Channel
+from polyport_sandbox.base import Channel
+
 from .client_hello import ClientHello, NoHelloError
 from .http_head import BadMessageError, Body, ChunkedBody, Head, parse_response
 

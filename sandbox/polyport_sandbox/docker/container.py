@@ -10,15 +10,16 @@ from typing import Any
 
 import httpx
 
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
+from polyport_sandbox.types import EndEvent, Limits, RunEvent, RunRequest, RunResult, SessionRequest, Usage
+
 from .channels import Channels
 from .collector import Collector
 from .engine import Engine, EngineError
-from .errors import SandboxError, SandboxUnavailableError
 from .hardening import container_settings, resource_settings
 from .link import BROKEN, Answer, Exchange, Link
 from .outlets import handler_for, openings_for
 from .protocol import Openings, ProtocolError, encode_job, encode_session
-from .types import EndEvent, Limits, RunEvent, RunRequest, RunResult, SessionRequest, Usage
 
 __all__ = ["GRACE_S", "Container", "NeverStartedError"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .types import LANGUAGES, Language, Limits, RunRequest, SessionRequest
+from polyport_sandbox.types import LANGUAGES, Language, Limits, RunRequest, SessionRequest
 
 __all__ = [
     "DockerStreams",

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
+from polyport_sandbox.images import DATA_IMAGE, DEFAULT_IMAGE
+from polyport_sandbox.images.process import find
+
 from .engine import API_VERSION, DEFAULT_SOCKET, Engine
-from .errors import SandboxError, SandboxUnavailableError
-from .images import DATA_IMAGE, DEFAULT_IMAGE
-from .images.process import find
 
 __all__ = ["Finding", "Report", "build_command", "examine", "start_command"]
 

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from polyport_sandbox.errors import InvalidRunError
+
 from .addresses import is_public
-from .errors import InvalidRunError
 
 __all__ = ["DEFAULT_PORTS", "MAX_HOSTS", "AllowedHost", "check_allow_hosts", "normal_host", "parse_allow_hosts"]
 

@@ -25,8 +25,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from polyport_sandbox.base import Channel
+
 from .addresses import is_public
-from .base import Channel
 from .hosts import AllowedHost, normal_host, parse_allow_hosts
 from .http_head import BadMessageError, Head, parse_request
 from .relay import Closed, Meter, NothingError, exchange, read_head, tunnel

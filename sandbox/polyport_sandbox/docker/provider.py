@@ -8,18 +8,19 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Literal
 
+from polyport_sandbox.base import ProviderSession
+from polyport_sandbox.errors import InvalidRunError, SandboxError, SandboxUnavailableError
+from polyport_sandbox.images.build import DEFAULT_IMAGE
+from polyport_sandbox.types import LANGUAGES, Language, Limits, RunEvent, RunRequest, SessionRequest
+
 from .admission import Admission
-from .base import ProviderSession
 from .container import Container, NeverStartedError
-from .docker_session import DockerSession
 from .doctor import Report, examine
 from .engine import DEFAULT_SOCKET, Engine
-from .errors import InvalidRunError, SandboxError, SandboxUnavailableError
 from .hardening import resource_settings
-from .image import DEFAULT_IMAGE
 from .orphans import owner, remove_orphans
 from .pool import Pool
-from .types import LANGUAGES, Language, Limits, RunEvent, RunRequest, SessionRequest
+from .session import DockerSession
 
 __all__ = ["DockerProvider"]
 
@@ -31,7 +32,7 @@ class DockerProvider:
     """Run code in containers of the Docker daemon on this machine.
 
     Args:
-        image: The image of languages that name none; `polyport_sandbox.image.build` makes it.
+        image: The image of languages that name none; `polyport_sandbox.images.build.build` makes it.
         socket: The daemon's Unix socket.
         gvisor: ``"auto"`` uses gVisor where Docker offers a ``runsc`` that keeps the limits, ``"require"`` refuses to
             run without it, ``"never"`` leaves it. Not the default: a start takes longer, its own threads count as the

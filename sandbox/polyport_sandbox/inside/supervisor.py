@@ -1,7 +1,7 @@
 """The one trusted process inside a container: takes jobs over stdin, runs them, reports over stdout.
 
-It runs as process 1 of the container from its source text (``python3 -I -S -c …``, this file and its parts, the modules
-`inside_…`, joined), so it stands alone: the standard library only, Python 3.9 or newer. It shares its user id with the
+It runs as process 1 of the container from its source text (``python3 -I -S -c …``, this file and its parts beside it,
+joined by `sources`), so it stands alone: the standard library only, Python 3.9 or newer. It shares its user id with the
 code it runs, for a container without capabilities has no other; what keeps that code away from it:
 
 - it is not dumpable, so its memory, environment and open files under ``/proc/1`` belong to root;
@@ -30,11 +30,11 @@ import signal
 import sys
 from typing import Any
 
-from .inside_channels import OPERATIONS
-from .inside_files import FileProblemError, delete, list_folder, send_changed, send_file, snapshot, write_file
-from .inside_loop import Cell, Loop
-from .inside_process import PR_SET_DUMPABLE, Job
-from .inside_report import HostGoneError, encode
+from .channels import OPERATIONS
+from .files import FileProblemError, delete, list_folder, send_changed, send_file, snapshot, write_file
+from .loop import Cell, Loop
+from .process import PR_SET_DUMPABLE, Job
+from .report import HostGoneError, encode
 
 MOST_KERNELS = 8
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from .inside_process import CHUNK, Job
+from .process import CHUNK, Job
 
 MOST_PENDING = 1 << 18  # bytes on their way up, above which no more is read from the code
 

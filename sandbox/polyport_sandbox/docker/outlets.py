@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from polyport_sandbox.inside.sources import tools_module
+from polyport_sandbox.types import RunRequest, SessionRequest
+
 from .channels import ContainerChannel, Handler
 from .protocol import Openings
-from .types import RunRequest, SessionRequest
 
 __all__ = ["handler_for", "openings_for"]
 
-PROXY = "http://127.0.0.1:3128"  # where `inside_channels` listens
+PROXY = "http://127.0.0.1:3128"  # where `inside.channels` listens
 
 
 def openings_for(request: RunRequest | SessionRequest) -> Openings:
@@ -20,10 +22,8 @@ def openings_for(request: RunRequest | SessionRequest) -> Openings:
         listen += ("proxy",)
         env = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), PROXY)
     if request.tools is not None:
-        from .toolbox import TOOLS_MODULE  # only where tools are given
-
         listen += ("tools",)
-        module = TOOLS_MODULE
+        module = tools_module()
     return Openings(listen, env, module)
 
 
@@ -32,11 +32,11 @@ def handler_for(request: RunRequest | SessionRequest) -> Handler:
 
     async def serve(kind: str, channel: ContainerChannel) -> None:
         if kind == "proxy":
-            from .egress import serve_proxy  # only where a proxy is given
+            from polyport_sandbox.network.egress import serve_proxy  # only where a proxy is given
 
             await serve_proxy(channel, request.allow_hosts)
         elif request.tools is not None:
-            from .toolbox import serve_tools
+            from polyport_sandbox.toolbox import serve_tools
 
             await serve_tools(channel, request.tools)
 

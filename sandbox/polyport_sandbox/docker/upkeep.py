@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from polyport_sandbox.images import DEFAULT_IMAGE
+from polyport_sandbox.images.build import is_up_to_date
+
 from .containers import list_containers
 from .doctor import Finding, Report, build_command, examine
 from .engine import DEFAULT_SOCKET, Engine
-from .image import is_up_to_date
-from .images import DEFAULT_IMAGE
 
 __all__ = ["survey"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 
-from .errors import SandboxBusyError
+from polyport_sandbox.errors import SandboxBusyError
 
 __all__ = ["Admission"]
 

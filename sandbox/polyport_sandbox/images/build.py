@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .engine import DEFAULT_SOCKET, Engine, EngineError
-from .errors import InvalidRunError, SandboxError
-from .images import DATA_IMAGE, DEFAULT_IMAGE, Recipe, recipe_named
-from .images.dockerfile import docker_build
-from .images.process import output_of
-from .images.recipe import recipe_of
-from .images.tree import bootstrap, check_tools, finish, remove_tree
-from .images.trial import try_out
-from .images.wheels import find_pip, install, prepare_matplotlib
+from polyport_sandbox.docker.engine import DEFAULT_SOCKET, Engine, EngineError
+from polyport_sandbox.errors import InvalidRunError, SandboxError
+
+from . import DATA_IMAGE, DEFAULT_IMAGE, Recipe, recipe_named
+from .dockerfile import docker_build
+from .process import output_of
+from .recipe import recipe_of
+from .tree import bootstrap, check_tools, finish, remove_tree
+from .trial import try_out
+from .wheels import find_pip, install, prepare_matplotlib
 
 __all__ = ["DATA_IMAGE", "DEFAULT_IMAGE", "MIRROR", "Built", "build", "is_up_to_date", "parse_tag"]
 

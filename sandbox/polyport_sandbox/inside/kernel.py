@@ -20,7 +20,7 @@ import os
 import sys
 from typing import Any
 
-from .kernel_displays import (
+from .displays import (
     ACKNOWLEDGED,
     DOWN,
     PID,

@@ -7,8 +7,9 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
+
 from .container import Container
-from .errors import SandboxError, SandboxUnavailableError
 
 __all__ = ["Pool"]
 

@@ -20,7 +20,7 @@ __all__ = ["Channels", "ContainerChannel", "Handler"]
 _log = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
-WINDOW = 1 << 18  # as in `inside_channels`
+WINDOW = 1 << 18  # as in `inside.channels`
 MOST_CHANNELS = 32
 WRITE_S = 60.0
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import re
 import secrets
 from functools import cache
 from typing import Any
 
-from .types import Limits
+from polyport_sandbox.inside.sources import supervisor_config, supervisor_source
+from polyport_sandbox.types import Limits
 
 __all__ = [
-    "ENVIRONMENT",
     "LABEL",
     "OWNER_LABEL",
     "container_settings",
     "resource_settings",
     "seccomp_profile",
-    "supervisor_config",
-    "supervisor_source",
 ]
 
 LABEL = "io.polyport.sandbox"
@@ -29,28 +26,6 @@ OWNER_LABEL = "io.polyport.sandbox.owner"
 # kernel counts per user (inotify watches, pipe pages, pending signals) is not shared between two runs.
 FIRST_UID = 1_900_000_000
 UIDS = 100_000_000
-
-ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/work",
-    "TMPDIR": "/tmp",  # noqa: S108 - inside the container, a tmpfs of its own
-    "LANG": "C.UTF-8",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
-
-# The parts of the supervisor and of the kernel, in the order in which they make one program, and what binds them.
-_SUPERVISOR = (
-    "inside_process.py",
-    "inside_report.py",
-    "inside_files.py",
-    "inside_channels.py",
-    "inside_loop.py",
-    "supervisor.py",
-)
-_KERNEL = ("kernel_displays.py", "kernel.py")
-_PART_IMPORT = re.compile(
-    r"^from __future__ import annotations\n|^from \.(?:inside|kernel)_\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE
-)
 
 WORK_MB = 64
 TMP_MB = 32
@@ -90,29 +65,9 @@ _READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 @cache
 def seccomp_profile() -> str:
     """Our system call filter: Docker's default, less what a run has no use for."""
-    return json.dumps(json.loads(_read("seccomp.json")))
-
-
-@cache
-def supervisor_source() -> str:
-    """The supervisor and its parts as one text: it travels in the container's command, so no image holds an old one."""
-    return _joined(_SUPERVISOR)
-
-
-@cache
-def supervisor_config() -> str:
-    """What the supervisor is told before there is any job: how kernels start, and in which environment."""
-    kernels = {"python": ["python3", "-u", "-c", _joined(_KERNEL)], "javascript": ["node", "-e", _read("kernel.js")]}
-    return json.dumps({"kernels": kernels, "env": ENVIRONMENT})
-
-
-def _joined(names: tuple[str, ...]) -> str:
-    parts = [_PART_IMPORT.sub("", _read(name)) for name in names]
-    return "from __future__ import annotations\n" + "\n".join(parts)
-
-
-def _read(name: str) -> str:
-    return importlib.resources.files(__package__ or "polyport_sandbox").joinpath(name).read_text(encoding="utf-8")
+    return json.dumps(
+        json.loads(importlib.resources.files("polyport_sandbox.docker").joinpath("seccomp.json").read_text("utf-8"))
+    )
 
 
 def resource_settings(limits: Limits, runtime: str | None = None) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The local provider: containers of a Docker daemon on this machine."""
