@@ -74,7 +74,8 @@ def _odd_limits(target: Target) -> None:
     target.run("pass", limits=Limits(memory_mb=1024, pids=200))
     result = target.run("x = []\nfor _ in range(80): x.append(bytearray(b'x') * (8 << 20))\nprint('BREACH')")
     assert b"BREACH" not in result.stdout
-    assert result.status == "out_of_memory", result
+    # Where gVisor itself is what the kernel ends, Docker does not always say why.
+    assert result.status in ("out_of_memory", *(["killed"] if target.runtime == "runsc" else [])), result
 
 
 ISOLATION = [

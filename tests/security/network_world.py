@@ -9,9 +9,11 @@ always has, and so can reach nothing but these.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -136,6 +138,7 @@ def make_namespace() -> None:
     if routes.strip():
         raise RuntimeError(f"there is a way out: {routes}")
     folder = Path(tempfile.mkdtemp(prefix="polyport-names-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, text in (
         ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
         ("hosts", "127.0.0.1 localhost\n"),

@@ -217,7 +217,11 @@ def _ends_badly(target: Target) -> None:
     for code, expected in endings:
         with _session(target) as session:
             result = session.run(code, limits=Limits(wall_s=8))
-            allowed = (*expected, "sandbox_error", "killed", "timeout") if target.runtime == "runsc" else expected
+            allowed = (
+                (*expected, "sandbox_error", "killed", "timeout", "out_of_memory")
+                if target.runtime == "runsc"
+                else expected
+            )
             assert result.status in allowed, (
                 f"{code[:60]!r}: {result.status} {result.detail} {result.stderr_text[-200:]}"
             )
