@@ -14,14 +14,16 @@ import httpx
 
 from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 
-__all__ = ["API_VERSION", "DEFAULT_SOCKET", "Attachment", "Engine", "EngineError", "default_socket"]
+__all__ = ["API_VERSION", "DEFAULT_SOCKET", "USUAL_SOCKET", "Attachment", "Engine", "EngineError", "default_socket"]
 
 API_VERSION = "1.41"  # Docker 20.10, the first with private cgroup namespaces and seccomp's own error numbers
+
+USUAL_SOCKET = "/var/run/docker.sock"
 
 
 def default_socket(docker_host: str | None) -> str:
     """The socket that Docker's own client would use; an address that is no Unix socket is given back as it is."""
-    return docker_host.removeprefix("unix://") if docker_host else "/var/run/docker.sock"
+    return docker_host.removeprefix("unix://") if docker_host else USUAL_SOCKET
 
 
 DEFAULT_SOCKET = default_socket(os.environ.get("DOCKER_HOST"))
