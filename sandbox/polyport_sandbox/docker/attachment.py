@@ -69,7 +69,9 @@ async def attach(socket: str, path: str) -> Attachment:
         reader, writer = await asyncio.open_unix_connection(socket, limit=BUFFERED)
         attachment = Attachment(reader, writer)
         try:
-            head = f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n"
+            head = (
+                f"POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n"
+            )
             writer.write(f"{head}\r\n".encode("ascii"))
             status, length = await _answer(reader)
             if status != 101:

@@ -41,13 +41,21 @@ class Container:
 
     @classmethod
     async def ready(
-        cls, engine: Engine, image: str, limits: Limits, *, owner: str, runtime: str | None, doubtful: set[str]
+        cls,
+        engine: Engine,
+        image: str,
+        limits: Limits,
+        *,
+        owner: str,
+        runtime: str | None,
+        doubtful: set[str],
+        image_name: str = "",
     ) -> Container:
         """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready.
 
         `doubtful` gets the name of one that may have been made and could not be removed, for Docker did not answer.
         """
-        settings = container_settings(image, limits, owner=owner, runtime=runtime)
+        settings = container_settings(image, limits, owner=owner, runtime=runtime, image_name=image_name)
         name = f"polyport-sandbox-{secrets.token_hex(8)}"
         creating = asyncio.create_task(engine.create(settings, name=name))
         link: Link | None = None

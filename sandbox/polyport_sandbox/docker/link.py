@@ -79,7 +79,7 @@ class Link:
                 self.on_end()
 
     async def write(self, data: bytes, within_s: float) -> None:
-        """Send a request. It is on its way from the first, in the order of the calls, also where waiting is cancelled."""
+        """Send a request, whole and in the order of the calls, also where waiting for that is cancelled."""
         await self._connection.write(data, within_s)
 
     async def aclose(self) -> None:

@@ -48,7 +48,7 @@ class DockerSession:
 
     @contextlib.asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]]]:
-        """Have a turn; what it gives sees something to its end, within the turn however often its waiter is cancelled."""
+        """Have a turn, and what sees something to its end within the turn, however often its waiter is cancelled."""
         await self._turn.acquire()
         endings: set[asyncio.Task[None]] = set()
 
