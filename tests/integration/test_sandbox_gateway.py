@@ -323,9 +323,9 @@ def _key(data_dir: Any, name: str, allow: str) -> str:
 
 def test_keys_open_the_sandbox_and_keep_sessions_apart(tmp_path: Any):
     provider = ScriptedProvider()
-    full, other, limited, coder = (_key(tmp_path, name, allow) for name, allow in
-                            (("full", "*"), ("other", "run_code"), ("limited", "add,run_code_with_tools,create_code_session"),
-                             ("coder", "add,run_code,run_code_with_tools")))  # fmt: skip
+    full, other = _key(tmp_path, "full", "*"), _key(tmp_path, "other", "run_code")
+    limited = _key(tmp_path, "limited", "add,run_code_with_tools,create_code_session")
+    coder = _key(tmp_path, "coder", "add,run_code,run_code_with_tools")
     with gateway(build_app(provider, code_mode=True), data_dir=tmp_path) as running:
         url = running.url
         with Client(url, api_key=full) as mine, Client(url, api_key=other) as theirs:
@@ -368,7 +368,11 @@ def _rows(served: Any) -> list[Any]:
     engine = create_engine(url)
     try:
         with engine.connect() as connected:
-            return list(connected.execute(sql("select name, wire, operation, depth, key_id, request_id, code from usage order by at, id")))
+            return list(
+                connected.execute(
+                    sql("select name, wire, operation, depth, key_id, request_id, code from usage order by at, id")
+                )
+            )
     finally:
         engine.dispose()
 
@@ -469,7 +473,11 @@ def test_a_gateway_without_a_sandbox_imports_nothing_of_it():
     code = (
         "import sys; from polyport import App; from polyport_gateway.server import create_gateway; "
         "from polyport_gateway.settings import Settings; create_gateway(App('x'), Settings()); "
-        "print([m for m in sys.modules if m.startswith('polyport_sandbox')])"
+        "wires = 'polyport_gateway.wires.'; "
+        "parts = ('openai.containers', 'rest.sandbox', 'sandbox.e2b', 'sandbox.fusion'); "
+        "unwanted = ('polyport_sandbox', *(wires + part for part in parts)); "
+        "allowed = ('polyport_gateway.wires.rest.sandbox_paths',); "
+        "print([m for m in sys.modules if m.startswith(unwanted) and m not in allowed])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

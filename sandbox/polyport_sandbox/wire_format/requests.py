@@ -50,9 +50,7 @@ class SessionFields:
     name: str | None = None
 
 
-def run_to_json(
-    request: RunRequest, *, session_limits: Limits | None = None, stream: bool = False
-) -> dict[str, Any]:
+def run_to_json(request: RunRequest, *, session_limits: Limits | None = None, stream: bool = False) -> dict[str, Any]:
     """Write a run; one in a session names its context, and leaves out what is the session's.
 
     Args:

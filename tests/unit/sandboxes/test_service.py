@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polyport.errors import NotFoundError
+from polyport.errors import NotFoundError, UnsupportedOperationError
 from polyport_gateway.call import LOCAL, Caller, CodeRun
 from polyport_gateway.sandboxes.plan import SandboxPlan
 from polyport_gateway.sandboxes.service import SandboxService
