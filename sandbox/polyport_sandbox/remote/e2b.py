@@ -33,6 +33,9 @@ LANGUAGES = {
 }
 SPARE_S = 60.0
 """Seconds beyond a run's limit after which its sandbox ends by itself, should nobody be left to kill it."""
+SESSION_SPARE_S = 5
+"""Seconds beyond a session's lifetime after which its sandbox ends by itself, within what every plan allows."""
+EVERY_PLAN_S = 3600
 GIVE_WAY_S = 2.0
 """Seconds that an interrupted kernel gets to be ready again before it is started anew."""
 
@@ -148,7 +151,7 @@ class E2BProvider(RemoteProvider):
             if ":" in host:
                 raise InvalidRunError(f"E2B can't hold {host!r} to a port; name the host alone", param="allow_hosts")
         making = asyncio.ensure_future(
-            self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
+            self.api.create(self._template, timeout_s=_service_lifetime(lifetime_s), allow_hosts=allow_hosts)
         )
         try:
             return await asyncio.shield(making)
@@ -331,3 +334,9 @@ def check_cell(request: RunRequest) -> None:
     if request.stdin:
         raise InvalidRunError("E2B's code interpreter has no standard input; put it into a file", param="stdin")
     code_text(request)
+
+
+def _service_lifetime(lifetime_s: float) -> int:
+    """A little longer than the session's own, so that it is the session that says how it ended."""
+    asked = math.ceil(lifetime_s)
+    return max(asked, min(asked + SESSION_SPARE_S, EVERY_PLAN_S))
