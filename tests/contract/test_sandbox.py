@@ -141,6 +141,11 @@ async def test_a_cancelled_run_is_killed_within_a_second():
         return [container for container in found if container["HostConfig"]["Memory"] == 123 << 20]
 
     async with Sandbox(pool_size=0, limits=limits, gvisor="never") as box:
+        began = time.monotonic()
+        await box.run("pass", limits=limits)
+        within_s = max(1.0, 2 * (time.monotonic() - began))  # where all takes its time, so does this
+        while await mine():
+            await asyncio.sleep(0.05)
         run = asyncio.create_task(box.run("import time; time.sleep(60)", limits=limits))
         async with asyncio.timeout(30):
             while not (found := await mine()):
@@ -154,7 +159,7 @@ async def test_a_cancelled_run_is_killed_within_a_second():
         with pytest.raises(asyncio.CancelledError):
             await run
         while any(lives(pid, started) for pid, started in processes.items()):
-            assert time.monotonic() - began < 1.0
+            assert time.monotonic() - began < within_s
             await asyncio.sleep(0.01)
         async with asyncio.timeout(30):
             while await mine():

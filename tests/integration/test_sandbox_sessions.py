@@ -170,7 +170,7 @@ async def test_a_kernel_started_anew_says_so_once():
 async def test_an_interrupt_meets_a_cell_however_early_it_comes():
     async with session() as place:
         assert isinstance(place, DockerSession)
-        for code in ("x = 1\nimport time\ntime.sleep(60)", "time.sleep(60)", "while True: pass"):
+        for code in ("import time\ntime.sleep(60)", "import time\ntime.sleep(60)", "while True: pass"):
             cell = asyncio.create_task(run(place, code))
             await asyncio.sleep(0)
             began = time.monotonic()
@@ -180,7 +180,7 @@ async def test_an_interrupt_meets_a_cell_however_early_it_comes():
                 result
             )
             assert time.monotonic() - began < 4.5  # it gave way, and was not killed
-        assert (await run(place, "time")).status == "ok"
+        assert (await run(place, "1")).detail is None  # it is the same kernel still
 
 
 async def test_an_interrupt_on_request_waits_for_a_cell_that_needs_a_moment():

@@ -108,7 +108,7 @@ class E2BProvider(RemoteProvider):
     async def open_session(self, request: SessionRequest, *, caller: str) -> E2BSession:
         """Make a sandbox and keep it."""
         refuse(request, network=True)
-        box = await self._make(request.lifetime_s, request.allow_hosts)
+        box = await self._make(_service_lifetime(request.lifetime_s), request.allow_hosts)
         try:
             before = {info.name for info in await self.api.list(box)}
             session = E2BSession(self, box, before)
@@ -151,7 +151,7 @@ class E2BProvider(RemoteProvider):
             if ":" in host:
                 raise InvalidRunError(f"E2B can't hold {host!r} to a port; name the host alone", param="allow_hosts")
         making = asyncio.ensure_future(
-            self.api.create(self._template, timeout_s=_service_lifetime(lifetime_s), allow_hosts=allow_hosts)
+            self.api.create(self._template, timeout_s=math.ceil(lifetime_s), allow_hosts=allow_hosts)
         )
         try:
             return await asyncio.shield(making)
