@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from polyport.declarations import Annotations
 from polyport.errors import InvalidArgumentsError
-from polyport.events import Finish
+from polyport.events import Finish, Result
 from polyport.types.sandbox import CodeOutcome
-from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation
+from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation, SandboxWork
 from polyport_gateway.sandboxes.outcome import make_outcome, outcome_content, outcome_text
 from polyport_gateway.sandboxes.progress import OutputReporter
 from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
@@ -62,11 +62,13 @@ def file_bytes(files: Mapping[str, str | FileContent] | None) -> dict[str, bytes
 class RunCode(SandboxTool):
     """Runs code for every wire: as a tool (`Arguments`), and as it is (`CodeRun`).
 
+    Whoever may run code may do all else in the sandbox too, and so that comes in under its name (`SandboxWork`).
+
     Args:
         service: The gateway's sandbox.
     """
 
-    operations = frozenset({Operation.TOOL, Operation.CODE})
+    operations = frozenset({Operation.TOOL, Operation.CODE, Operation.SANDBOX})
 
     def __init__(self, service: SandboxService) -> None:
         self._service = service
@@ -80,6 +82,10 @@ class RunCode(SandboxTool):
 
     async def invoke(self, call: Call) -> AsyncGenerator[CallEvent, None]:
         """Run the code; a `CodeRun` is answered with `CodeEvent`."""
+        if isinstance(call.input, SandboxWork):
+            yield Result(await call.input.do(), "")
+            yield Finish()
+            return
         if not isinstance(call.input, CodeRun):
             async with aclosing(super().invoke(call)) as told:
                 async for event in told:
