@@ -7,7 +7,6 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,12 +155,15 @@ def test_a_session_over_rest(house: Any):
 
 def test_an_interrupt_ends_the_cell_that_runs(house: Any):
     with Client(house.url) as client, client.sandbox.session() as session:
-        ended: list[Any] = []
-        thread = threading.Thread(target=lambda: ended.append(session.run("say begun\nhang")))
-        thread.start()
-        eventually(lambda: session.interrupt(), what="something to interrupt")
-        thread.join(5)
-        assert (ended[0].status, ended[0].stdout) == ("killed", "begun\n")
+        with session.stream("say begun\nhang") as stream:
+            told = []
+            for event in stream:
+                told.append(event)
+                if event.type == "stdout":
+                    session.interrupt()
+        assert [event.type for event in told] == ["stdout", "end"]
+        assert told[-1].result.status == "killed"
+        assert session.run("say again").stdout == "again\n"
 
 
 def test_the_client_runs_code(client: Client):
