@@ -40,8 +40,8 @@ class DockerProvider:
             run without it, ``"never"`` leaves it. Not the default: a start takes longer, its own threads count as the
             run's, so that a flood of processes ends the container and the run as ``sandbox_error``, and peak memory
             is not told. And gVisor lets code open the supervisor's pipes under ``/proc/1/fd``, which Linux refuses:
-            it can break its own run or session with that, but not forge a result, for what the supervisor says
-            carries a number that was read from the pipe before any of the code ran.
+            it can break its own run with that, and in a session read what the session is sent later, but it can't
+            make up a run's result: reports carry a number that was read from the pipe before any of the code ran.
         pool_size: Containers of `image` kept ready.
         max_running: Runs at once.
         max_waiting: Runs that may wait for their turn.
