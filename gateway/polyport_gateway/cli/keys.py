@@ -31,7 +31,8 @@ def create(
     allow: Annotated[
         list[str] | None,
         typer.Option(
-            help="Names it may use, separated by commas, prefix* among them; all by default. Can be given again."
+            metavar="<str>",
+            help="Names it may use, separated by commas, prefix* among them; all by default. Can be given again.",
         ),
     ] = None,
     expires: Annotated[
