@@ -168,7 +168,7 @@ class PolyportSession:
 
     async def _leave(self) -> None:
         if not self._closed:
-            await self._provider.finish(self._interrupt())
+            await self._provider.finish(self.interrupt())
 
     async def upload(self, files: Mapping[str, bytes]) -> None:
         """Write files by relative name."""
@@ -213,7 +213,8 @@ class PolyportSession:
             with contextlib.suppress(SessionClosedError):
                 await self._provider.finish(self._service.call("DELETE", self._path))
 
-    async def _interrupt(self) -> None:
+    async def interrupt(self) -> None:
+        """Interrupt there what runs: the cell's own end comes on its stream."""
         with contextlib.suppress(SandboxError):  # it may have ended just now
             await self._service.call("POST", f"{self._path}/interrupt", json={}, repeatable=True)
 
