@@ -16,6 +16,7 @@ from polyport.events import Finish, Result
 from polyport.types.sandbox import CodeOutcome
 from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation, SandboxWork
 from polyport_gateway.sandboxes.outcome import make_outcome, outcome_content, outcome_text
+from polyport_gateway.sandboxes.plan import SandboxPlan
 from polyport_gateway.sandboxes.progress import OutputReporter
 from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
 from polyport_gateway.sandboxes.tool import SandboxTool, Work
@@ -176,8 +177,16 @@ def describe_place(service: SandboxService, *, languages: Sequence[str] = (), ti
     most_time, most_memory = plan.max_limits.get("wall_s", time), plan.max_limits.get("memory_mb", memory)
     spoken = f"Languages: {', '.join(languages)}. " if languages else ""
     return (
-        f"{spoken}The working folder is /work: files given arrive there, and files left there come back. Python has "
-        "its standard library and what the image adds; try an import to see. "
+        f"{spoken}The working folder is /work: files given arrive there, and files left there come back. "
+        f"Python has {_libraries(plan)}. "
         f"Network: {network}. Limits: {time:g} s and {memory:g} MiB unless asked otherwise, at most {most_time:g} s "
         f"and {most_memory:g} MiB. Print what you want to see."
     )
+
+
+def _libraries(plan: SandboxPlan) -> str:
+    from polyport_sandbox.images.recipe import DATA_IMAGE, RECIPES
+
+    if plan.provider == "docker" and plan.options.get("image") == DATA_IMAGE:
+        return f"its standard library, {', '.join(RECIPES['data'].python)}; nothing can be installed"
+    return "its standard library and what the image adds; try an import to see"

@@ -17,15 +17,17 @@ from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 
 from .attachment import Attachment, RefusedError, attach
 
-__all__ = ["API_VERSION", "DEFAULT_SOCKET", "Engine", "EngineError", "default_socket"]
+__all__ = ["API_VERSION", "DEFAULT_SOCKET", "USUAL_SOCKET", "Engine", "EngineError", "default_socket"]
 
 CLOSE_S = 5.0
 API_VERSION = "1.41"  # Docker 20.10, the first with private cgroup namespaces and seccomp's own error numbers
 
+USUAL_SOCKET = "/var/run/docker.sock"
+
 
 def default_socket(docker_host: str | None) -> str:
     """The socket that Docker's own client would use; an address that is no Unix socket is given back as it is."""
-    return docker_host.removeprefix("unix://") if docker_host else "/var/run/docker.sock"
+    return docker_host.removeprefix("unix://") if docker_host else USUAL_SOCKET
 
 
 DEFAULT_SOCKET = default_socket(os.environ.get("DOCKER_HOST"))

@@ -223,7 +223,7 @@ class Answer:
         if failed is None:
             return
         what, _, more = str(failed)[:300].partition(":")
-        shown = json.dumps(name[:80])
+        shown = json.dumps(name[:80], ensure_ascii=False)
         if what == "not_found":
             raise SandboxFileNotFoundError(f"The session has no regular file {shown}.")
         if what == "too_large":
