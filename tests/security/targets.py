@@ -72,6 +72,14 @@ class OursTarget:
         command = ["docker", "--host", f"unix://{self.socket}", "ps", "-q", "--no-trunc", "--filter", LABEL]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
 
+    def container_of(self, uid: int) -> str | None:
+        """The running container whose code has this user id, which no other has."""
+        users = ["docker", "--host", f"unix://{self.socket}", "inspect", "--format", "{{.Id}} {{.Config.User}}"]
+        # One may be removed between the two questions.
+        told = subprocess.run([*users, *self.containers()], capture_output=True, text=True, timeout=60, check=False)
+        found = [line.split()[0] for line in told.stdout.splitlines() if line.endswith(f" {uid}:{uid}")]
+        return found[0] if found else None
+
 
 @contextlib.contextmanager
 def ours(socket: str, runtime: Literal["runc", "runsc"] = "runc") -> Iterator[OursTarget]:
