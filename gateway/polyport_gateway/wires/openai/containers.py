@@ -34,7 +34,7 @@ from polyport_gateway.wires.openai.container_paths import PATHS
 from polyport_gateway.wires.openai.queries import cut_page, read_number, read_order, read_query
 from polyport_gateway.wires.openai.uploads import read_upload
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox
+from polyport_gateway.wires.sandbox_calls import in_sandbox
 
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session

@@ -31,7 +31,7 @@ from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.rest.sandbox_files import FileEndpoints
 from polyport_gateway.wires.rest.sandbox_paths import PATHS
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox, sandbox_call
+from polyport_gateway.wires.sandbox_calls import in_sandbox, sandbox_call
 
 if TYPE_CHECKING:
     from polyport_sandbox import RunEvent, RunResult

@@ -23,7 +23,7 @@ from polyport_gateway.wires.http import (
     send_bytes,
     send_json,
 )
-from polyport_gateway.wires.sandbox.calls import in_sandbox
+from polyport_gateway.wires.sandbox_calls import in_sandbox
 
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session

@@ -35,7 +35,6 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, bearer_of, caller_of, headers_of, result_of
 from polyport_gateway.wires.sandbox.fusion_bodies import (
     LANGUAGES,
@@ -47,6 +46,7 @@ from polyport_gateway.wires.sandbox.fusion_bodies import (
     RunJupyterBody,
     RunStatus,
 )
+from polyport_gateway.wires.sandbox_calls import in_sandbox, run_code
 from polyport_sandbox.errors import SandboxFileNotFoundError
 from polyport_sandbox.session import Session
 from polyport_sandbox.types import RunResult

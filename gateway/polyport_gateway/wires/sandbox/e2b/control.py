@@ -24,12 +24,12 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox
 from polyport_gateway.wires.sandbox.e2b.control_bodies import Connecting, NewSandbox, Timeout
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, renewal_of
 from polyport_gateway.wires.sandbox.e2b.errors import NotOfferedError, send_refusal
 from polyport_gateway.wires.sandbox.e2b.sandboxes import E2BSandbox, E2BSandboxes
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, headers_of, query_of
+from polyport_gateway.wires.sandbox_calls import in_sandbox
 from polyport_sandbox.errors import SessionNotFoundError
 
 __all__ = ["ControlPlane"]

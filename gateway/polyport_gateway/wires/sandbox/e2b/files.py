@@ -24,11 +24,11 @@ from polyport_gateway.wires.http import (
     send_json,
 )
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.errors import SandboxGoneError, send_refusal
 from polyport_gateway.wires.sandbox.e2b.paths import name_of, path_of
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, headers_of, query_of
+from polyport_gateway.wires.sandbox_calls import in_sandbox
 from polyport_sandbox.errors import SandboxFileNotFoundError, SessionNotFoundError
 
 __all__ = ["Files"]

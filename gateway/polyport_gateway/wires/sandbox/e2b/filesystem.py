@@ -13,7 +13,6 @@ from polyport_gateway.call import CodeRun, Dispatch
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
 from polyport_gateway.wires.sandbox.e2b.connect import (
     MessageStream,
     RPCError,
@@ -25,6 +24,7 @@ from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.paths import name_of, path_of
 from polyport_gateway.wires.sandbox.e2b.sandboxes import E2BSandbox
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of
+from polyport_gateway.wires.sandbox_calls import in_sandbox, run_code
 from polyport_sandbox.errors import SandboxFileNotFoundError, SessionNotFoundError
 from polyport_sandbox.types import FileInfo
 

@@ -28,7 +28,6 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.environment import check_envs, leave_python, prepare_python, with_environment
 from polyport_gateway.wires.sandbox.e2b.errors import send_refusal
@@ -38,6 +37,7 @@ from polyport_gateway.wires.sandbox.e2b.lines import write_events
 from polyport_gateway.wires.sandbox.e2b.paths import WORK, folder_in_sandbox
 from polyport_gateway.wires.sandbox.e2b.sandboxes import CodeContext, E2BSandbox
 from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of
+from polyport_gateway.wires.sandbox_calls import in_sandbox, run_code
 from polyport_sandbox.types import EndEvent, ErrorEvent, RunEvent
 
 __all__ = ["Interpreter"]
