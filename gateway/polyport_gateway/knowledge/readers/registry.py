@@ -10,7 +10,12 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from polyport.errors import PolyportError
-from polyport_gateway.knowledge.documents import Parsed, UnreadableDocumentError, UnsupportedFormatError
+from polyport_gateway.knowledge.documents import (
+    Parsed,
+    ParsingLimitError,
+    UnreadableDocumentError,
+    UnsupportedFormatError,
+)
 
 from .base import Reader, ReadOptions
 from .detect import Detected, detect
@@ -75,8 +80,10 @@ def _guarded(reader: Reader, data: bytes, name: str, options: ReadOptions) -> Pa
         return reader.read(data, name, options)
     except PolyportError:
         raise
-    except (MemoryError, RecursionError) as error:
-        raise UnreadableDocumentError(name, f"it is too large or too deep to read ({type(error).__name__}).") from None
+    except MemoryError:
+        raise ParsingLimitError(name, "reading it took more memory than there is.") from None
+    except RecursionError:
+        raise UnreadableDocumentError(name, "it nests deeper than can be read.") from None
     except Exception as error:  # noqa: BLE001 - see below
         # A parser of damaged bytes may fail in any way; for the caller it is the file's fault, for us a log line.
         _log.exception("%s reader failed", reader.name)
