@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -67,6 +68,7 @@ def _served(header: Mapping[str, Any], body: bytes) -> bytes:
 
 
 def _read(body: bytes, name: str, options: ReadOptions) -> bytes:
+    gc.disable()  # a million cells would be looked through again and again
     try:
         return answer(read(body, name, options))
     except UnreadableDocumentError as error:
@@ -75,6 +77,8 @@ def _read(body: bytes, name: str, options: ReadOptions) -> bytes:
         raise
     except Exception as error:  # noqa: BLE001 - the edge of this process; a missing extra says which line installs it
         return pack({"error": "failed", "reason": str(error), "page": None})
+    finally:
+        gc.enable()
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:

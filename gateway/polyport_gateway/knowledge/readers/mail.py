@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 
 from polyport_gateway.knowledge.documents import (
     DocumentBuilder,
@@ -102,12 +102,12 @@ def _alternatives(message: EmailMessage) -> set[int]:
     }
 
 
-def _payload(part: EmailMessage) -> bytes:
+def _payload(part: MIMEPart) -> bytes:
     data = part.get_payload(decode=True)
     return data if isinstance(data, bytes) else b""
 
 
-def _charset(part: EmailMessage) -> str | None:
+def _charset(part: MIMEPart) -> str | None:
     charset = part.get_content_charset()
     try:
         decode(_payload(part), "", charset)

@@ -59,7 +59,7 @@ def _check_json(text: str) -> tuple[str, ...]:
 
 
 def _check_lines(text: str) -> tuple[str, ...]:
-    bad = []
+    bad: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue

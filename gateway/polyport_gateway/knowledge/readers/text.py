@@ -32,8 +32,9 @@ _BOMS = (
     (b"\xfe\xff", "utf-16"),
 )
 _SAMPLE = 64 * 1024
-_OTHER_ASIAN = frozenset({"euc_kr", "cp949", "johab", "euc_jp", "euc_jis_2004", "euc_jisx0213", "shift_jis", "cp932"})
+_OTHER_ASIAN = frozenset({"euc_kr", "cp949", "euc_jp", "euc_jis_2004", "euc_jisx0213", "shift_jis", "cp932"})
 _ENOUGH = 0.8
+_WESTERN = frozenset("àâçèéêëîïôùûüÿœæáíóúñäöåßÀÂÇÈÉÊËÎÏÔÙÛÜŒÆÁÍÓÚÑÄÖÅ€‘’“”–—…«»°¿¡".encode("cp1252"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ def _guessed(sample: bytes, *, likely_utf8: bool) -> str:
     if scores[likely] >= _ENOUGH:
         # cp950 and HKSCS hold the characters that Taiwan's and Hong Kong's texts add to Big5.
         return "big5hkscs" if likely == "big5" else likely
-    return name or "cp1252"
+    high = {byte for byte in sample if byte >= 0x80}
+    # The neighbours of cp1252 differ in few letters, and short texts are taken for them.
+    return "cp1252" if high <= _WESTERN or not name else name
 
 
 def _frequent(sample: bytes, low: int, high: int, trail: int) -> float:
@@ -155,7 +158,7 @@ def _frequent(sample: bytes, low: int, high: int, trail: int) -> float:
     return hits / total if total else 0.0
 
 
-_GAP = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+|\f")
+_GAP = re.compile(r"\n(?:[^\S\n]*\n)+|\f")
 
 
 class TextReader:

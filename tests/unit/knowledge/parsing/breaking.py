@@ -55,7 +55,9 @@ class BreakingReader:
     def raw_connect(self, data):
         # Below Python, where no audit hook sees it.
         library = ctypes.CDLL(None, use_errno=True)
-        address = (2).to_bytes(2, "little") + int(data.split(b":")[1]).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+        address = (
+            (2).to_bytes(2, "little") + int(data.split(b":")[1]).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+        )
         number = library.socket(2, 1, 0)
         return "connected" if library.connect(number, address, 16) == 0 else "refused"
 

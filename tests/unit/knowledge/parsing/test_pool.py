@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from polyport_gateway.knowledge.documents import ParsingLimitError, UnreadableDocumentError, UnsupportedFormatError
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
 from polyport_gateway.knowledge.readers import ReadOptions, read
