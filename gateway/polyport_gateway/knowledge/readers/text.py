@@ -128,7 +128,9 @@ def _guessed(sample: bytes, *, likely_utf8: bool) -> str:
         raise MissingDependencyError("Detecting the encoding of a text", extra="documents") from None
     best = from_bytes(sample).best()
     name = best.encoding if best else ""
-    if name in _OTHER_ASIAN:
+    # Hangul stands from B0 to C8; a short Chinese text is taken for Korean, but has characters beyond.
+    korean = name not in ("euc_kr", "cp949") or _frequent(sample, 0xB0, 0xC8, 0xA1) >= _ENOUGH
+    if name in _OTHER_ASIAN and korean:
         return name
     scores = {"gb18030": _frequent(sample, 0xB0, 0xD7, 0xA1), "big5": _frequent(sample, 0xA4, 0xC6, 0x40)}
     likely = max(scores, key=lambda key: scores[key])
