@@ -31,6 +31,9 @@ def place(block: Block, start: int = 0, index: int = -1) -> Block:
         offset = len(block.caption) + 1 if block.caption else 0
         caption = _clean(block.caption)
         body, grid = _settled(block.grid).placed(start + offset)
+        if _has_surrogates(body):
+            cells = tuple(cell._replace(text=_clean(cell.text)) for cell in grid.cells)
+            body, grid = replace(grid, cells=cells).placed(start + offset)
         text = f"{caption}\n{body}" if caption else body
         return replace(block, grid=grid, caption=caption, text=text, span=Span(start, start + len(text)), index=index)
     text = _clean(block.caption or block.alt if isinstance(block, Picture) else block.text)
@@ -43,13 +46,18 @@ def _clean(text: str) -> str:
 
 
 def _settled(grid: TableGrid) -> TableGrid:
-    if not any(cell.nested or _SURROGATES.search(cell.text) for cell in grid.cells):
+    if not any(cell.nested for cell in grid.cells):
         return grid
-    cells = (
-        cell._replace(text=_clean(cell.text), nested=tuple(place(block) for block in cell.nested))
-        for cell in grid.cells
-    )
+    cells = (cell._replace(nested=tuple(place(block) for block in cell.nested)) for cell in grid.cells)
     return replace(grid, cells=tuple(cells))
+
+
+def _has_surrogates(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 class DocumentBuilder:

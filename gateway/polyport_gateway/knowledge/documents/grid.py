@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from .values import Span
@@ -58,6 +58,10 @@ class Cell(NamedTuple):
         return self.column_header or self.row_header
 
 
+_new = tuple.__new__  # half the time of the class's own, which counts where there are a million
+_REST = (None, False, None, (), Span(0, 0))
+
+
 @dataclass(frozen=True)
 class TableGrid:
     r"""Cells on a grid: none overlaps another, none reaches outside; a position may be empty.
@@ -89,8 +93,15 @@ class TableGrid:
                 f"A grid of {self.rows} × {self.columns} positions; at most {MOST_POSITIONS:,} are allowed."
             )
         index = array("i", [-1]) * (self.rows * self.columns)
+        rows, columns = self.rows, self.columns
         for number, cell in enumerate(self.cells):
-            self._claim(index, number, cell)
+            row, column, row_span, column_span = cell[:4]
+            position = row * columns + column
+            # Nearly all cells take one position, and a sheet has a million of them.
+            if row_span == column_span == 1 and 0 <= row < rows and 0 <= column < columns and index[position] < 0:
+                index[position] = number
+            else:
+                self._claim(index, number, cell)
         object.__setattr__(self, "_index", index)
 
     def _claim(self, index: array[int], number: int, cell: Cell) -> None:
@@ -116,7 +127,7 @@ class TableGrid:
         """Make a grid of plain rows; a short row leaves its last positions empty."""
         lines = list(rows)
         cells = tuple(
-            Cell(row, column, 1, 1, text, row < header_rows, column < header_columns)
+            _new(Cell, (row, column, 1, 1, text, row < header_rows, column < header_columns, *_REST))
             for row, line in enumerate(lines)
             for column, text in enumerate(line)
         )
@@ -184,10 +195,16 @@ class TableGrid:
                 lines.append(self._delimiter())
                 position += len(lines[1]) + 1
         cells = tuple(
-            Cell(*cell[:11], Span(begin, begin + len(text)))
+            _new(Cell, (*cell[:-1], _new(Span, (begin, begin + len(text)))))
             for cell, begin, text in zip(self.cells, starts, texts, strict=True)
         )
-        return "\n".join(lines), replace(self, cells=cells, row_spans=tuple(row_spans))
+        return "\n".join(lines), self._with(cells, tuple(row_spans))
+
+    def _with(self, cells: tuple[Cell, ...], row_spans: tuple[Span, ...]) -> TableGrid:
+        # The cells stand where they stood, so they need no second look.
+        grid = object.__new__(TableGrid)
+        grid.__dict__.update(self.__dict__, cells=cells, row_spans=row_spans)
+        return grid
 
     def _delimiter(self) -> str:
         return "|" + " --- |" * self.columns

@@ -24,7 +24,7 @@ __all__ = ["VERSION", "canonical", "dumps", "from_plain", "loads", "to_plain"]
 VERSION = 1
 _DERIVED = ("span", "index")
 _NO_CELL = Cell(0, 0)
-_NESTED = Cell._fields.index("nested")
+_NESTED, _LAST = Cell._fields.index("nested"), Cell._fields.index("span")
 
 
 def dumps(document: Document) -> str:
@@ -109,7 +109,9 @@ def _parts(value: Provenance) -> list[Any]:
 
 
 def _cell(cell: Cell) -> list[Any]:
-    values: list[Any] = list(cell[:-1])  # without its span
+    if cell[5:_LAST] == _NO_CELL[5:_LAST]:
+        return list(cell[:5])
+    values: list[Any] = list(cell[:_LAST])
     if cell.nested:
         values[_NESTED] = [_block(block) for block in cell.nested]
     while len(values) > 2 and values[-1] == _NO_CELL[len(values) - 1]:
