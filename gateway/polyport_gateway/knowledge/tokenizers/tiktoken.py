@@ -1,0 +1,140 @@
+"""OpenAI's vocabularies, where they are on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import tempfile
+from array import array
+from itertools import accumulate, chain
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from .base import TokenMeasure
+
+if TYPE_CHECKING:
+    import tiktoken
+
+__all__ = ["TiktokenTokenizer", "find_vocabulary"]
+
+_FILES = {
+    "cl100k_base": "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken",
+    "o200k_base": "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken",
+}
+_BUNDLED = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index.core", "_static/tiktoken_cache"))
+"""Packages that carry vocabularies as tiktoken's cache names them."""
+
+# Where cl100k_base and o200k_base cut whatever stands further off: before a blank after a character that is none, after a
+# line break before one that is none, and between a letter or digit and Chinese punctuation.
+_SEAM = re.compile(r"(?<=\S)(?=[ \t])|(?<=\n)(?=\S)|(?<=[^\W_])(?=[，。！？；：、])")
+
+_BLOCK = 1 << 17
+_LINE = re.compile(r"\n(?=\S)")
+_lock = Lock()
+
+
+class TiktokenTokenizer:
+    """Counts as OpenAI's models do.
+
+    Args:
+        encoding: ``cl100k_base`` or ``o200k_base``.
+        folder: Where the vocabulary lies, in a file named as tiktoken's cache names it; found by itself when it is in
+            tiktoken's cache or comes with an installed package. It is never downloaded.
+
+    Raises:
+        LookupError: tiktoken is not installed, or the vocabulary is not on this machine.
+    """
+
+    def __init__(self, encoding: str = "cl100k_base", *, folder: Path | None = None) -> None:
+        self.name = f"tiktoken-{encoding}"
+        self._encoding = _load(encoding, folder)
+        self._widths: list[int] | None = None
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has; what looks like a special token is text."""
+        return len(self._encoding.encode_ordinary(text))
+
+    def measure(self, text: str) -> TokenMeasure:
+        """Encode a text once."""
+        blocks = _blocks(text)
+        if len(blocks) == 1:
+            ids = iter(self._encoding.encode_ordinary(text))
+        else:
+            threads = min(len(blocks), os.cpu_count() or 1, 8)
+            ids = chain.from_iterable(self._encoding.encode_ordinary_batch(blocks, num_threads=threads))
+        ends = array("I", accumulate(map(self._characters().__getitem__, ids)))
+        if (ends[-1] if ends else 0) != len(text):
+            # Half a surrogate pair, which tiktoken replaces: no position can be trusted.
+            return TokenMeasure(self, text, array("I", range(1, len(text) + 1)), None)
+        return TokenMeasure(self, text, ends, _SEAM)
+
+    def _characters(self) -> list[int]:
+        # How many characters begin in each token. A character that several tokens share belongs to its first, so its end
+        # is reached early, and no position falls inside it.
+        if self._widths is None:
+            widths = [0] * self._encoding.n_vocab
+            for rank in range(self._encoding.max_token_value + 1):
+                try:
+                    piece = self._encoding.decode_single_token_bytes(rank)
+                except KeyError:
+                    continue
+                widths[rank] = sum(byte & 0xC0 != 0x80 for byte in piece)
+            self._widths = widths
+        return self._widths
+
+
+def find_vocabulary(encoding: str, folder: Path | None = None) -> Path | None:
+    """Return the folder on this machine that has an encoding's vocabulary, or None."""
+    url = _FILES.get(encoding)
+    if url is None:
+        raise ValueError(f"No tiktoken encoding is called {encoding!r}; there are {', '.join(sorted(_FILES))}.")
+    name = hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()
+    return next((place for place in _places(folder) if (place / name).is_file()), None)
+
+
+def _places(folder: Path | None) -> list[Path]:
+    if folder is not None:
+        return [folder]
+    # tiktoken's own setting, read because tiktoken would download what is not there.
+    cache = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")
+    places = [Path(cache) if cache else Path(tempfile.gettempdir()) / "data-gym-cache"]
+    for package, inside in _BUNDLED:
+        root = importlib.util.find_spec(package.partition(".")[0])
+        for location in (root.submodule_search_locations or []) if root is not None else []:
+            places.append(Path(location, *package.split(".")[1:], inside))
+    return places
+
+
+def _load(encoding: str, folder: Path | None) -> tiktoken.Encoding:
+    if importlib.util.find_spec("tiktoken") is None:
+        raise LookupError('tiktoken is not installed: pip install tiktoken, or use tokenizer="estimate".')
+    found = find_vocabulary(encoding, folder)
+    if found is None:
+        raise LookupError(
+            f"The vocabulary of {encoding} is not on this machine. Set TIKTOKEN_CACHE_DIR to a folder that has it, "
+            'or use tokenizer="estimate".'
+        )
+    import tiktoken  # noqa: PLC0415
+
+    with _lock:
+        before = os.environ.get("TIKTOKEN_CACHE_DIR")
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(found)
+        try:
+            return tiktoken.get_encoding(encoding)
+        finally:
+            if before is None:
+                del os.environ["TIKTOKEN_CACHE_DIR"]
+            else:
+                os.environ["TIKTOKEN_CACHE_DIR"] = before
+
+
+def _blocks(text: str) -> list[str]:
+    # Cut where tokens are cut anyway, so that blocks can be encoded side by side.
+    blocks, start = [], 0
+    while len(text) - start > 2 * _BLOCK and (seam := _LINE.search(text, start + _BLOCK)) is not None:
+        blocks.append(text[start : seam.end()])
+        start = seam.end()
+    return [*blocks, text[start:]]
