@@ -1,0 +1,1 @@
+"""Knowledge: any file becomes one document, and a document is cut for retrieval."""
