@@ -70,14 +70,12 @@ class Cut:
     size: int | None = None
 
     def part(self, span: Span, *, size: int | None = None, **metadata: JSON) -> Cut:
-        """Return a part of this one, which keeps its parent and its metadata.
-
-        Raises:
-            ValueError: Its text was made, so that a place in the document says nothing of it.
-        """
-        if self.text is not None:
-            raise ValueError("A chunk whose text was made can't be cut further; put the step that makes text last.")
+        """Return a part of this one, which keeps its parent and its metadata."""
         return Cut(span, None, {**self.metadata, **metadata} if metadata else self.metadata, self.parent, size)
+
+    def made(self, span: Span, text: str, **metadata: JSON) -> Cut:
+        """Return a cut whose text was made from a part of the document; its metadata say from which."""
+        return Cut(span, text, {**self.metadata, "source_span": tuple(span), **metadata}, self.parent)
 
 
 class Work:
@@ -135,14 +133,22 @@ class Chunker(Protocol):
 class Step:
     """A chunker or transform that can be joined to others: ``ByHeading() | Sentences(max_tokens=256) | WithContext()``.
 
-    A subclass is a frozen dataclass whose fields are its settings, and says in `cut` what it makes of each cut that the step
-    before it made. The first one gets the whole document as one cut.
+    A subclass is a frozen dataclass whose fields are its settings, and says in `split` what it makes of each cut that the step
+    before it made, or in `cut` what it makes of all of them. The first one gets the whole document as one cut.
     """
 
     tokenizer: str | Tokenizer = "auto"
 
     def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
-        """Yield what becomes of the cuts of the step before."""
+        """Yield what becomes of the cuts of the step before; one whose text was made is left as it is."""
+        for cut in cuts:
+            if cut.text is None:
+                yield from self.split(work, cut)
+            else:
+                yield cut
+
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
+        """Yield the parts of one cut."""
         raise NotImplementedError
 
     def __or__(self, other: Step) -> Pipeline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..documents.values import Span
@@ -40,9 +40,8 @@ class FixedCharacters(Step):
         check_limit("max_characters", self.max_characters)
         check_overlap("overlap", self.overlap, self.max_characters)
 
-    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Cut each part evenly."""
         measure = CharacterMeasure()
-        for cut in cuts:
-            for part in split_evenly(measure, work.text, *cut.span, self.max_characters, overlap=self.overlap):
-                yield cut.part(Span(part.start, part.end))
+        for part in split_evenly(measure, work.text, *cut.span, self.max_characters, overlap=self.overlap):
+            yield cut.part(Span(part.start, part.end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..documents.values import Span
@@ -32,10 +32,9 @@ class Lines(Step):
         check_limit("max_tokens", self.max_tokens)
         check_overlap("overlap", self.overlap, self.max_tokens)
 
-    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Pack the lines of each part."""
-        for cut in cuts:
-            ends = ends_of(LINES, work.text, *cut.span)
-            measure = work.measure(self.counter())
-            for part in pack(measure, work.text, cut.span.start, ends, self.max_tokens, overlap=self.overlap):
-                yield cut.part(Span(part.start, part.end), size=part.size)
+        ends = ends_of(LINES, work.text, *cut.span)
+        measure = work.measure(self.counter())
+        for part in pack(measure, work.text, cut.span.start, ends, self.max_tokens, overlap=self.overlap):
+            yield cut.part(Span(part.start, part.end), size=part.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..documents.values import Span
@@ -28,9 +28,8 @@ class Recursive(Step):
     def __post_init__(self) -> None:
         check_limit("max_tokens", self.max_tokens)
 
-    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Cut each part at the widest breaks."""
-        for cut in cuts:
-            measure = work.measure(self.counter())
-            for part in split_recursively(measure, work.text, *cut.span, self.max_tokens):
-                yield cut.part(Span(part.start, part.end), size=part.size)
+        measure = work.measure(self.counter())
+        for part in split_recursively(measure, work.text, *cut.span, self.max_tokens):
+            yield cut.part(Span(part.start, part.end), size=part.size)

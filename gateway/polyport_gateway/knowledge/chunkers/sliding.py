@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..documents.values import Span
@@ -32,10 +32,9 @@ class SlidingWindow(Step):
         if not self.window / 2 <= self.stride <= self.window:
             raise ValueError(f"stride={self.stride} must be between half of window={self.window} and all of it.")
 
-    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Slide over each part."""
-        for cut in cuts:
-            measure = work.measure(self.counter())
-            overlap = self.window - self.stride
-            for part in split_evenly(measure, work.text, *cut.span, self.window, overlap=overlap):
-                yield cut.part(Span(part.start, part.end), size=part.size)
+        measure = work.measure(self.counter())
+        overlap = self.window - self.stride
+        for part in split_evenly(measure, work.text, *cut.span, self.window, overlap=overlap):
+            yield cut.part(Span(part.start, part.end), size=part.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..documents.values import Span
@@ -31,9 +31,8 @@ class FixedTokens(Step):
         check_limit("max_tokens", self.max_tokens)
         check_overlap("overlap", self.overlap, self.max_tokens)
 
-    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+    def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Cut each part evenly."""
-        for cut in cuts:
-            measure = work.measure(self.counter())
-            for part in split_evenly(measure, work.text, *cut.span, self.max_tokens, overlap=self.overlap):
-                yield cut.part(Span(part.start, part.end), size=part.size)
+        measure = work.measure(self.counter())
+        for part in split_evenly(measure, work.text, *cut.span, self.max_tokens, overlap=self.overlap):
+            yield cut.part(Span(part.start, part.end), size=part.size)
