@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 
-from .base import Measure, TokenMeasure, Tokenizer
+from .base import Measure, SeamMeasure, TokenMeasure, Tokenizer
 from .estimate import EstimateTokenizer
 from .huggingface import HuggingFaceTokenizer
 from .tiktoken import TiktokenTokenizer, find_vocabulary
@@ -14,6 +14,7 @@ __all__ = [
     "EstimateTokenizer",
     "HuggingFaceTokenizer",
     "Measure",
+    "SeamMeasure",
     "TiktokenTokenizer",
     "TokenMeasure",
     "Tokenizer",

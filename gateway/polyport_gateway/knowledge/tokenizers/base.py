@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Measure", "TokenMeasure", "Tokenizer"]
+__all__ = ["Measure", "SeamMeasure", "TokenMeasure", "Tokenizer"]
 
 
 class Measure(Protocol):
@@ -43,52 +44,88 @@ class Tokenizer(Protocol):
         ...
 
 
-class TokenMeasure:
-    """Locates tokens by their ends, one encoding for the whole text.
+class SeamMeasure:
+    """Counts tokens block by block, once for the whole text, where blocks end at seams.
 
-    A part of the text that begins or ends inside what the tokenizer keeps together can have another count than the tokens
-    that lie in it. So the ragged rims of a part, up to the first and from the last place where the tokenizer surely
-    cuts, are encoded again, and only between them is the difference of two positions taken. The count is exact.
+    A seam is a place where the tokenizer surely cuts, whatever stands further off. So a part of the text has as many tokens as
+    the blocks inside it, and those of its rims before the first and after the last seam in it, which alone are encoded
+    again. The count is exact.
 
     Args:
-        tokenizer: What counts the rims.
+        count: Counts the tokens of a text.
         text: The text.
-        ends: Where each token ends, in characters, ascending.
-        seam: Matches (without width) where the tokenizer surely cuts, whatever stands further off; None where
-            no such place is known, and each part is counted by itself.
+        seam: Matches, without width, at a seam; looks at one character on each side.
+        block: Characters that a block has at least.
     """
 
-    def __init__(self, tokenizer: Tokenizer, text: str, ends: array[int], seam: re.Pattern[str] | None) -> None:
-        self._count = tokenizer.count
-        self._text = text
-        self._ends = ends
-        self._seam = seam
+    def __init__(self, count: Callable[[str], int], text: str, seam: re.Pattern[str], block: int) -> None:
+        self._count, self._text, self._seam = count, text, seam
+        self._known: tuple[int, int] = (0, 0)
+        ends, sums, start, total = [0], [0], 0, 0
+        while start < len(text):
+            found = seam.search(text, start + block)
+            end = found.start() if found is not None else len(text)
+            total += count(text[start:end])
+            ends.append(end)
+            sums.append(total)
+            start = end
+        self._ends, self._sums = ends, sums
 
     def count(self, start: int, end: int) -> int:
         """Return the tokens of ``text[start:end]``."""
-        text, seam = self._text, self._seam
-        if seam is not None and end - start > 64 and (first := seam.search(text, start, end - 1)) is not None:
-            head, tail = first.start(), self._last_seam(first.start(), end)
-            if tail > head:
-                inner = bisect_right(self._ends, tail) - bisect_right(self._ends, head)
-                outer = self._count(text[start:head]) if head > start else 0
-                return outer + inner + self._count(text[tail:end])
-        return self._count(text[start:end])
+        text, ends = self._text, self._ends
+        first, last = bisect_left(ends, start), bisect_right(ends, end) - 1
+        # After the last seam must stand a word, for blanks at the very end are cut differently from blanks before one.
+        while last > first and ends[last] < end and text[ends[last] : end].isspace():
+            last -= 1
+        if last <= first:
+            return self._count(text[start:end])
+        after = self._count(text[ends[last] : end]) if ends[last] < end else 0
+        before = self._before(start, first)
+        if self._seam.match(text, end) is not None:
+            self._known = (end, self._sums[last] + after)
+        return self._sums[last] + after - before
 
-    def _last_seam(self, start: int, end: int) -> int:
-        # A seam sees one character after it. What follows must hold a word, for blanks at the very end are cut
-        # differently from blanks before a word.
-        assert self._seam is not None  # noqa: S101
-        text, width = self._text, 32
-        while True:
-            low = max(start, end - width)
-            found = [match.start() for match in self._seam.finditer(text, low, end - 1)]
-            for position in reversed(found):
-                if position < end and not text[position:end].isspace():
-                    return position
-            if low == start:
-                return start
-            width *= 4
+    def _before(self, start: int, first: int) -> int:
+        # The next chunk mostly begins where the last one ended.
+        place, total = self._known
+        if place == start:
+            return total
+        if self._ends[first] == start:
+            return self._sums[first]
+        return self._sums[first] - self._count(self._text[start : self._ends[first]])
+
+    def reach(self, start: int, limit: int, end: int) -> int:
+        """Return about where ``limit`` tokens end, as if the tokens of a block were of one length."""
+        ends, sums = self._ends, self._sums
+        index = bisect_left(ends, start, 1)
+        left = sums[index] - (sums[index] - sums[index - 1]) * (ends[index] - start) / (ends[index] - ends[index - 1])
+        target = left + limit
+        index = bisect_left(sums, target, 1)
+        if index >= len(sums):
+            return end
+        share = (target - sums[index - 1]) / (sums[index] - sums[index - 1])
+        place = ends[index - 1] + int((ends[index] - ends[index - 1]) * share)
+        return min(end, max(start + 1, place))
+
+
+class TokenMeasure:
+    """Locates tokens by their ends, one encoding for the whole text, and counts each part by itself.
+
+    For tokenizers of which no seams are known. The count is exact.
+
+    Args:
+        count: Counts the tokens of a text.
+        text: The text.
+        ends: Where each token ends, in characters, ascending.
+    """
+
+    def __init__(self, count: Callable[[str], int], text: str, ends: array[int]) -> None:
+        self._count, self._text, self._ends = count, text, ends
+
+    def count(self, start: int, end: int) -> int:
+        """Return the tokens of ``text[start:end]``."""
+        return self._count(self._text[start:end])
 
     def reach(self, start: int, limit: int, end: int) -> int:
         """Return where about ``limit`` tokens end."""

@@ -53,4 +53,4 @@ class HuggingFaceTokenizer:
             for _, end in encoding.offsets:
                 last = max(last, start + end)
                 ends.append(last)
-        return TokenMeasure(self, text, ends, None)
+        return TokenMeasure(self.count, text, ends)

@@ -7,13 +7,11 @@ import importlib.util
 import os
 import re
 import tempfile
-from array import array
-from itertools import accumulate, chain
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from .base import TokenMeasure
+from .base import SeamMeasure
 
 if TYPE_CHECKING:
     import tiktoken
@@ -31,8 +29,7 @@ _BUNDLED = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index.core", "
 # line break before one that is none, and between a letter or digit and Chinese punctuation.
 _SEAM = re.compile(r"(?<=\S)(?=[ \t])|(?<=\n)(?=\S)|(?<=[^\W_])(?=[，。！？；：、])")
 
-_BLOCK = 1 << 17
-_LINE = re.compile(r"\n(?=\S)")
+_BLOCK = 384
 _lock = Lock()
 
 
@@ -51,39 +48,14 @@ class TiktokenTokenizer:
     def __init__(self, encoding: str = "cl100k_base", *, folder: Path | None = None) -> None:
         self.name = f"tiktoken-{encoding}"
         self._encoding = _load(encoding, folder)
-        self._widths: list[int] | None = None
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has; what looks like a special token is text."""
         return len(self._encoding.encode_ordinary(text))
 
-    def measure(self, text: str) -> TokenMeasure:
-        """Encode a text once."""
-        blocks = _blocks(text)
-        if len(blocks) == 1:
-            ids = iter(self._encoding.encode_ordinary(text))
-        else:
-            threads = min(len(blocks), os.cpu_count() or 1, 8)
-            ids = chain.from_iterable(self._encoding.encode_ordinary_batch(blocks, num_threads=threads))
-        ends = array("I", accumulate(map(self._characters().__getitem__, ids)))
-        if (ends[-1] if ends else 0) != len(text):
-            # Half a surrogate pair, which tiktoken replaces: no position can be trusted.
-            return TokenMeasure(self, text, array("I", range(1, len(text) + 1)), None)
-        return TokenMeasure(self, text, ends, _SEAM)
-
-    def _characters(self) -> list[int]:
-        # How many characters begin in each token. A character that several tokens share belongs to its first, so its end
-        # is reached early, and no position falls inside it.
-        if self._widths is None:
-            widths = [0] * self._encoding.n_vocab
-            for rank in range(self._encoding.max_token_value + 1):
-                try:
-                    piece = self._encoding.decode_single_token_bytes(rank)
-                except KeyError:
-                    continue
-                widths[rank] = sum(byte & 0xC0 != 0x80 for byte in piece)
-            self._widths = widths
-        return self._widths
+    def measure(self, text: str) -> SeamMeasure:
+        """Encode a text once, block by block."""
+        return SeamMeasure(self.count, text, _SEAM, _BLOCK)
 
 
 def find_vocabulary(encoding: str, folder: Path | None = None) -> Path | None:
@@ -130,11 +102,3 @@ def _load(encoding: str, folder: Path | None) -> tiktoken.Encoding:
             else:
                 os.environ["TIKTOKEN_CACHE_DIR"] = before
 
-
-def _blocks(text: str) -> list[str]:
-    # Cut where tokens are cut anyway, so that blocks can be encoded side by side.
-    blocks, start = [], 0
-    while len(text) - start > 2 * _BLOCK and (seam := _LINE.search(text, start + _BLOCK)) is not None:
-        blocks.append(text[start : seam.end()])
-        start = seam.end()
-    return [*blocks, text[start:]]
