@@ -2,9 +2,12 @@
 
     python tests/benchmarks/chunking.py DATA_FOLDER [--peer PYTHON] [--tokens 512] [--budget 1500] [--json FILE]
 
-DATA_FOLDER holds texts (``*.md``) and ``questions.csv`` with ``question``, ``references`` (JSON: ``start_index``, ``end_index``) and ``corpus_id``.
-All chunks of all texts are searched with BM25; the best are taken until the budget (in tokens) is used up. Recall is the
-share of the evidence's characters that was taken, precision the share of what was taken that is evidence, IoU the share of both
+DATA_FOLDER holds texts (``*.md``) and ``questions.csv`` with ``question``, ``references`` (JSON: ``start_index``,
+``end_index``) and ``corpus_id``.
+All chunks of all texts are searched with BM25; the best are taken until the budget (in tokens) is used up. Recall is
+the
+share of the evidence's characters that was taken, precision the share of what was taken that is evidence, IoU the
+share of both
 together that is in both; each the mean over the questions. The other libraries run in the environment of ``--peer``.
 """
 

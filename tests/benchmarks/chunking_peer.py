@@ -1,6 +1,7 @@
 """Cut texts with other libraries' splitters, in an environment of their own; prints JSON.
 
-``python chunking_peer.py VOCABULARY_FOLDER TOKENS ROUNDS FILE…``: for each splitter that is installed, the seconds of each round and
+``python chunking_peer.py VOCABULARY_FOLDER TOKENS ROUNDS FILE…``: for each splitter that is installed, the seconds of
+each round and
 the place of each chunk in each file.
 """
 

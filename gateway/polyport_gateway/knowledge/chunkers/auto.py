@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..documents.blocks import Code, Heading, Table
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.blocks import Code, Heading, Table
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .code import ByCode
 from .headings import ByHeading
@@ -21,8 +22,7 @@ _SLIDES = ("presentation", "powerpoint")
 
 @dataclass(frozen=True)
 class Auto(Step):
-    """Chooses by document and block: tables by rows, code by function, slides one by one, the rest by heading and then recursively.
-
+    """Chooses by document and block: tables by rows, code by function, slides one by one, the rest by heading.
 
     Args:
         max_tokens: Of a chunk.

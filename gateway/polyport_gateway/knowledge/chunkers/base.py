@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-from ..documents.blocks import Heading
-from ..documents.document import Document
-from ..documents.values import JSON, Span
-from ..tokenizers import Measure, Tokenizer, get_tokenizer
+from polyport_gateway.knowledge.documents.blocks import Heading
+from polyport_gateway.knowledge.documents.document import Document
+from polyport_gateway.knowledge.documents.values import JSON, Span
+from polyport_gateway.knowledge.tokenizers import Measure, Tokenizer, get_tokenizer
 
 __all__ = ["SMALLEST_LIMIT", "Chunk", "Chunker", "Cut", "Pipeline", "Step", "Work", "check_limit", "check_overlap"]
 
@@ -69,7 +69,7 @@ class Cut:
     parent: Cut | None = None
     size: int | None = None
 
-    def part(self, span: Span, *, size: int | None = None, **metadata: JSON) -> Cut:
+    def part(self, span: Span, size: int | None = None, /, **metadata: JSON) -> Cut:
         """Return a part of this one, which keeps its parent and its metadata."""
         return Cut(span, None, {**self.metadata, **metadata} if metadata else self.metadata, self.parent, size)
 
@@ -119,7 +119,7 @@ class Work:
 
 @runtime_checkable
 class Chunker(Protocol):
-    """Cuts a document into chunks. Third-party ones come through the entry-point group ``polyport.chunkers``."""
+    """Cuts a document into chunks."""
 
     def chunk(self, document: Document) -> list[Chunk]:
         """Return the chunks of a document, in its order."""
@@ -133,8 +133,8 @@ class Chunker(Protocol):
 class Step:
     """A chunker or transform that can be joined to others: ``ByHeading() | Sentences(max_tokens=256) | WithContext()``.
 
-    A subclass is a frozen dataclass whose fields are its settings, and says in `split` what it makes of each cut that the step
-    before it made, or in `cut` what it makes of all of them. The first one gets the whole document as one cut.
+    A subclass is a frozen dataclass whose fields are its settings, and says in `split` what it makes of each cut that
+    the step before it made, or in `cut` what it makes of all of them. The first one gets the whole document as one cut.
     """
 
     tokenizer: str | Tokenizer = "auto"
@@ -243,9 +243,7 @@ def _finish(work: Work, cuts: Iterable[Cut], tokenizer: Tokenizer, settings: str
         index += 1
 
 
-def _chunk(
-    work: Work, cut: Cut, tokenizer: Tokenizer, key: hashlib._Hash, index: int, parent_id: str | None
-) -> Chunk:
+def _chunk(work: Work, cut: Cut, tokenizer: Tokenizer, key: hashlib._Hash, index: int, parent_id: str | None) -> Chunk:
     start, end = cut.span
     text = work.text[start:end] if cut.text is None else cut.text
     if cut.size is not None:

@@ -7,18 +7,17 @@ import re
 __all__ = ["CLAUSES", "LINES", "PARAGRAPHS", "SENTENCES", "WORDS", "ends_of", "last_break"]
 
 _ABBREVIATIONS = (
-    "Mr Mrs Ms Dr Prof St Jr Sr Gen Col Sgt Capt Lt Rev Hon Pres Gov Sen Rep Mt Ave Blvd Rd Inc Ltd Co Corp Dept Univ Assn "
-    "vs etc cf al e.g i.e approx No vol Vol pp fig Fig figs Figs eq Eq sec Sec ch Ch ed Ed eds Eds est Jan Feb Mar Apr Jun Jul "
-    "Aug Sep Sept Oct Nov Dec U.S U.K U.N Ph.D a.m p.m z.B d.h bzw Nr Abb"
-).split()
-_FULL_STOP = r"(?<!\b[A-Za-z]\.)" + "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS)
+    "Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Gen|Col|Sgt|Capt|Lt|Rev|Hon|Pres|Gov|Sen|Rep|Mt|Ave|"
+    "Blvd|Rd|Inc|Ltd|Co|Corp|Dept|Univ|Assn|vs|etc|cf|al|e.g|i.e|approx|No|vol|Vol|pp|"
+    "fig|Fig|figs|Figs|eq|Eq|sec|Sec|ch|Ch|ed|Ed|eds|Eds|est|Jan|Feb|Mar|Apr|Jun|Jul|"
+    "Aug|Sep|Sept|Oct|Nov|Dec|U.S|U.K|U.N|Ph.D|a.m|p.m|z.B|d.h|bzw|Nr|Abb"
+)
+_FULL_STOP = r"(?<!\b[A-Za-z]\.)" + "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS.split("|"))
 _CLOSING = r"[\"'”’)\]»」』）》】]*"
 
-# A Latin sentence ends at a mark that blanks and no small letter follow, so that a decimal or a file name does not end one; a
-# Chinese one right after its mark and the quotes that close there.
-SENTENCES = re.compile(
-    rf"[.!?؟۔।]++{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*|[。！？；｡…]+{_CLOSING}\s*|\n\s*"
-)
+# A Latin sentence ends at a mark that blanks and no small letter follow, so that a decimal or a file name does not end
+# one; a Chinese one right after its mark and the quotes that close there.
+SENTENCES = re.compile(rf"[.!?؟۔।]++{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*|[。！？；｡…]+{_CLOSING}\s*|\n\s*")
 PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 LINES = re.compile(r"\n\s*")
 CLAUSES = re.compile(r"[,;:—](?=\s)\s*|[，、：；،؛]\s*")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
+from polyport_gateway.knowledge.documents.values import Span
+
 from .base import Cut, Step, Work, check_limit, check_overlap
 from .packing import split_evenly
 

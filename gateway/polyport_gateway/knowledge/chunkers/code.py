@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from ..documents.blocks import Code
-from ..documents.values import Span
-from ..tokenizers import Measure, Tokenizer
+from polyport_gateway.knowledge.documents.blocks import Code
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Measure, Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .boundaries import LINES, ends_of
 from .packing import pack
@@ -29,7 +30,8 @@ _DEEPEST = 40
 class ByCode(Step):
     """Cuts code between its functions, classes and other statements, and a large one between those inside it.
 
-    A comment or decorator stays with what it stands before. Neighbours are put together while they fit. Where no grammar of the
+    A comment or decorator stays with what it stands before. Neighbours are put together while they fit. Where no
+    grammar of the
     language is installed, code is cut between lines. What is not code is passed on: ``ByCode() | Recursive()``.
 
     Args:
@@ -66,7 +68,7 @@ class ByCode(Step):
         parser = parser_for(language) if language else None
         if parser is None:
             for part in pack(measure, work.text, span.start, ends_of(LINES, work.text, *span), self.max_tokens):
-                yield cut.part(Span(part.start, part.end), size=part.size, language=language)
+                yield cut.part(Span(part.start, part.end), part.size, language=language)
             return
         source = work.text[span.start : span.end]
         tree = _Tree(source, span.start, work.text, measure, self.max_tokens)
@@ -118,7 +120,10 @@ class _Tree:
             if not starts or begin > starts[-1][0]:
                 starts.append((begin, child))
             elif child.end_byte - child.start_byte > starts[-1][1].end_byte - starts[-1][1].start_byte:
-                starts[-1] = (starts[-1][0], child)  # on one line, such as a name and its body: the larger is cut further
+                starts[-1] = (
+                    starts[-1][0],
+                    child,
+                )  # on one line, such as a name and its body: the larger is cut further
         if not starts:
             return [(span.start, span.end, node.named_children[-1])] if node.named_child_count else []
         bounds = [span.start, *(begin for begin, _ in starts[1:]), span.end]

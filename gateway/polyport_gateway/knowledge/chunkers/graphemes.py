@@ -17,8 +17,8 @@ _LOOK_BACK = 64
 def safe_cut(text: str, position: int, floor: int) -> int:
     """Return the last position up to ``position`` and after ``floor`` that is inside no grapheme cluster.
 
-    Follows Unicode's UAX #29 on the safe side: some places where it allows a cut are passed over. ``position`` itself comes
-    back when there is none, or none within 64 characters.
+    Follows Unicode's UAX #29 on the safe side: some places where it allows a cut are passed over. ``position`` itself
+    comes back when there is none, or none within 64 characters.
     """
     for cut in range(position, max(floor, position - _LOOK_BACK), -1):
         if is_safe_cut(text, cut):

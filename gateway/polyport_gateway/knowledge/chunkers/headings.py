@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.blocks import Heading
+from polyport_gateway.knowledge.documents.blocks import Heading
+
 from .base import Cut, Step, Work
 from .spans import split_at, within
 
@@ -17,7 +18,7 @@ _ATX = re.compile(r"^ {0,3}(#{1,6})[ \t]+\S|^ {0,3}(```+|~~~+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class ByHeading(Step):
-    """Cuts a document of any format at its headings; a text without heading blocks at Markdown's ``#`` lines outside of code.
+    """Cuts at headings; a text without heading blocks at Markdown's ``#`` lines outside of code.
 
     Sections can be of any size: join a chunker that keeps a limit, as in ``ByHeading() | Sentences(max_tokens=256)``.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import JSON
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .boundaries import SENTENCES, ends_of
 
@@ -16,8 +18,10 @@ __all__ = ["LateContext"]
 class LateContext(Step):
     """Gives each chunk, in its metadata, the whole sentences before it that fit a budget.
 
-    ``metadata["late_context"]`` is that text and ``metadata["late_context_span"]`` its place. An embedder puts it before the chunk
-    and pools over the chunk's own tokens only, which is late chunking with a bounded window (Günther et al., 2024, arXiv
+    ``metadata["late_context"]`` is that text and ``metadata["late_context_span"]`` its place. An embedder puts it
+    before the chunk
+    and pools over the chunk's own tokens only, which is late chunking with a bounded window (Günther et al., 2024,
+    arXiv
     2409.04701). Text and span stay as they are.
 
     Args:
@@ -38,7 +42,10 @@ class LateContext(Step):
             if start == cut.span.start:
                 yield cut
                 continue
-            before = {"late_context": work.text[start : cut.span.start], "late_context_span": (start, cut.span.start)}
+            before: dict[str, JSON] = {
+                "late_context": work.text[start : cut.span.start],
+                "late_context_span": (start, cut.span.start),
+            }
             yield replace(cut, metadata={**cut.metadata, **before})
 
     def _start(self, work: Work, end: int) -> int:

@@ -7,7 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ..tokenizers import Measure
+from polyport_gateway.knowledge.tokenizers import Measure
+
 from .boundaries import CLAUSES, LINES, PARAGRAPHS, SENTENCES, WORDS, last_break
 from .graphemes import is_safe_cut, safe_cut
 
@@ -71,7 +72,7 @@ def _best_break(text: str, start: int, end: int, levels: Sequence[Level]) -> int
 def split_recursively(
     measure: Measure, text: str, start: int, stop: int, limit: int, levels: Sequence[Level] = RECURSIVE
 ) -> Iterator[Packed]:
-    """Cut at the widest break that leaves a chunk well filled: a paragraph's end, a line's, a sentence's, a clause's, a word's."""
+    """Cut at the widest break that leaves a chunk well filled: paragraph, line, sentence, clause, word."""
     while start < stop:
         end = measure.reach(start, limit, stop)
         if end == stop and (size := measure.count(start, stop)) <= limit:
@@ -85,7 +86,7 @@ def split_recursively(
 def split_evenly(
     measure: Measure, text: str, start: int, stop: int, limit: int, *, overlap: int = 0
 ) -> Iterator[Packed]:
-    """Fill each chunk as far as it goes without cutting a word; each begins with up to ``overlap`` of the one before."""
+    """Fill each chunk without cutting a word; each begins with up to ``overlap`` of the one before."""
     done = start
     while done < stop:
         part = fit(measure, text, start, stop, limit)

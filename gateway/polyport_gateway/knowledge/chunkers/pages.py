@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.blocks import PageBreak
+from polyport_gateway.knowledge.documents.blocks import PageBreak
+
 from .base import Cut, Step, Work
 from .spans import split_at, within
 

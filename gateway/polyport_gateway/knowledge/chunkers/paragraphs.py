@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit, check_overlap
 from .boundaries import PARAGRAPHS, ends_of
 from .packing import pack
@@ -37,4 +38,4 @@ class Paragraphs(Step):
         ends = ends_of(PARAGRAPHS, work.text, *cut.span)
         measure = work.measure(self.counter())
         for part in pack(measure, work.text, cut.span.start, ends, self.max_tokens, overlap=self.overlap):
-            yield cut.part(Span(part.start, part.end), size=part.size)
+            yield cut.part(Span(part.start, part.end), part.size)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from ..tokenizers import Tokenizer, get_tokenizer
+from polyport_gateway.knowledge.tokenizers import Tokenizer, get_tokenizer
+
 from .base import Cut, Step, Work
 from .recursive import Recursive
 from .sentences import Sentences

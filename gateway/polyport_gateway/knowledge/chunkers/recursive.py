@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .packing import split_recursively
 
@@ -32,4 +33,4 @@ class Recursive(Step):
         """Cut each part at the widest breaks."""
         measure = work.measure(self.counter())
         for part in split_recursively(measure, work.text, *cut.span, self.max_tokens):
-            yield cut.part(Span(part.start, part.end), size=part.size)
+            yield cut.part(Span(part.start, part.end), part.size)

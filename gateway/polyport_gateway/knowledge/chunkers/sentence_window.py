@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .boundaries import SENTENCES, ends_of
 from .packing import Packed, split_recursively
@@ -41,9 +42,7 @@ class SentenceWindow(Step):
         for index, part in enumerate(parts):
             start = parts[max(0, index - self.around)].start
             end = parts[min(len(parts) - 1, index + self.around)].end
-            yield cut.part(
-                Span(part.start, part.end), size=part.size, window=work.text[start:end], window_span=(start, end)
-            )
+            yield cut.part(Span(part.start, part.end), part.size, window=work.text[start:end], window_span=(start, end))
 
     def _sentences(self, work: Work, cut: Cut) -> Iterator[Packed]:
         measure = work.measure(self.counter())

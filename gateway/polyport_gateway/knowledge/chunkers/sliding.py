@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .packing import split_evenly
 
@@ -37,4 +38,4 @@ class SlidingWindow(Step):
         measure = work.measure(self.counter())
         overlap = self.window - self.stride
         for part in split_evenly(measure, work.text, *cut.span, self.window, overlap=overlap):
-            yield cut.part(Span(part.start, part.end), size=part.size)
+            yield cut.part(Span(part.start, part.end), part.size)

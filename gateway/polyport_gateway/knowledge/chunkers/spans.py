@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..documents.values import Span
+from polyport_gateway.knowledge.documents.values import Span
+
 from .base import Cut, Work
 
 __all__ = ["split_at", "within"]
@@ -14,10 +15,9 @@ def split_at(work: Work, cut: Cut, starts: Iterable[int]) -> Iterator[Cut]:
     """Cut a part at places in ascending order; blanks before one belong to what stands before."""
     begin, end = cut.span
     for start in starts:
-        if begin < start < end:
-            if work.text[begin:start].strip():
-                yield cut.part(Span(begin, start))
-                begin = start
+        if begin < start < end and work.text[begin:start].strip():
+            yield cut.part(Span(begin, start))
+            begin = start
     if begin < end:
         yield cut.part(Span(begin, end))
 

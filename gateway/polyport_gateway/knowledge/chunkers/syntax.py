@@ -31,7 +31,8 @@ LANGUAGES = {
 """Module and function that give each language's grammar."""
 
 _ALIASES = {
-    "sh": "bash", "shell": "bash", "h": "c", "cc": "cpp", "cxx": "cpp", "hpp": "cpp", "c++": "cpp", "cs": "csharp", "c#": "csharp",
+    "sh": "bash", "shell": "bash", "h": "c", "cc": "cpp", "cxx": "cpp", "hpp": "cpp", "c++": "cpp",
+    "cs": "csharp", "c#": "csharp",
     "js": "javascript", "mjs": "javascript", "cjs": "javascript", "jsx": "javascript", "py": "python", "pyi": "python",
     "python3": "python", "rb": "ruby", "rs": "rust", "ts": "typescript", "golang": "go",
 }  # fmt: skip

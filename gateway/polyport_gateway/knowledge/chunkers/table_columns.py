@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.blocks import Table
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.blocks import Table
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .tables import pack_made, with_tables
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..documents.blocks import Table
-from ..documents.values import JSON, Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.blocks import Table
+from polyport_gateway.knowledge.documents.values import JSON, Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit
 from .boundaries import LINES, ends_of
 from .packing import pack, split_recursively
@@ -19,7 +20,8 @@ __all__ = ["TableRows", "pack_made", "with_tables"]
 class TableRows(Step):
     """Cuts tables between rows, and repeats caption and header rows at the head of each group.
 
-    A table that fits stays as it is. Headers that take more than half the limit are not repeated. What is not a table is passed
+    A table that fits stays as it is. Headers that take more than half the limit are not repeated. What is not a table
+    is passed
     on: ``TableRows() | Recursive()``.
 
     Args:
@@ -55,7 +57,7 @@ class TableRows(Step):
             if self.counter().count(text) > self.max_tokens:
                 yield from self._plain(work, cut, span, **rows)
             else:
-                yield cut.made(span, text, **rows) if header else cut.part(span, **rows)
+                yield cut.made(span, text, **rows) if header else cut.part(span, None, **rows)
             first = after
 
     def _group(self, work: Work, table: Table, header: str, first: int) -> tuple[int, str]:
@@ -74,7 +76,7 @@ class TableRows(Step):
 
     def _plain(self, work: Work, cut: Cut, span: Span, **metadata: JSON) -> Iterator[Cut]:
         for part in split_recursively(work.measure(self.counter()), work.text, *span, self.max_tokens):
-            yield cut.part(Span(part.start, part.end), **metadata)
+            yield cut.part(Span(part.start, part.end), part.size, **metadata)
 
 
 def with_tables(work: Work, cut: Cut, make: Callable[[Table], Iterable[Cut]]) -> Iterator[Cut]:

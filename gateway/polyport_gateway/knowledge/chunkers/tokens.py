@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..documents.values import Span
-from ..tokenizers import Tokenizer
+from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
+
 from .base import Cut, Step, Work, check_limit, check_overlap
 from .packing import split_evenly
 
@@ -35,4 +36,4 @@ class FixedTokens(Step):
         """Cut each part evenly."""
         measure = work.measure(self.counter())
         for part in split_evenly(measure, work.text, *cut.span, self.max_tokens, overlap=self.overlap):
-            yield cut.part(Span(part.start, part.end), size=part.size)
+            yield cut.part(Span(part.start, part.end), part.size)

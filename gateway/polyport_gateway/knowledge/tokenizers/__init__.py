@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 
-from .base import Measure, SeamMeasure, TokenMeasure, Tokenizer
+from .base import Measure, SeamMeasure, Tokenizer, TokenMeasure
 from .estimate import EstimateTokenizer
 from .huggingface import HuggingFaceTokenizer
 from .tiktoken import TiktokenTokenizer, find_vocabulary
@@ -28,7 +28,8 @@ def get_tokenizer(name: str = "auto") -> Tokenizer:
     """Return a tokenizer by name.
 
     Args:
-        name: ``estimate``; ``cl100k_base`` or ``o200k_base``; the path of a ``tokenizer.json`` or of its folder; or ``auto``,
+        name: ``estimate``; ``cl100k_base`` or ``o200k_base``; the path of a ``tokenizer.json`` or of its folder; or
+        ``auto``,
             which is cl100k_base where its vocabulary is on this machine, and the estimate elsewhere.
 
     Raises:

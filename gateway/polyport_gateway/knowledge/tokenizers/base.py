@@ -47,7 +47,8 @@ class Tokenizer(Protocol):
 class SeamMeasure:
     """Counts tokens block by block, once for the whole text, where blocks end at seams.
 
-    A seam is a place where the tokenizer surely cuts, whatever stands further off. So a part of the text has as many tokens as
+    A seam is a place where the tokenizer surely cuts, whatever stands further off. So a part of the text has as many
+    tokens as
     the blocks inside it, and those of its rims before the first and after the last seam in it, which alone are encoded
     again. The count is exact.
 

@@ -31,7 +31,7 @@ class HuggingFaceTokenizer:
             raise LookupError('The package tokenizers is not installed: pip install tokenizers, or use "estimate".')
         if not file.is_file():
             raise LookupError(f"{file} does not exist. Name a tokenizer.json, or the folder that has one.")
-        from tokenizers import Tokenizer  # noqa: PLC0415
+        from tokenizers import Tokenizer
 
         content = file.read_bytes()
         self.name = f"huggingface-{hashlib.sha256(content).hexdigest()[:12]}"

@@ -25,7 +25,8 @@ _FILES = {
 _BUNDLED = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index.core", "_static/tiktoken_cache"))
 """Packages that carry vocabularies as tiktoken's cache names them."""
 
-# Where cl100k_base and o200k_base cut whatever stands further off: before a blank after a character that is none, after a
+# Where cl100k_base and o200k_base cut whatever stands further off: before a blank after a character that is none,
+# after a
 # line break before one that is none, and between a letter or digit and Chinese punctuation.
 _SEAM = re.compile(r"(?<=\S)(?=[ \t])|(?<=\n)(?=\S)|(?<=[^\W_])(?=[，。！？；：、])")
 
@@ -75,8 +76,8 @@ def _places(folder: Path | None) -> list[Path]:
     places = [Path(cache) if cache else Path(tempfile.gettempdir()) / "data-gym-cache"]
     for package, inside in _BUNDLED:
         root = importlib.util.find_spec(package.partition(".")[0])
-        for location in (root.submodule_search_locations or []) if root is not None else []:
-            places.append(Path(location, *package.split(".")[1:], inside))
+        locations = (root.submodule_search_locations or []) if root is not None else []
+        places += [Path(location, *package.split(".")[1:], inside) for location in locations]
     return places
 
 
@@ -89,7 +90,7 @@ def _load(encoding: str, folder: Path | None) -> tiktoken.Encoding:
             f"The vocabulary of {encoding} is not on this machine. Set TIKTOKEN_CACHE_DIR to a folder that has it, "
             'or use tokenizer="estimate".'
         )
-    import tiktoken  # noqa: PLC0415
+    import tiktoken
 
     with _lock:
         before = os.environ.get("TIKTOKEN_CACHE_DIR")
@@ -101,4 +102,3 @@ def _load(encoding: str, folder: Path | None) -> tiktoken.Encoding:
                 del os.environ["TIKTOKEN_CACHE_DIR"]
             else:
                 os.environ["TIKTOKEN_CACHE_DIR"] = before
-

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from polyport_gateway.knowledge.chunkers import CHUNKERS
 from polyport_gateway.knowledge.chunkers.base import Pipeline, Step
 from polyport_gateway.knowledge.chunkers.graphemes import is_safe_cut
 from polyport_gateway.knowledge.documents.document import Document
 from polyport_gateway.knowledge.tokenizers import get_tokenizer
-
 from tests.unit.knowledge.chunkers.cases import EXTRACTIVE, LIMIT, LIMITED, NAMES, OVERLAPPING, cases
 from tests.unit.knowledge.chunkers.texts import DOCUMENTS, TEXTS
 
 TOKENIZERS = ("cl100k_base", "estimate")
-many = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 def test_every_chunker_is_among_the_cases() -> None:
@@ -83,7 +87,7 @@ def test_overlaps_are_as_asked(name: str, tokenizer: str, document: Document) ->
     chunker = cases(tokenizer)[name]
     count = (lambda text: len(text)) if name.startswith("characters") else chunker.counter().count
     spans = [chunk.span for chunk in chunker.chunk(document)]
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in pairwise(spans):
         assert before is not None
         assert after is not None
         assert before.start < after.start
@@ -115,7 +119,7 @@ def test_no_safe_cut_is_inside_a_grapheme_cluster(text: str) -> None:
 @many
 @given(text=TEXTS)
 def test_clusters_stay_whole_where_they_fit(text: str) -> None:
-    from tests.unit.knowledge.chunkers.texts import document  # noqa: PLC0415
+    from tests.unit.knowledge.chunkers.texts import document
 
     made = document(text)
     clusters = [match.span() for match in regex.finditer(r"\X", made.text)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+
 from polyport_gateway.knowledge.documents.blocks import Code, Heading, ListItem, PageBreak, Paragraph, Table
 from polyport_gateway.knowledge.documents.builder import DocumentBuilder, source_of
 from polyport_gateway.knowledge.documents.document import Document
@@ -51,7 +52,10 @@ _BLOCKS = st.one_of(
     st.builds(lambda text, page: Paragraph(text=text, provenance=Provenance(page=page)), TEXTS, st.integers(1, 3)),
     st.builds(lambda text: ListItem(text=text), TEXTS.map(lambda t: t[:60])),
     st.builds(
-        lambda n: Code(text=f"def f{n}(x):\n    return x + {n}\n\n\nclass C{n}:\n    def g(self):\n        pass\n", language="python"),
+        lambda n: Code(
+            text=f"def f{n}(x):\n    return x + {n}\n\n\nclass C{n}:\n    def g(self):\n        pass\n",
+            language="python",
+        ),
         st.integers(0, 5),
     ),
     st.builds(
