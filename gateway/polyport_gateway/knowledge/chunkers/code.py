@@ -139,8 +139,18 @@ class _Tree:
 
 
 def _name(node: Node) -> list[str]:
+    if node.end_point[0] == node.start_point[0]:
+        return []
     for found in (node, *node.named_children):
-        name = found.child_by_field_name("name")
+        name = found.child_by_field_name("name") or _declared(found)
         if name is not None and name.text is not None and name.is_named:
-            return [name.text.decode(errors="replace")] if found.end_point[0] > found.start_point[0] else []
+            return [name.text.decode(errors="replace")]
     return []
+
+
+def _declared(node: Node) -> Node | None:
+    # C and C++ wrap a function's name in declarators.
+    found = node.child_by_field_name("declarator")
+    while found is not None and (inner := found.child_by_field_name("declarator")) is not None:
+        found = inner
+    return found
