@@ -35,7 +35,8 @@ _WEIGHTS: tuple[tuple[str, int], ...] = (
 class EstimateTokenizer:
     """Weighs characters by script, and rounds up. Needs no vocabulary, no package and no network.
 
-    The weights are chosen to count more than ``cl100k_base`` does for text, by about 30 %, so that a chunk within the limit
+    The weights are chosen to count more than ``cl100k_base`` does for text, by about 30 %, so that a chunk within
+    the limit
     here is nearly always within the model's. That is no bound: a dense table of figures was counted up to 7 % too low,
     and strings of random letters (keys, hashes, base64) can be lower still.
 
