@@ -19,7 +19,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +42,10 @@ bench-venv:
 sandbox-peer-venv:
 	@scripts/venv .venv-llm-sandbox --group sandbox-peer || \
 		echo "llm-sandbox does not install here; the attacks and the benchmark run without it"
+
+chunking-peer-venv:
+	@scripts/venv .venv-chunking --group chunking-peer || \
+		echo "the other splitters do not install here; the benchmark runs without them"
 
 serve: gateway-venv
 	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)

@@ -1,0 +1,135 @@
+"""What every chunker keeps, for any document."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import regex
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from polyport_gateway.knowledge.chunkers import CHUNKERS
+from polyport_gateway.knowledge.chunkers.base import Pipeline, Step
+from polyport_gateway.knowledge.chunkers.graphemes import is_safe_cut
+from polyport_gateway.knowledge.documents.document import Document
+from polyport_gateway.knowledge.tokenizers import get_tokenizer
+from tests.unit.knowledge.chunkers.cases import EXTRACTIVE, LIMIT, LIMITED, NAMES, OVERLAPPING, cases
+from tests.unit.knowledge.chunkers.texts import DOCUMENTS, TEXTS
+
+TOKENIZERS = ("cl100k_base", "estimate")
+many = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def test_every_chunker_is_among_the_cases() -> None:
+    used: set[str] = set()
+    for step in cases("estimate").values():
+        used |= {type(part).__name__ for part in (step.steps if isinstance(step, Pipeline) else (step,))}
+    assert used >= set(CHUNKERS)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", NAMES)
+@many
+@given(document=DOCUMENTS)
+def test_chunks_are_whole_and_true(name: str, tokenizer: str, document: Document) -> None:
+    chunker = cases(tokenizer)[name]
+    chunks = chunker.chunk(document)
+    count = chunker.counter().count
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    assert len({chunk.id for chunk in chunks}) == len(chunks)
+    ids: set[str] = set()
+    for chunk in chunks:
+        assert chunk.text.strip()
+        assert chunk.tokens == count(chunk.text)
+        assert chunk.document_id == document.id
+        assert chunk.parent_id is None or chunk.parent_id in ids
+        ids.add(chunk.id)
+        if chunk.span is not None:
+            assert document.text[chunk.span.start : chunk.span.end] == chunk.text
+            touched = [block.index for block in document.blocks if block.span.overlaps(chunk.span)]
+            assert list(chunk.blocks) == touched
+    assert [chunk.id for chunk in chunker.chunk(document)] == [chunk.id for chunk in chunks]
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", EXTRACTIVE)
+@many
+@given(document=DOCUMENTS)
+def test_extractive_chunks_cover_every_character(name: str, tokenizer: str, document: Document) -> None:
+    covered = bytearray(len(document.text))
+    for chunk in cases(tokenizer)[name].chunk(document):
+        assert chunk.span is not None
+        covered[chunk.span.start : chunk.span.end] = b"\1" * len(chunk.text)
+    # Only a stretch of blanks that is a chunk by itself is left out.
+    assert all(covered[index] or character.isspace() for index, character in enumerate(document.text))
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", LIMITED)
+@many
+@given(document=DOCUMENTS)
+def test_the_limit_is_never_exceeded(name: str, tokenizer: str, document: Document) -> None:
+    for chunk in cases(tokenizer)[name].chunk(document):
+        if name.startswith("characters"):
+            assert len(chunk.text) <= LIMIT
+        else:
+            assert chunk.tokens <= LIMIT
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", sorted(OVERLAPPING))
+@many
+@given(document=DOCUMENTS)
+def test_overlaps_are_as_asked(name: str, tokenizer: str, document: Document) -> None:
+    chunker = cases(tokenizer)[name]
+    count = (lambda text: len(text)) if name.startswith("characters") else chunker.counter().count
+    spans = [chunk.span for chunk in chunker.chunk(document)]
+    for before, after in pairwise(spans):
+        assert before is not None
+        assert after is not None
+        assert before.start < after.start
+        assert before.end < after.end
+        if after.start < before.end:
+            assert count(document.text[after.start : before.end]) <= OVERLAPPING[name]
+
+
+@many
+@given(text=TEXTS, tokenizer=st.sampled_from(TOKENIZERS), data=st.data())
+def test_a_part_is_counted_as_if_alone(text: str, tokenizer: str, data: st.DataObject) -> None:
+    found = get_tokenizer(tokenizer)
+    measure = found.measure(text)
+    for _ in range(12):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, len(text)))
+        assert measure.count(start, end) == found.count(text[start:end])
+        if start < end:
+            assert start < measure.reach(start, 8, end) <= end
+
+
+@settings(max_examples=400, deadline=None)
+@given(text=TEXTS)
+def test_no_safe_cut_is_inside_a_grapheme_cluster(text: str) -> None:
+    bounds = {match.end() for match in regex.finditer(r"\X", text)} | {0}
+    assert all(cut in bounds for cut in range(len(text)) if is_safe_cut(text, cut))
+
+
+@many
+@given(text=TEXTS)
+def test_clusters_stay_whole_where_they_fit(text: str) -> None:
+    from tests.unit.knowledge.chunkers.texts import document
+
+    made = document(text)
+    clusters = [match.span() for match in regex.finditer(r"\X", made.text)]
+    inside = {cut for start, end in clusters if end - start <= 24 for cut in range(start + 1, end)}
+    for name in ("characters", "tokens", "recursive"):
+        step: Step = cases("estimate")[name]
+        for chunk in step.chunk(made):
+            assert chunk.span is not None
+            start = chunk.span.start
+            if start in inside:
+                # Only a cluster that is larger than the limit by itself is cut.
+                cluster = next(made.text[a:b] for a, b in clusters if a < start < b)
+                assert step.counter().count(cluster) > 24
