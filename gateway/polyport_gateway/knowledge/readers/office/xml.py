@@ -55,8 +55,8 @@ def parse(data: bytes) -> Element:
     return root
 
 
-def stream(source: IO[bytes]) -> Iterator[tuple[str, Element]]:
-    """Give ``start`` and ``end`` events of a part as it is read; whoever takes them clears what is done with.
+def stream(source: IO[bytes]) -> Iterator[Element]:
+    """Give each element of a part once it is read; whoever takes them clears what is done with.
 
     Raises:
         MalformedXmlError: If it is not well-formed, or declares a document type.
@@ -64,21 +64,21 @@ def stream(source: IO[bytes]) -> Iterator[tuple[str, Element]]:
     piece = source.read(_PIECE)
     _refuse_declarations(piece)
     piece = _transitional(piece)  # the root's tag, where namespaces are declared, is in the first piece
-    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
+    parser: XMLPullParser[Element] = XMLPullParser(("end",))
     try:
         while piece:
             parser.feed(piece)
-            yield from _events(parser)
+            yield from _ended(parser)
             piece = source.read(_PIECE)
         parser.close()
     except ParseError as error:
         raise MalformedXmlError(str(error)) from error
-    yield from _events(parser)
+    yield from _ended(parser)
 
 
-def _events(parser: XMLPullParser[Element]) -> Iterator[tuple[str, Element]]:
-    # With these two events asked for, each is a name and an element.
-    yield from cast("Iterator[tuple[str, Element]]", parser.read_events())
+def _ended(parser: XMLPullParser[Element]) -> Iterator[Element]:
+    for _, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):
+        yield element
 
 
 def _refuse_declarations(data: bytes) -> None:

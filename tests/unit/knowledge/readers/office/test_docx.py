@@ -178,6 +178,15 @@ def test_a_table_inside_a_cell_keeps_its_grid() -> None:
     assert parsed.receipt.tables == 2
 
 
+def test_a_single_cell_is_a_frame_around_its_table() -> None:
+    file = docx.Document()
+    inner = file.add_table(1, 1).cell(0, 0).add_table(2, 2)
+    inner.cell(1, 0).merge(inner.cell(1, 1)).text = "both"
+    (block,) = read(file).document.blocks
+    assert isinstance(block, Table)
+    assert [shape(cell)[:5] for cell in block.grid.cells][2:] == [(1, 0, 1, 2, "both")]
+
+
 def test_bold_and_colour_of_a_cell_stay() -> None:
     file = docx.Document()
     table = file.add_table(1, 2)
@@ -284,7 +293,8 @@ def test_text_boxes_are_read_once() -> None:
     run.append(
         parse_xml(
             f'<mc:AlternateContent {names}><mc:Choice Requires="wps"><w:drawing><wps:txbx>{box}</wps:txbx></w:drawing>'
-            f"</mc:Choice><mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent>"
+            f"</mc:Choice><mc:Fallback><w:pict><v:textbox>{box}</v:textbox></w:pict></mc:Fallback>"
+            "</mc:AlternateContent>"
         )
     )
     assert [block.text for block in read(file).document.blocks] == ["beside", "boxed"]

@@ -86,9 +86,15 @@ class Story:
         if not grid.cells:
             return []
         notes = self.shared.notes.take_pending()
+        if len(grid.cells) == 1 and not grid.cells[0].colour:
+            # A single cell is a frame around what is in it, which would lose its own form inside a cell.
+            return [*(grid.cells[0].nested or self._framed(grid.cells[0].text, provenance)), *notes]
         properties = table.find(W + "tblPr")
         caption = value(properties, "tblCaption") or ""
         return [Table(grid=grid, caption=caption, provenance=provenance), *notes]
+
+    def _framed(self, text: str, provenance: Provenance) -> tuple[Block, ...]:
+        return tuple(Paragraph(text=line, provenance=provenance) for line in text.split("\n") if line)
 
     def _cell(self, cell: Element) -> list[Block]:
         """Read a cell; notes and page breaks go behind the table, for they aren't what the cell says."""

@@ -198,12 +198,8 @@ def read_sheet(source: IO[bytes], strings: Sequence[str], styles: Sequence[CellS
         "row": reader.row, "cols": reader.columns, "pane": reader.pane, "mergeCell": reader.merge,
         "hyperlink": reader.link,
     }  # fmt: skip
-    data: Element | None = None
-    for event, element in stream(source):
+    for element in stream(source):
         name = local(element)
-        if event == "start":
-            data = element if name == "sheetData" else data
-            continue
         handler = handlers.get(name)
         if handler is not None:
             handler(element)
@@ -211,6 +207,6 @@ def read_sheet(source: IO[bytes], strings: Sequence[str], styles: Sequence[CellS
             reader.sheet.tables.append(element.get(_R + "id", ""))
         elif name == "drawing":
             reader.sheet.drawing = element.get(_R + "id")
-        if name == "row" and data is not None:
-            data.clear()  # the rows read so far
+        if name == "row":
+            element.clear()
     return reader.sheet

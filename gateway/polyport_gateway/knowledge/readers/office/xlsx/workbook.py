@@ -66,15 +66,11 @@ def _strings(gathering: Gathering, part: str) -> list[str]:
     if not gathering.package.has(part):
         return []
     strings: list[str] = []
-    root: Element | None = None
     with gathering.package.open(part) as source:
-        for event, element in stream(source):
-            if event == "start":
-                root = element if root is None else root
-            elif element.tag == S + "si":
+        for element in stream(source):
+            if element.tag == S + "si":
                 strings.append(_string(element))
-                if root is not None:
-                    root.clear()
+                element.clear()
     return strings
 
 
