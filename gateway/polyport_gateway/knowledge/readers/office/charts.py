@@ -59,7 +59,7 @@ def _points(*sources: Element | None) -> dict[int, str]:
     for source in sources:
         for point in () if source is None else source.iter(_C + "pt"):
             index = point.get("idx", "")
-            if index.isdigit() and len(found) < _MOST_POINTS:
+            if index.isdecimal() and len(found) < _MOST_POINTS:
                 text = (point.findtext(_C + "v") or "").strip()
                 # Several levels of categories number their points alike.
                 found[int(index)] = f"{text} {found[int(index)]}" if int(index) in found else text

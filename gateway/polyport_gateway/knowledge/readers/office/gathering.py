@@ -5,7 +5,8 @@ from __future__ import annotations
 import mimetypes
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
@@ -29,7 +30,7 @@ from .package import Package
 if TYPE_CHECKING:
     from polyport_gateway.knowledge.readers.base import ReadOptions
 
-__all__ = ["Gathering", "words"]
+__all__ = ["Gathering", "naming_damage", "words"]
 
 _CORE = {
     "title": "title", "creator": "author", "subject": "subject", "description": "description", "keywords": "keywords",
@@ -130,6 +131,19 @@ def _sniffed(data: bytes) -> str:
     if data[40:44] == b" EMF":
         return "image/x-emf"
     return "application/octet-stream"
+
+
+@contextmanager
+def naming_damage(name: str) -> Iterator[None]:
+    """Turn what a file's impossible values lead to into an error that names the file."""
+    try:
+        yield
+    except RecursionError as error:
+        raise UnreadableDocumentError(name, "its tables or text boxes nest too deep to be read.") from error
+    except (ValueError, OverflowError) as error:
+        raise UnreadableDocumentError(
+            name, f"it is damaged: a value in it is none that its format allows ({error})."
+        ) from error
 
 
 def words(blocks: Sequence[Block]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -187,6 +189,8 @@ def test_values_read_as_they_are_shown_without_losing_digits() -> None:
         ("99999999999", "yyyy-mm-dd", "99999999999"),
         ("NaN", "0", "NaN"),
         ("1E+20", "General", "1E+20"),
+        ("1E+999", "0", "1E+999"),
+        ("007", "General", "007"),
         ("44927", "yyyy年m月d日", "2023-01-01"),
     ],
 )
@@ -279,6 +283,21 @@ def test_a_bad_sheet_is_refused(sheet: bytes) -> None:
     data = part_replaced(saved(openpyxl.Workbook()), "xl/worksheets/sheet1.xml", sheet)
     with pytest.raises(UnreadableDocumentError, match=r"^book\.xlsx: its part 'xl/worksheets/sheet1\.xml'"):
         read(data)
+
+
+@pytest.mark.parametrize("value", ["²", "-1", "", "9" * 5000, "x"])
+def test_impossible_values_are_told_of_or_passed_over(value: str) -> None:
+    data = saved(openpyxl.Workbook())
+    with zipfile.ZipFile(io.BytesIO(data)) as container:
+        parts = {name: container.read(name).decode() for name in container.namelist() if name.endswith(".xml")}
+    changed = 0
+    for part in ("xl/workbook.xml", "xl/styles.xml", "xl/worksheets/sheet1.xml"):
+        for number in re.findall(r'="\d+"', parts[part])[:20]:
+            bad = part_replaced(data, part, parts[part].replace(number, f'="{value}"', 1).encode())
+            with contextlib.suppress(UnreadableDocumentError):
+                read(bad)
+            changed += 1
+    assert changed > 10
 
 
 LIMITED = """

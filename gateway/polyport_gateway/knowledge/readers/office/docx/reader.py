@@ -12,7 +12,7 @@ from polyport_gateway.knowledge.documents import (
     Parsed,
     UnreadableDocumentError,
 )
-from polyport_gateway.knowledge.readers.office.gathering import Gathering
+from polyport_gateway.knowledge.readers.office.gathering import Gathering, naming_damage
 from polyport_gateway.knowledge.readers.office.xml import Element
 
 from .names import R, W, is_on, value
@@ -46,10 +46,8 @@ class DocxReader:
         body = gathering.package.xml(main).find(W + "body")
         if body is None:
             raise UnreadableDocumentError(name, f"its part {main!r} holds no Word document.")
-        try:
+        with naming_damage(name):
             blocks = _read(gathering, main, body)
-        except RecursionError as error:
-            raise UnreadableDocumentError(name, "its tables or text boxes nest too deep to be read.") from error
         gathering.core_properties()
         return gathering.finish(blocks, reader=self.name, format="docx", metadata={})
 

@@ -130,7 +130,7 @@ class Story:
         if inline.checkbox is not None:
             return ListItem(text=text, marks=marks, marker="[x]" if inline.checkbox else "[ ]", provenance=where)
         outline = value(properties, "outlineLvl")
-        level = int(outline) + 1 if outline and outline.isdigit() and int(outline) < 9 else style.level
+        level = int(outline) + 1 if outline and outline.isdecimal() and int(outline) < 9 else style.level
         counted = self._counted(properties, style_id)
         if level is not None:
             label = f"{counted[1]} " if counted and counted[0] and counted[1] else ""
@@ -154,7 +154,7 @@ class Story:
         if list_id is None or list_id == "0":
             return None
         level_text = value(given, "ilvl")
-        level = int(level_text) if level_text and level_text.isdigit() else style.list[1] if style.list else 0
+        level = int(level_text) if level_text and level_text.isdecimal() else style.list[1] if style.list else 0
         if level < 0:
             level = self.shared.numbering.level_of_style(list_id, style_id)
         counted = self.shared.numbering.next(list_id, level)

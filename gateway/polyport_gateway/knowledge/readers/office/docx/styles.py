@@ -97,7 +97,7 @@ def _level(names: list[str], properties: list[Element]) -> int | None:
     for found in properties:
         outline = value(found, "outlineLvl")
         if outline is not None:
-            return int(outline) + 1 if outline.isdigit() and int(outline) < 9 else None
+            return int(outline) + 1 if outline.isdecimal() and int(outline) < 9 else None
     return None
 
 
@@ -111,4 +111,4 @@ def _list(properties: list[Element], style: str | None) -> tuple[str, int] | Non
         level = value(numbering, "ilvl") if level is None else level
     if number is None or number == "0":
         return None
-    return number, int(level) if level and level.isdigit() else -1  # −1: the level that names this style
+    return number, int(level) if level and level.isdecimal() else -1  # −1: the level that names this style

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ __all__ = ["read_grid"]
 
 _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo"})
 _OFF = {"0", "false", "off"}
+_BITS = re.compile("[0-9A-Fa-f]{4}")
 _MOST_COLUMNS = 10_000
 
 
@@ -95,22 +97,28 @@ def _merge(properties: Element | None, name: str) -> str | None:
 
 
 def _count(text: str | None, default: int) -> int:
-    return min(int(text), _MOST_COLUMNS) if text and text.isdigit() else default
+    return min(int(text), _MOST_COLUMNS) if text and text.isdecimal() else default
 
 
 def _guessed_header(table: Element, places: list[_Place], rows: int) -> int:
     """Take the first row as the header where the table is formatted so, and as deep as its tallest cell."""
     look = table.find(f"{W}tblPr/{W}tblLook")
-    first = (
-        "1" if look is None else look.get(W + "firstRow") or ("1" if int(look.get(W + "val") or "20", 16) & 32 else "0")
-    )
-    if first in _OFF or rows < 2:
+    if rows < 2 or (look is not None and not _marks_first_row(look)):
         return 0
     top = [place_ for place_ in places if place_.row == 0]
     depth = max((place_.rows for place_ in top), default=1)
     # A tall cell beside wide ones is a header of several rows; one beside narrow ones is just a tall first cell.
     grouped = any(place_.columns > 1 and place_.rows == 1 for place_ in top)
     return depth if grouped and depth < rows else 1
+
+
+def _marks_first_row(look: Element) -> bool:
+    given = look.get(W + "firstRow")
+    if given is not None:
+        return given not in _OFF
+    bits = look.get(W + "val", "")
+    # The older form is four hexadecimal digits.
+    return not _BITS.fullmatch(bits) or bool(int(bits, 16) & 0x20)
 
 
 def _first_column_heads(table: Element, styles: Styles) -> bool:

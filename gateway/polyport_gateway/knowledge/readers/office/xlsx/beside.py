@@ -33,7 +33,7 @@ def read_comments(gathering: Gathering, relationships: dict[str, Relationship], 
         for comment in root.iter(S + "comment"):
             text = "".join(part.text or "" for part in comment.iter(S + "t")).strip()
             number = comment.get("authorId", "")
-            author = authors[int(number)] if number.isdigit() and int(number) < len(authors) else ""
+            author = authors[int(number)] if number.isdecimal() and int(number) < len(authors) else ""
             cell = comment.get("ref", "")
             if text:
                 where = Provenance(sheet=sheet, cells=cell or None)
@@ -54,7 +54,7 @@ def read_drawing(gathering: Gathering, part: str, sheet: str) -> Iterator[Placed
 
 def _whole(element: Element | None, name: str) -> int:
     text = "" if element is None else element.findtext(_D + name, "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def _anchored(

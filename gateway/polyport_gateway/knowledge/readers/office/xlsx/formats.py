@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,6 +56,8 @@ class NumberFormat:
 
     def text(self, stored: str, *, epoch_1904: bool = False) -> str:
         """Write a number as it is stored, such as ``0.256``."""
+        if self.code == "General" and len(stored) < 15 and stored.isascii() and stored.isdecimal():
+            return stored  # most cells of a large sheet
         try:
             value = Decimal(stored)
         except InvalidOperation:
@@ -132,6 +135,8 @@ class _Section:
 def _plain(value: Decimal) -> str:
     """Write a number with the 15 digits that a spreadsheet keeps."""
     number = float(value)
+    if not math.isfinite(number):
+        return str(value)
     if number == int(number) and abs(number) < 1e15:
         return str(int(number))
     text = format(number, ".15g")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from polyport_gateway.knowledge.documents import JSON, Block, Heading, Paragraph, Parsed, Provenance, Table
-from polyport_gateway.knowledge.readers.office.gathering import Gathering
+from polyport_gateway.knowledge.readers.office.gathering import Gathering, naming_damage
 from polyport_gateway.knowledge.readers.office.package import Relationship
 
 from .beside import read_comments, read_drawing
@@ -41,19 +41,25 @@ class XlsxReader:
             UnreadableDocumentError: It is damaged, protected by a password, a bomb, or no workbook.
         """
         gathering = Gathering(data, name, options, _MIME)
-        workbook = Workbook(gathering)
-        blocks: list[Block] = []
-        sheets: list[JSON] = []
-        for entry in workbook.sheets:
-            if entry.hidden and not options.hidden:
-                gathering.skip("sheet", "Hidden sheets were not asked for.", part=entry.name)
-                continue
-            blocks.append(Heading(text=entry.name, level=1, provenance=Provenance(sheet=entry.name)))
-            content = _SheetContent(gathering, workbook, entry)
-            blocks += content.blocks()
-            sheets.append(content.about)
+        with naming_damage(name):
+            blocks, sheets = _read(gathering)
         gathering.core_properties()
         return gathering.finish(blocks, reader=self.name, format="xlsx", metadata={"sheets": sheets})
+
+
+def _read(gathering: Gathering) -> tuple[list[Block], list[JSON]]:
+    workbook = Workbook(gathering)
+    blocks: list[Block] = []
+    sheets: list[JSON] = []
+    for entry in workbook.sheets:
+        if entry.hidden and not gathering.options.hidden:
+            gathering.skip("sheet", "Hidden sheets were not asked for.", part=entry.name)
+            continue
+        blocks.append(Heading(text=entry.name, level=1, provenance=Provenance(sheet=entry.name)))
+        content = _SheetContent(gathering, workbook, entry)
+        blocks += content.blocks()
+        sheets.append(content.about)
+    return blocks, sheets
 
 
 class _SheetContent:
@@ -171,4 +177,4 @@ class _SheetContent:
         if root is None or found is None:
             return None
         rows = root.get("headerRowCount", "1")
-        return found, int(rows) if rows.isdigit() else 1
+        return found, int(rows) if rows.isdecimal() else 1

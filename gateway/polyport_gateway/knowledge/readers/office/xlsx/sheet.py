@@ -101,7 +101,7 @@ class _SheetReader:
 
     def row(self, element: Element) -> None:
         given = element.get("r", "")
-        number = int(given) - 1 if given.isdigit() else self._row + 1
+        number = int(given) - 1 if given.isdecimal() else self._row + 1
         if not 0 <= number < _MOST_ROWS:
             return
         self._row = number
@@ -113,7 +113,7 @@ class _SheetReader:
             place = _position(cell.get("r", ""))
             column = place[1] if place else column + 1
             style = cell.get("s", "0")
-            index = int(style) if style.isdigit() and int(style) < len(self._styles) else 0
+            index = int(style) if style.isdecimal() and int(style) < len(self._styles) else 0
             text, is_number = self._text(cell, index, number, column)
             if text:
                 values.append((column, text, index, is_number))
@@ -136,7 +136,9 @@ class _SheetReader:
         if kind == "n":
             return self._styles[style].format.text(stored, epoch_1904=self._epoch_1904), True
         if kind == "s":
-            return (self._strings[int(stored)] if stored.isdigit() and int(stored) < len(self._strings) else ""), False
+            return (
+                self._strings[int(stored)] if stored.isdecimal() and int(stored) < len(self._strings) else ""
+            ), False
         if kind == "b":
             return ("TRUE" if stored.strip() == "1" else "FALSE"), False
         if kind == "d":
@@ -146,13 +148,13 @@ class _SheetReader:
     def columns(self, element: Element) -> None:
         for entry in element:
             first, last = entry.get("min", ""), entry.get("max", "")
-            if entry.get("hidden") in {"1", "true"} and first.isdigit() and last.isdigit():
+            if entry.get("hidden") in {"1", "true"} and first.isdecimal() and last.isdecimal():
                 self.sheet.hidden_columns.update(range(int(first) - 1, min(int(last), _MOST_COLUMNS)))
 
     def pane(self, element: Element) -> None:
         if element.get("state") in {"frozen", "frozenSplit"}:
             split = (element.get(name, "0").partition(".")[0] for name in ("ySplit", "xSplit"))
-            rows, columns = (int(text) if text.isdigit() else 0 for text in split)
+            rows, columns = (int(text) if text.isdecimal() else 0 for text in split)
             self.sheet.frozen = rows, columns
 
     def merge(self, element: Element) -> None:

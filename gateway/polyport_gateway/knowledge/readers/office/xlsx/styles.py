@@ -34,7 +34,7 @@ def read_styles(root: Element | None, theme: Element | None) -> list[CellStyle]:
     codes = {
         int(entry.get("numFmtId", "0")): entry.get("formatCode", "General")
         for entry in root.findall(f"{S}numFmts/{S}numFmt")
-        if entry.get("numFmtId", "0").isdigit()
+        if entry.get("numFmtId", "0").isdecimal()
     }
     bold = [_is_bold(font) for font in root.findall(f"{S}fonts/{S}font")]
     palette = _palette(theme)
@@ -53,7 +53,7 @@ def read_styles(root: Element | None, theme: Element | None) -> list[CellStyle]:
 
 
 def _index(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return int(text) if text and text.isdecimal() else 0
 
 
 def _is_bold(font: Element) -> bool:
