@@ -97,7 +97,7 @@ def _block(block: Block) -> dict[str, Any]:
             value = {"rows": value.rows, "columns": value.columns, "cells": [_cell(cell) for cell in value.cells]}
         plain[item.name] = value
     if isinstance(block, Table):
-        del plain["text"]  # its caption and grid say it
+        plain.pop("text", None)  # its caption and grid say it
     return plain
 
 

@@ -2,5 +2,6 @@
 
 from .base import Reader, ReadOptions
 from .detect import Detected, detect
+from .registry import read, readers
 
-__all__ = ["Detected", "ReadOptions", "Reader", "detect"]
+__all__ = ["Detected", "ReadOptions", "Reader", "detect", "read", "readers"]

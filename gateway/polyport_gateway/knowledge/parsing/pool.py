@@ -1,0 +1,249 @@
+"""The parent's side: warm processes, one file each at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+
+from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError, UnreadableDocumentError
+from polyport_gateway.knowledge.readers import ReadOptions
+
+from .frames import HEAD, pack, plain_options, unpack
+from .limits import ParseLimits
+
+__all__ = ["ParserPool"]
+
+_log = logging.getLogger("polyport.knowledge.parsing")
+_MEBIBYTE = 1 << 20
+_START_S = 60.0
+_SMALL = 256 * 1024
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT")
+
+
+class _Worker:
+    """One child process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.jobs = 0
+
+    @classmethod
+    async def start(cls) -> _Worker:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "polyport_gateway.knowledge.parsing.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            # Keys and passwords stand in the environment: a hostile file's reader gets none of it.
+            env={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
+            start_new_session=True,
+        )
+        worker = cls(process)
+        try:
+            async with asyncio.timeout(_START_S):
+                await worker._frame(_MEBIBYTE)
+        except BaseException as error:
+            await worker.kill()
+            if isinstance(error, (asyncio.IncompleteReadError, TimeoutError)):
+                raise RuntimeError("A process to read files in did not start; run `python -m polyport_gateway"
+                                   ".knowledge.parsing.worker </dev/null` to see why.") from None  # fmt: skip
+            raise
+        return worker
+
+    async def ask(self, frame: bytes, most: int) -> tuple[bytes, bytes]:
+        """Send a frame, and return the answer's two parts."""
+        self.jobs += 1
+        assert self._process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        self._process.stdin.write(frame)
+        await self._process.stdin.drain()
+        return await self._frame(most)
+
+    async def _frame(self, most: int) -> tuple[bytes, bytes]:
+        assert self._process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        header_size, body_size = HEAD.unpack(await self._process.stdout.readexactly(HEAD.size))
+        if header_size + body_size > most:
+            raise OverflowError
+        header = await self._process.stdout.readexactly(header_size)
+        return header, await self._process.stdout.readexactly(body_size)
+
+    async def kill(self) -> int | None:
+        """End the process and all it began; return how it had ended, if it had."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):  # one that crashed is not yet known to have
+                if self._process.stdout is not None and self._process.stdout.at_eof():
+                    await self._process.wait()
+        ended = self._process.returncode
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.wait()
+        # The pipes' transport closes with the process; without this it would wait for the garbage collector.
+        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        return ended
+
+
+class ParserPool:
+    """Reads each file in a child process with limits; a file that breaks its reader breaks nothing else.
+
+    Args:
+        workers: Files read at the same time.
+        limits: For each file.
+        jobs_per_worker: A process is replaced after so many files, for what libraries leak.
+
+    Example:
+        >>> async def main():
+        ...     async with ParserPool(workers=1) as pool:
+        ...         return (await pool.parse(b"# Tea", "tea.md")).document.text
+    """
+
+    def __init__(self, workers: int = 2, *, limits: ParseLimits | None = None, jobs_per_worker: int = 500) -> None:
+        if workers < 1 or jobs_per_worker < 1:
+            raise ValueError("A pool needs at least 1 worker, and at least 1 job for each.")
+        self.workers = workers
+        self.limits = limits or ParseLimits()
+        self._jobs_per_worker = jobs_per_worker
+        self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
+        self._open = False
+
+    async def __aenter__(self) -> ParserPool:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Warm all processes."""
+        if self._open:
+            return
+        self._open = True
+        started = await asyncio.gather(*(_Worker.start() for _ in range(self.workers)), return_exceptions=True)
+        for worker in started:
+            self._idle.put_nowait(worker if isinstance(worker, _Worker) else None)
+        failed = next((worker for worker in started if isinstance(worker, BaseException)), None)
+        if failed is not None:
+            await self.close()
+            raise failed
+
+    async def close(self) -> None:
+        """End all processes, after the files that are being read."""
+        if not self._open:
+            return
+        self._open = False
+        for _ in range(self.workers):
+            worker = await self._idle.get()
+            if worker is not None:
+                await worker.kill()
+
+    async def parse(
+        self,
+        data: bytes,
+        name: str,
+        options: ReadOptions | None = None,
+        *,
+        limits: ParseLimits | None = None,
+    ) -> Parsed:
+        """Read one file.
+
+        Args:
+            data: The whole file.
+            name: Its name.
+            options: How; `ReadOptions.read` stays in this process and is not used.
+            limits: Instead of the pool's.
+
+        Raises:
+            UnreadableDocumentError: It can't be read, or its reader crashed.
+            ParsingLimitError: It took too much, and its process was killed.
+        """
+        if not self._open:
+            raise RuntimeError("The pool is not open: use `async with pool`, or `await pool.start()`.")
+        options, limits = options or ReadOptions(), limits or self.limits
+        if len(data) > options.max_bytes:
+            raise UnreadableDocumentError(name, f"it has {len(data):,} bytes; at most {options.max_bytes:,} are read.")
+        header = {
+            "name": name,
+            "options": plain_options(options),
+            "cpu_s": limits.cpu_s,
+            "memory_mb": limits.memory_mb,
+        }
+        worker = await self._idle.get()
+        try:
+            worker = worker or await _Worker.start()
+            plain, body = await self._ask(worker, pack(header, data), name, limits)
+        except BaseException:
+            # `_ask` killed it: whatever it was doing, nobody waits for it any more.
+            self._idle.put_nowait(None)
+            raise
+        if worker.jobs >= self._jobs_per_worker:
+            await worker.kill()
+            worker = None
+        self._idle.put_nowait(worker)
+        if len(plain) > _SMALL:
+            return await asyncio.to_thread(unpack, plain, body, name)
+        return unpack(plain, body, name)
+
+    async def _ask(self, worker: _Worker, frame: bytes, name: str, limits: ParseLimits) -> tuple[bytes, bytes]:
+        try:
+            async with asyncio.timeout(limits.wall_s):
+                return await worker.ask(frame, limits.output_mb * _MEBIBYTE)
+        except TimeoutError:
+            await worker.kill()
+            raise ParsingLimitError(name, f"reading it took more than {limits.wall_s:g} s.") from None
+        except OverflowError:
+            await worker.kill()
+            raise ParsingLimitError(name, f"its document has more than {limits.output_mb} MiB.") from None
+        except (asyncio.IncompleteReadError, OSError):
+            ended = await worker.kill()
+            raise _crash(name, ended, limits) from None
+        except BaseException:
+            await worker.kill()
+            raise
+
+    async def parse_many(
+        self, files: Iterable[tuple[str, bytes]], options: ReadOptions | None = None
+    ) -> AsyncIterator[tuple[str, Parsed | UnreadableDocumentError]]:
+        """Read files side by side; each comes when it is done, and one that fails comes as its error."""
+
+        async def one(name: str, data: bytes) -> tuple[str, Parsed | UnreadableDocumentError]:
+            try:
+                return name, await self.parse(data, name, options)
+            except UnreadableDocumentError as error:
+                return name, error
+
+        waiting = iter(files)
+        running: set[asyncio.Task[tuple[str, Parsed | UnreadableDocumentError]]] = set()
+        try:
+            while True:
+                # No more are taken from `files` than are read at a time: it may open each as it gives it.
+                while len(running) < self.workers and (file := next(waiting, None)) is not None:
+                    running.add(asyncio.ensure_future(one(*file)))
+                if not running:
+                    return
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+def _crash(name: str, ended: int | None, limits: ParseLimits) -> UnreadableDocumentError:
+    if ended == -signal.SIGXCPU:
+        return ParsingLimitError(name, f"reading it took more than {limits.cpu_s:g} s of processor time.")
+    if ended == -signal.SIGKILL:
+        return ParsingLimitError(name, "its process was killed, most likely for the machine's memory.")
+    how = f"signal {-ended}" if ended is not None and ended < 0 else f"exit code {ended}"
+    _log.error("a reader's process ended with %s", how)
+    return UnreadableDocumentError(name, f"it crashed its reader ({how}); the file is most likely damaged or hostile.")
