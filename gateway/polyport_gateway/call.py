@@ -41,6 +41,7 @@ __all__ = [
     "Operation",
     "RawFrame",
     "RequestTool",
+    "SandboxWork",
     "ServerTools",
 ]
 
@@ -54,6 +55,7 @@ class Operation(StrEnum):
     EMBEDDING = "embedding"
     MODERATION = "moderation"
     CODE = "code"
+    SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +256,22 @@ class CodeRun:
     operation = Operation.CODE
 
 
-Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun
+@dataclass(frozen=True, slots=True)
+class SandboxWork:
+    """Something to do in the sandbox other than running code: open a session, read a file of one.
+
+    Only ``run_code`` takes it, and answers with a `Result` of what it returned.
+
+    Attributes:
+        do: Does it.
+    """
+
+    do: Callable[[], Awaitable[Any]]
+
+    operation = Operation.SANDBOX
+
+
+Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun | SandboxWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from polyport_gateway.wires.lazy import lazy_routes
 from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
-from polyport_gateway.wires.openai.containers import ContainersWire
+from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
@@ -48,8 +48,9 @@ from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, Function
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
-from polyport_gateway.wires.rest.sandbox_paths import PATHS
+from polyport_gateway.wires.rest.sandbox_paths import PATHS as SANDBOX_PATHS
 from polyport_gateway.wires.router import Route, Router
+from polyport_gateway.wires.sandbox.disabled import disabled_routes
 
 if TYPE_CHECKING:
     from polyport_gateway.wires.sandbox.wire import ServedSandboxes
@@ -170,8 +171,6 @@ class Gateway:
             Route("GET", "/v1/functions/{name}", functions),
             Route("POST", "/v1/functions/{name}", FunctionCallEndpoint(dispatcher, settings)),
             *self.responses_wire.routes,
-            *ContainersWire(self.containers, settings).routes,
-            *(self.served_sandboxes.routes if self.served_sandboxes else ()),
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
@@ -194,13 +193,23 @@ class Gateway:
         return [Route("POST", "/v1/moderations", ModerationEndpoint(self.dispatcher, self.settings))]
 
     def _sandbox_routes(self) -> list[Route]:
-        # Without a sandbox too: each then says how to get one.
-        return lazy_routes(PATHS, self._load_sandbox)
+        if self.served_sandboxes is None:
+            return disabled_routes(self.sandbox, [*SANDBOX_PATHS, *CONTAINER_PATHS])
+        return [
+            *lazy_routes(SANDBOX_PATHS, self._load_sandbox),
+            *lazy_routes(CONTAINER_PATHS, self._load_containers),
+            *self.served_sandboxes.routes,
+        ]
 
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
 
         return SandboxWire(self.sandbox, self.dispatcher, self.settings).routes
+
+    def _load_containers(self) -> list[Route]:
+        from polyport_gateway.wires.openai.containers import ContainersWire
+
+        return ContainersWire(self.containers, self.dispatcher, self.settings).routes
 
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""

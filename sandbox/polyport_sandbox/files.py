@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from .errors import InvalidRunError
 from .types import Language, Limits
 
-__all__ = ["check_context", "check_files", "check_name", "check_upload", "encode_code", "name_problem"]
+__all__ = ["check_context", "check_files", "check_limits", "check_name", "check_upload", "encode_code", "name_problem"]
 
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 8
@@ -68,41 +68,65 @@ def encode_code(code: str | bytes) -> bytes:
         raise InvalidRunError(f"the code is not valid Unicode: {error}", param="code") from error
 
 
-def check_files(code: bytes, language: Language, files: Mapping[str, bytes], stdin: bytes, limits: Limits) -> None:
-    """Refuse a run's files that are badly named, too many or too large.
+def check_limits(limits: Limits | None) -> Limits:
+    """Return the limits that hold: those without any asked for, if it is None.
+
+    Raises:
+        InvalidRunError: If it is something else than `Limits`, a dict for instance.
+    """
+    if limits is None:
+        return Limits()
+    if not isinstance(limits, Limits):
+        raise InvalidRunError(f"limits is {type(limits).__name__}; give Limits(wall_s=5, …)", param="limits")
+    return limits
+
+
+def check_files(
+    code: bytes, language: Language, files: Mapping[str, bytes] | None, stdin: bytes, limits: Limits
+) -> dict[str, bytes]:
+    """Return a run's files, unless they are badly named, too many or too large.
 
     Raises:
         InvalidRunError: With the file and what is wrong with it.
     """
     if not isinstance(stdin, bytes):
         raise InvalidRunError(f"stdin is {type(stdin).__name__}, not bytes", param="stdin")
-    _check_each(files, limits)
-    if language.filename in files:
+    found = _check_each(files, limits)
+    if language.filename in found:
         raise InvalidRunError(
             f"a file named {language.filename!r} would replace the code, which has that name", param="files"
         )
-    _check_folders({language.filename, *files})
-    _check_total(len(code) + len(stdin) + sum(map(len, files.values())), limits, "code, stdin and files")
+    _check_folders({language.filename, *found})
+    _check_total(len(code) + len(stdin) + sum(map(len, found.values())), limits, "code, stdin and files")
+    return found
 
 
-def check_upload(files: Mapping[str, bytes], limits: Limits) -> None:
-    """Refuse files for a session that are badly named, too many or too large.
+def check_upload(files: Mapping[str, bytes] | None, limits: Limits) -> dict[str, bytes]:
+    """Return files for a session, unless they are badly named, too many or too large.
 
     Raises:
         InvalidRunError: With the file and what is wrong with it.
     """
-    _check_each(files, limits)
-    _check_folders(files)
-    _check_total(sum(map(len, files.values())), limits, "the files")
+    found = _check_each(files, limits)
+    _check_folders(found)
+    _check_total(sum(map(len, found.values())), limits, "the files")
+    return found
 
 
-def _check_each(files: Mapping[str, bytes], limits: Limits) -> None:
+def _check_each(files: Mapping[str, bytes] | None, limits: Limits) -> dict[str, bytes]:
+    if files is None:
+        return {}
+    if not isinstance(files, Mapping):
+        raise InvalidRunError(
+            f'files is {type(files).__name__}; give a dict of content by name: {{"in.csv": b"…"}}', param="files"
+        )
     if len(files) > limits.input_files:
         raise InvalidRunError(f"{len(files)} files are more than the {limits.input_files} allowed", param="files")
     for name, content in files.items():
         check_name(name, param="files")
         if not isinstance(content, bytes):
             raise InvalidRunError(f"the content of file {name!r} is {type(content).__name__}, not bytes", param="files")
+    return dict(files)
 
 
 def _check_folders(names: Iterable[str]) -> None:

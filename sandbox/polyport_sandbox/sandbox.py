@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from .base import Provider, load_provider
 from .errors import InvalidRunError, SandboxUnavailableError
-from .files import check_files, check_upload, encode_code
+from .files import check_files, check_limits, check_upload, encode_code
 from .metrics import Metrics, Snapshot
 from .network.hosts import check_allow_hosts
 from .registry import Registry, check_times, new_id
@@ -59,6 +59,12 @@ class Sandbox:
         self._registry = Registry(max_sessions, max_sessions_per_caller)
         self._tool_limits = tool_limits or ToolLimits()
         self._metrics = Metrics(log_code=log_code)
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError("Sandbox is for asyncio: write 'async with Sandbox() as box', or 'with SyncSandbox() as box'")
+
+    def __exit__(self, *_: object) -> None:
+        """Be there, so that ``with`` gets to say what is wrong."""
 
     async def __aenter__(self) -> Sandbox:
         await self.provider.open()
@@ -127,9 +133,9 @@ class Sandbox:
             SandboxUnavailableError: If nothing can run.
         """
         with self._metrics.refusals():
-            limits = limits or Limits()
-            how, text, files = self.language(language), encode_code(code), dict(files or {})
-            check_files(text, how, files, stdin, limits)
+            limits = check_limits(limits)
+            how, text = self.language(language), encode_code(code)
+            files = check_files(text, how, files, stdin, limits)
             request = RunRequest(text, how, files, stdin, limits, check_allow_hosts(allow_hosts), self._bounded(tools))
         record = self._metrics.begin(request, caller=caller)
         async with contextlib.aclosing(record.follow(self.provider.stream(request, caller=caller))) as events:
@@ -192,10 +198,10 @@ class Sandbox:
             SandboxUnavailableError: If nothing can run.
         """
         with self._metrics.refusals():
-            limits, files = limits or Limits(), dict(files or {})
+            limits = check_limits(limits)
             check_times(idle_s, lifetime_s)
             _check_session_name(name)
-            check_upload(files, limits)
+            files = check_upload(files, limits)
             request = SessionRequest(limits, files, check_allow_hosts(allow_hosts), self._bounded(tools), lifetime_s)
             with self._registry.reserve(caller):
                 place = await self.provider.open_session(request, caller=caller)

@@ -10,11 +10,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .base import Interruptible, ProviderSession
 from .errors import InvalidRunError, SessionClosedError
-from .files import check_context, check_name, check_upload, encode_code
+from .files import check_context, check_limits, check_name, check_upload, encode_code
 from .metrics import Metrics
 from .streams import Collector, Pump, last_result
 from .toolbox import BoundedToolHost
@@ -192,9 +192,8 @@ class Session:
         Raises:
             InvalidRunError: For names that could leave the working folder, and for files too many or too large.
         """
-        files = dict(files)
-        check_upload(files, self.limits)
-        await self._do(lambda: self._place.upload(files))
+        checked = check_upload(files, self.limits)
+        await self._do(lambda: self._place.upload(checked))
 
     async def download(self, name: str, *, max_bytes: int | None = None) -> bytes:
         """Read one regular file.
@@ -296,7 +295,7 @@ class Session:
         how = self._languages(language)
         check_context(context)
         text = encode_code(code)
-        limits = limits or self.limits
+        limits = self.limits if limits is None else check_limits(limits)
         if not isinstance(stdin, bytes):
             raise InvalidRunError(f"stdin is {type(stdin).__name__}, not bytes", param="stdin")
         if len(text) + len(stdin) > self.limits.input_bytes:
@@ -381,6 +380,14 @@ class SessionOpening:
     def __init__(self, open_it: Callable[[], Coroutine[Any, Any, Session]]) -> None:
         self._open = open_it
         self._session: Session | None = None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if not name.startswith("_"):  # what copy, inspect and the like look for gets the usual answer
+            raise AttributeError(
+                f"the session is not open, and has no {name!r} yet: write 'async with box.session() as session', "
+                "or 'session = await box.open_session()'"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __aenter__(self) -> Session:
         self._session = await self._open()

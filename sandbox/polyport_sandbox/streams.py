@@ -76,14 +76,14 @@ class Collector:
     """Keep what a run told so far, for the end of one that can't tell its own."""
 
     def __init__(self) -> None:
-        self._output: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
+        self._output = {"stdout": bytearray(), "stderr": bytearray()}
         self._displays: list[Display] = []
         self._error: CodeError | None = None
 
     def add(self, event: RunEvent) -> None:
         """Keep one event."""
         if isinstance(event, OutputEvent):
-            self._output[event.type].append(event.data)
+            self._output[event.type] += event.data
         elif isinstance(event, DisplayEvent):
             self._displays.append(event.display)
         elif isinstance(event, ErrorEvent):
@@ -93,8 +93,8 @@ class Collector:
         """Make the result of a run that was ended from outside."""
         return RunResult(
             "killed",
-            stdout=b"".join(self._output["stdout"]),
-            stderr=b"".join(self._output["stderr"]),
+            stdout=bytes(self._output["stdout"]),
+            stderr=bytes(self._output["stderr"]),
             displays=tuple(self._displays),
             error=self._error,
             usage=Usage(wall_s=wall_s),

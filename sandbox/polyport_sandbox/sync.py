@@ -31,30 +31,40 @@ class _Loop:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._changing = threading.RLock()  # so that nothing is given to a loop that has begun to stop
 
     def start(self) -> None:
-        if self._loop is not None:
-            raise SandboxUnavailableError("The sandbox is open already.", mend="use the one that is, or make another")
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="polyport-sandbox", daemon=True)
-        self._thread.start()
+        with self._changing:
+            if self._loop is not None:
+                mend = "use the one that is, or make another"
+                raise SandboxUnavailableError("The sandbox is open already.", mend=mend)
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="polyport-sandbox", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
+        with self._changing:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_finish(loop), loop).result(STOP_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(STOP_S)
-        if not thread.is_alive():
-            loop.close()
+        try:
+            asyncio.run_coroutine_threadsafe(_finish(loop), loop).result(STOP_S)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(STOP_S)
+            if not thread.is_alive():
+                loop.close()
 
     def wait(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
         """Run a coroutine on the loop; Ctrl-C while waiting cancels it."""
         future = self._submit(coroutine)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            if self._loop is None:  # another thread closed the sandbox
+                raise SandboxUnavailableError("The sandbox was closed meanwhile.", mend="open a new one") from None
+            raise
         except BaseException:
             if not future.done():
                 future.cancel()
@@ -87,16 +97,14 @@ class _Loop:
             self.wait(pump.stop())
 
     def _submit(self, coroutine: Coroutine[Any, Any, Value]) -> concurrent.futures.Future[Value]:
-        loop = self._loop
+        with self._changing:
+            loop = self._loop
+            if loop is not None and threading.current_thread() is not self._thread:
+                return asyncio.run_coroutine_threadsafe(coroutine, loop)
+        coroutine.close()
         if loop is None:
-            coroutine.close()
             raise SandboxUnavailableError("The sandbox is not open.", mend="with SyncSandbox() as box: …")
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise RuntimeError(
-                "This would wait for itself: on the sandbox's own thread (in a tool, say) use `Sandbox`."
-            )
-        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+        raise RuntimeError("This would wait for itself: on the sandbox's own thread (in a tool, say) use `Sandbox`.")
 
 
 async def _finish(loop: asyncio.AbstractEventLoop) -> None:

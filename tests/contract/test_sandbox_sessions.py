@@ -234,13 +234,16 @@ def test_a_cell_that_does_not_give_way_is_killed_and_says_what_is_lost(session: 
     [("import os; os._exit(7)", "error"), ("import os; os.kill(os.getpid(), 9)", "killed"),
      ("import ctypes; ctypes.string_at(0)", "killed"), ("import os; os.abort()", "killed")],
 )  # fmt: skip
-def test_a_crash_is_one_cell_s(session: SyncSession, code: str, status: str):
+def test_a_crash_is_one_cell_s(candidate: Candidate, session: SyncSession, code: str, status: str):
     session.run("x = 1\nopen('kept', 'w').write('yes')")
     result = session.run(f"print('before')\n{code}")
     assert (result.status, result.stdout) == (status, b"before\n"), result
     assert result.detail is not None
     assert "gone" in result.detail
-    assert session.run("x").status == "error"
+    after = session.run("x")
+    assert after.status == "error"
+    if candidate.name == "docker":
+        assert "anew" in str(after.detail)  # the cell that finds its variables gone is told so too
     assert out(session, "print(open('kept').read())") == b"yes\n"
 
 
@@ -264,7 +267,11 @@ def test_too_much_output_ends_one_cell(session: SyncSession):
 @needs("interrupt")
 def test_an_interrupt_keeps_the_variables(session: SyncSession):
     events = session.stream("import time\nx = 5\nprint('on')\ntime.sleep(60)")
-    assert next(events).type == "stdout"
+    said = b""
+    while said != b"on\n":  # text and newline may be two writes, and an interrupt come between them
+        event = next(events)
+        assert event.type == "stdout"
+        said += event.data
     began = time.monotonic()
     assert session.interrupt()
     result = list(events)[-1].result
@@ -421,9 +428,12 @@ def test_a_session_is_its_caller_s(box: SyncSandbox):
 
 def test_sessions_expire(box: SyncSandbox):
     idle = box.open_session(idle_s=1.0)
-    short = box.open_session(lifetime_s=2.0)
-    result = short.run("import time\nprint('on', flush=True)\ntime.sleep(60)", limits=Limits(wall_s=60))
-    assert (result.status, result.stdout) == ("killed", b"on\n")
+    for lifetime_s in (2.0, 6.0, 18.0):  # on a busy machine the shorter may be over before the cell has said anything
+        short = box.open_session(lifetime_s=lifetime_s)
+        result = short.run("import time\nprint('on', flush=True)\ntime.sleep(60)", limits=Limits(wall_s=60))
+        if result.stdout:
+            break
+    assert (result.status, result.stdout) == ("killed", b"on\n"), result
     assert "lifetime" in str(result.detail)
     until(lambda: idle.closed)
     for session in (idle, short):

@@ -18,6 +18,7 @@ from tests.support.markdown import Block, blocks, commands, matches
 from tests.support.peers import clean_environment, free_port, wait_until_answering
 
 TOUR = {"README.md": "Five minutes", "README.zh-CN.md": "五分钟"}
+SANDBOX = {"README.md": "Run untrusted code", "README.zh-CN.md": "运行不可信代码"}
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -116,7 +117,8 @@ def test_tour(document: str, reader: Reader) -> None:
 @pytest.mark.parametrize("document", TOUR)
 def test_commands_outside_the_tour_exist(document: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    outside = [block for block in blocks(ROOT / document) if block.section != TOUR[document]]
+    elsewhere = {TOUR[document], SANDBOX[document]}
+    outside = [block for block in blocks(ROOT / document) if block.section not in elsewhere]
     assert outside
     for block in outside:
         for line in block.code.splitlines():
@@ -128,3 +130,17 @@ def test_commands_outside_the_tour_exist(document: str) -> None:
                 # What make would do; what it does is the matter of a clean checkout, where CI runs it.
                 assert re.fullmatch(r"make [\w-]+", line), f"line {block.line}: nobody runs {line!r}"
                 subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.requires("docker", "sandbox")
+@pytest.mark.parametrize("document", SANDBOX)
+def test_the_sandbox_section_runs(document: str, reader: Reader) -> None:
+    shell, python = [block for block in blocks(ROOT / document) if block.section == SANDBOX[document]]
+    installed, built, *used = [line.partition("  #")[0].strip() for line in shell.code.splitlines()]
+    packages = installed.removeprefix("sudo apt install ").split()
+    assert packages == [name for name in packages if name in (ROOT / ".ci/run").read_text()] != []
+    reader._run(shell, ["bash", "-c", f"{built.removeprefix('sudo ')} --dry-run"])
+    printed = [reader._run(shell, ["bash", "-c", f"{line} </dev/null"]) for line in used if "|" not in line]
+    assert "ok" in printed[-1]
+    assert [reader._run(shell, ["bash", "-c", line]) for line in used if "|" in line] == ["42\n"]
+    assert reader._run(python, [sys.executable, "-c", python.code]) == "42\n\n"

@@ -12,6 +12,8 @@ import pytest
 from polyport import App
 from polyport.testing import ScriptedEngine, gateway
 from polyport_gateway.wires.router import Router
+from polyport_gateway.wires.sandbox.disabled import SERVED_SHAPES
+from tests.support.scripted_sandbox import ScriptedProvider
 
 
 def build_app(**model: Any) -> App:
@@ -49,12 +51,32 @@ def resolver(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Dra
     return jsonschema.Draft202012Validator({**schema, "components": document["components"]})
 
 
-def test_every_endpoint_is_described_and_every_description_served(running, document) -> None:
+# Other projects' protocols are described there, and not in this gateway's document.
+ELSEWHERE = ("/mcp", "/openapi.json", *(f"{shape}/" for shape in SERVED_SHAPES))
+
+
+def endpoints(running, document: dict[str, Any]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return what is served and what is described, less the functions."""
     router = Router(running.gateway.routes())
-    served = {(method.lower(), path) for path, method in router.paths() if path not in ("/mcp", "/openapi.json")}
+    served = {(method.lower(), path) for path, method in router.paths() if not path.startswith(ELSEWHERE)}
     described = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    functions = {("post", f"/v1/functions/{name}") for name in ("add", "tree", "echo")}
-    assert described - functions == served - {("post", "/v1/functions/{name}")}
+    functions = {("post", f"/v1/functions/{capability.name}") for capability in running.gateway.catalog}
+    return served - {("post", "/v1/functions/{name}")}, described - functions
+
+
+def test_every_endpoint_is_described_and_every_description_served(running, document) -> None:
+    served, described = endpoints(running, document)
+    assert described == served
+
+
+def test_with_a_sandbox_too(running, document, tmp_path) -> None:
+    app = build_app()
+    app.sandbox(ScriptedProvider())
+    with gateway(app, data_dir=tmp_path) as other:
+        served, described = endpoints(other, httpx.get(f"{other.url}/openapi.json").json())
+        assert described == served
+        assert served == endpoints(running, document)[0]
+        assert any(path.startswith(SERVED_SHAPES) for path, _ in Router(other.gateway.routes()).paths())
 
 
 def test_moderations_are_served_only_where_an_engine_offers_them(running, document, tmp_path) -> None:

@@ -82,3 +82,31 @@ async def test_a_provider_s_ceiling_holds():
     async with Sandbox(pool_size=0, gvisor="never", max_limits=Limits(memory_mb=128)) as box:
         with pytest.raises(InvalidRunError, match=r"limits\.memory_mb is 256, and at most 128"):
             await box.run("pass")
+
+
+async def test_closing_ends_what_runs_and_leaves_nothing_and_it_can_be_opened_again():
+    mine = Limits(memory_mb=141, wall_s=60)
+
+    def left() -> list[str]:
+        return [found["Id"] for found in containers() if found["HostConfig"]["Memory"] == 141 << 20]
+
+    box = Sandbox(DockerProvider(pool_size=1, limits=mine, gvisor="never"))
+    for _ in range(2):
+        async with box:
+            run = asyncio.create_task(box.run("print('on', flush=True)\nimport time; time.sleep(60)", limits=mine))
+            session = await box.open_session(limits=mine)
+            assert (await session.run("1")).status == "ok"
+            await asyncio.sleep(0.5)
+            assert not run.done()
+        assert not await asyncio.to_thread(left)
+        result = await asyncio.wait_for(run, 5)
+        assert (result.status, result.stdout, result.detail) == ("killed", b"on\n", "the sandbox was closed"), result
+
+
+async def test_an_image_is_looked_up_once_and_its_name_is_kept_on_its_containers():
+    async with Sandbox(DockerProvider(pool_size=1, gvisor="never", limits=Limits(memory_mb=142))) as box:
+        assert isinstance(box.provider, DockerProvider)
+        await box.provider.when_ready(1)
+        (found,) = [c for c in await asyncio.to_thread(containers) if c["HostConfig"]["Memory"] == 142 << 20]
+        assert found["Config"]["Image"] == found["Image"]  # the image's id, and not a name that may move meanwhile
+        assert found["Config"]["Labels"]["io.polyport.sandbox.image"] == "polyport/sandbox:minimal"

@@ -7,7 +7,6 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,12 +155,15 @@ def test_a_session_over_rest(house: Any):
 
 def test_an_interrupt_ends_the_cell_that_runs(house: Any):
     with Client(house.url) as client, client.sandbox.session() as session:
-        ended: list[Any] = []
-        thread = threading.Thread(target=lambda: ended.append(session.run("say begun\nhang")))
-        thread.start()
-        eventually(lambda: session.interrupt(), what="something to interrupt")
-        thread.join(5)
-        assert (ended[0].status, ended[0].stdout) == ("killed", "begun\n")
+        with session.stream("say begun\nhang") as stream:
+            told = []
+            for event in stream:
+                told.append(event)
+                if event.type == "stdout":
+                    session.interrupt()
+        assert [event.type for event in told] == ["stdout", "end"]
+        assert told[-1].result.status == "killed"
+        assert session.run("say again").stdout == "again\n"
 
 
 def test_the_client_runs_code(client: Client):
@@ -303,9 +305,12 @@ def test_without_docker_every_wire_says_what_mends_it(dry: Any, wire: str):
 def test_without_a_sandbox_the_endpoints_say_how_to_get_one():
     with gateway(App("bare")) as running, Client(running.url, max_retries=0) as client:
         for use in (client.sandbox.open_session, client.sandbox.sessions, lambda: client.sandbox.run("say x")):
-            with pytest.raises(ServiceUnavailableError, match="POLYPORT_SANDBOX=docker") as refused:
+            with pytest.raises(BadRequestError, match="POLYPORT_SANDBOX=docker") as refused:
                 use()
-            assert refused.value.code == "sandbox_unavailable"
+            assert refused.value.code == "sandbox_disabled"
+        for path in ("containers", "sandbox/e2b/sandboxes", "sandbox/e2b/execute", "sandbox/fusion/run_code"):
+            answer = httpx.post(f"{running.url}/v1/{path}", json={})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "sandbox_disabled"), path
         assert httpx.get(f"{running.url}/readyz").json()["sandbox"] == "none"
 
 
@@ -320,8 +325,9 @@ def _key(data_dir: Any, name: str, allow: str) -> str:
 
 def test_keys_open_the_sandbox_and_keep_sessions_apart(tmp_path: Any):
     provider = ScriptedProvider()
-    full, other, limited = (_key(tmp_path, name, allow) for name, allow in
-                            (("full", "*"), ("other", "run_code"), ("limited", "add,run_code_with_tools")))  # fmt: skip
+    full, other = _key(tmp_path, "full", "*"), _key(tmp_path, "other", "run_code")
+    limited = _key(tmp_path, "limited", "add,run_code_with_tools,create_code_session")
+    coder = _key(tmp_path, "coder", "add,run_code,run_code_with_tools")
     with gateway(build_app(provider, code_mode=True), data_dir=tmp_path) as running:
         url = running.url
         with Client(url, api_key=full) as mine, Client(url, api_key=other) as theirs:
@@ -337,6 +343,11 @@ def test_keys_open_the_sandbox_and_keep_sessions_apart(tmp_path: Any):
                         lambda: little.functions.call("run_code", code="say x")):  # fmt: skip
                 with pytest.raises(NotFoundError):
                     use()
+            for name in ("run_code_with_tools", "create_code_session"):  # they need run_code as well
+                with pytest.raises(NotFoundError):
+                    little.functions.call(name, code="say x")
+            assert [found.name for found in little.functions.list()] == ["add"]
+        with Client(url, api_key=coder) as little:
             told = little.functions.call("run_code_with_tools", code='call add {"a": 1}')
             assert told["stdout"] == "2\n"
             with pytest.raises(BadRequestError, match="There is no tool 'secret'"):
@@ -359,9 +370,80 @@ def _rows(served: Any) -> list[Any]:
     engine = create_engine(url)
     try:
         with engine.connect() as connected:
-            return list(connected.execute(sql("select name, wire, depth, key_id, request_id, code from usage")))
+            return list(
+                connected.execute(
+                    sql("select name, wire, operation, depth, key_id, request_id, code from usage order by at, id")
+                )
+            )
     finally:
         engine.dispose()
+
+
+def test_all_that_takes_time_or_room_in_the_sandbox_is_a_call(tmp_path: Any):
+    e2b = {"x-api-key": "e2b_none"}
+    with gateway(build_app(ScriptedProvider()), data_dir=tmp_path) as running, httpx.Client() as http:
+        told = []
+
+        def ask(method: str, path: str, wire: str, /, **options: Any) -> httpx.Response:
+            answer = http.request(method, f"{running.url}/v1/{path}", **options)
+            assert answer.is_success, answer.text
+            told.append((wire, answer.headers["x-request-id"]))
+            return answer
+
+        session = ask("POST", "sandbox/sessions", "rest", json={}).json()["id"]
+        files = f"sandbox/sessions/{session}/files"
+        ask("PUT", f"{files}/a", "rest", content=b"abc")
+        ask("GET", files, "rest")
+        ask("GET", f"{files}/a", "rest")
+        ask("DELETE", f"{files}/a", "rest")
+        ask("POST", f"sandbox/sessions/{session}/restart", "rest", json={})
+        one = f"containers/{ask('POST', 'containers', 'openai', json={'name': 'x'}).json()['id']}"
+        file = f"{one}/files/{ask('POST', f'{one}/files', 'openai', files={'file': ('b', b'x')}).json()['id']}"
+        ask("GET", f"{one}/files", "openai")
+        ask("GET", file, "openai")
+        assert ask("GET", f"{file}/content", "openai").content == b"x"
+        ask("DELETE", file, "openai")
+        made = ask("POST", "sandbox/e2b/sandboxes", "e2b", json={"templateID": "base"}, headers=e2b).json()
+        there = {"e2b-sandbox-id": made["sandboxID"], "x-access-token": made["envdAccessToken"]}
+        raw = {**there, "content-type": "application/octet-stream"}
+        ask("POST", "sandbox/e2b/files?path=c", "e2b", content=b"x", headers=raw)
+        ask("GET", "sandbox/e2b/files?path=c", "e2b", headers=there)
+        for method in ("Stat", "Remove"):
+            ask("POST", f"sandbox/e2b/filesystem.Filesystem/{method}", "e2b", json={"path": "c"}, headers=there)
+        rows = _rows(running.gateway)
+    assert [(row.wire, row.request_id) for row in rows] == told
+    assert {(row.name, row.operation, row.depth, row.code) for row in rows} == {("run_code", "sandbox", 0, None)}
+
+
+def test_a_full_gateway_still_lets_its_callers_end_what_they_hold(tmp_path: Any):
+    with (
+        gateway(build_app(ScriptedProvider()), data_dir=tmp_path, max_concurrent_calls=1) as running,
+        Client(running.url, max_retries=0) as client,
+    ):
+        session = client.sandbox.open_session()
+        running.gateway.dispatcher._running = 1  # as many as there may be
+        with pytest.raises(ServiceUnavailableError) as refused:
+            session.upload({"a": b"x"})
+        assert refused.value.code == "overloaded"
+        assert session.interrupt() is False
+        session.close()
+        assert client.sandbox.sessions() == []
+        running.gateway.dispatcher._running = 0
+
+
+def test_a_download_may_ask_for_another_bound(tmp_path: Any):
+    limits = {"output_file_bytes": 100}
+    app = build_app(ScriptedProvider(), limits=limits, max_limits={"output_file_bytes": 1000})
+    with gateway(app, data_dir=tmp_path) as running, Client(running.url, max_retries=0) as client:
+        session = client.sandbox.open_session()
+        session.upload({"a": bytes(200), "b": bytes(2000)})
+        files = f"{running.url}/v1/sandbox/sessions/{session.id}/files"
+        for name, most, status in (("a", None, 400), ("a", 150, 400), ("a", 200, 200), ("b", 5000, 400)):
+            answer = httpx.get(f"{files}/{name}", params={} if most is None else {"max_bytes": most})
+            assert answer.status_code == status, (name, most, answer.text)
+        for wrong in ("", "-1", "1e3", "x", "9" * 30):
+            answer = httpx.get(f"{files}/a", params={"max_bytes": wrong})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "max_bytes"), wrong
 
 
 def test_code_with_tools_calls_through_the_dispatcher(house: Any):
@@ -393,7 +475,11 @@ def test_a_gateway_without_a_sandbox_imports_nothing_of_it():
     code = (
         "import sys; from polyport import App; from polyport_gateway.server import create_gateway; "
         "from polyport_gateway.settings import Settings; create_gateway(App('x'), Settings()); "
-        "print([m for m in sys.modules if m.startswith('polyport_sandbox')])"
+        "wires = 'polyport_gateway.wires.'; "
+        "parts = ('openai.containers', 'rest.sandbox', 'sandbox.e2b', 'sandbox.fusion'); "
+        "unwanted = ('polyport_sandbox', *(wires + part for part in parts)); "
+        "allowed = ('polyport_gateway.wires.rest.sandbox_paths',); "
+        "print([m for m in sys.modules if m.startswith(unwanted) and m not in allowed])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

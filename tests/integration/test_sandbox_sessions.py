@@ -27,6 +27,7 @@ from polyport_sandbox import (
     ToolDescription,
 )
 from polyport_sandbox.docker.provider import DockerProvider
+from polyport_sandbox.docker.session import DockerSession
 from tests.support.sandbox import docker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requires("docker", "sandbox")]
@@ -156,6 +157,58 @@ async def test_a_kernel_that_ends_is_told_and_started_anew(code: str, status: st
         assert await place.download("file", max_bytes=10) == b"stays"
 
 
+async def test_a_kernel_started_anew_says_so_once():
+    async with session() as place:
+        assert (await run(place, "x = 1")).detail is None
+        assert "gone" in str((await run(place, "import os; os._exit(0)")).detail)
+        assert "anew" in str((await run(place, "1")).detail)
+        assert (await run(place, "1")).detail is None
+        await place.restart()
+        assert (await run(place, "1")).detail is None  # who asked for it knows
+
+
+async def test_an_interrupt_meets_a_cell_however_early_it_comes():
+    async with session() as place:
+        assert isinstance(place, DockerSession)
+        for code in ("import time\ntime.sleep(60)", "import time\ntime.sleep(60)", "while True: pass"):
+            cell = asyncio.create_task(run(place, code))
+            await asyncio.sleep(0)
+            began = time.monotonic()
+            await place.interrupt()
+            result = await asyncio.wait_for(cell, 20)
+            assert (result.status, result.error.name if result.error else None) == ("error", "KeyboardInterrupt"), (
+                result
+            )
+            assert time.monotonic() - began < 4.5  # it gave way, and was not killed
+        assert (await run(place, "1")).detail is None  # it is the same kernel still
+
+
+async def test_an_interrupt_on_request_waits_for_a_cell_that_needs_a_moment():
+    async with session() as place:
+        assert isinstance(place, DockerSession)
+        slow = (
+            "import time\nx = 1\ntry:\n    print('on', flush=True)\n    time.sleep(60)\nfinally:\n    time.sleep(1.5)"
+        )
+        stream = place.stream(RunRequest(slow.encode(), LANGUAGES["python"], limits=Limits(wall_s=60)))
+        assert isinstance(await anext(stream), OutputEvent)
+        await place.interrupt()
+        (*_, last) = [event async for event in stream]
+        assert isinstance(last, EndEvent)
+        assert (last.result.status, last.result.exit_code) == ("error", 1), last
+        assert shown(await run(place, "x")) == ["1"]
+
+
+async def test_a_path_too_long_to_be_looked_at_is_left_out():
+    deep = (
+        "import os\nfor _ in range(15):\n    os.mkdir('d' * 255); os.chdir('d' * 255)\n"
+        "open('f' * 255, 'w').write('x')\nprint('made')"
+    )
+    async with opened() as provider:
+        result = await once(provider, deep)
+        assert (result.status, result.stdout) == ("ok", b"made\n"), result
+        assert [skipped.reason for skipped in result.skipped_files] == ["File name too long"]
+
+
 async def test_more_output_than_the_limit_ends_the_cell_and_not_the_session():
     async with session() as place:
         result = await run(place, "while True: print('x' * 1000)", limits=Limits(output_bytes=10_000))
@@ -273,8 +326,10 @@ if __name__ == "__main__":
     assert type(pickle.loads(pickle.dumps(Thing()))) is Thing
     with multiprocessing.get_context("spawn").Pool(2) as pool: print(pool.map(work, [1, 2]))
     atexit.register(print, "at exit")
-    threading.Thread(target=lambda: (time.sleep(0.2), print("thread"))).start()
+    said = threading.Event()
+    threading.Thread(target=lambda: (said.wait(), time.sleep(0.2), print("thread"))).start()
     print("end")
+    said.set()
 """
 
 
@@ -288,7 +343,8 @@ async def once(provider: DockerProvider, code: str, **request: Any) -> RunResult
 
 async def test_a_script_finds_what_it_would_find_without_a_kernel():
     async with opened() as provider:
-        result = await once(provider, SCRIPT, stdin=b"in")
+        # Two more interpreters start in it, which takes its time on a busy machine.
+        result = await once(provider, SCRIPT, stdin=b"in", limits=Limits(wall_s=60))
         assert result.stdout == b"/work/main.py ['main.py'] __main__ in\n[2, 4]\nend\nthread\nat exit\n", result
         broken = await once(provider, "def f():\n    raise ValueError('no')\nf()")
         assert broken.stderr_text == (

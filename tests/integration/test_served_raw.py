@@ -460,10 +460,12 @@ def test_without_keys_any_key_does(tmp_path):
         assert answer.json()["status"] == "Success"
 
 
-def test_a_gateway_without_a_sandbox_serves_none_of_it(tmp_path):
+def test_a_gateway_without_a_sandbox_says_how_it_is_switched_on(tmp_path):
     with gateway(App("none"), data_dir=tmp_path) as running:
         for path in ("e2b/v2/sandboxes", "fusion/run_code", "e2b/execute"):
-            assert httpx.post(f"{running.url}/v1/sandbox/{path}", json={}).status_code == 404
+            answer = httpx.post(f"{running.url}/v1/sandbox/{path}", json={})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "sandbox_disabled")
+            assert "POLYPORT_SANDBOX=docker" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("number", "printed"), [(0, "6\nvalue\n\n"), (1, "RunStatus.Success 42\n\n")])

@@ -170,9 +170,16 @@ PROCESSES = [
     ),
     Attack(
         "inherited descriptors",
-        "stdin, stdout and stderr only",
-        "import os\nprint('TRIED', flush=True)\nfor n in range(3, 1024):\n    try:\n        os.fstat(n)\n        print('BREACH', n)\n"
-        "    except OSError: pass",
+        "stdin, stdout and stderr, and the three pipes by which a kernel tells what it displays; none of the supervisor's",
+        "import os, stat\nprint('TRIED', flush=True)\nfound = set()\n"
+        "for n in range(1 << 16):\n    try: found.add((n, stat.S_IFMT(os.fstat(n).st_mode)))\n    except OSError: pass\n"
+        "pipes = {1100, 1101, 1102}\n"
+        "for n, kind in found:\n    if n > 2 and not (n in pipes and kind == stat.S_IFIFO): print('BREACH', n, oct(kind))\n"
+        "seen = {int(n) for n in os.listdir('/proc/self/fd')}\n"
+        "if len(seen - {0, 1, 2} - pipes) > 1: print('BREACH', seen)\n"  # the one is the listing's own
+        "import subprocess\nchild = subprocess.run(['python3', '-Sc', 'import os; print(*os.listdir(\"/proc/self/fd\"))'],\n"
+        "    capture_output=True, text=True, close_fds=False).stdout.split()\n"
+        "if len(child) > 4 or pipes & set(map(int, child)): print('BREACH in a child', child)",
         held,
     ),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,13 +37,23 @@ def _made(attack: Attack, target: OursTarget) -> None:
         pytest.skip(str(reason))
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def _params() -> list[Any]:
+    """The attacks, each with what it needs of this machine."""
+    return [
+        pytest.param(
+            attack, id=attack.name, marks=[pytest.mark.requires("unshare")] if "network" in attack.needs else []
+        )
+        for attack in ATTACKS
+    ]
+
+
+@pytest.mark.parametrize("attack", _params())
 def test_an_attack_comes_to_nothing_on_runc(on_runc: OursTarget, attack: Attack):
     _made(attack, on_runc)
 
 
 @pytest.mark.requires("dockerd", "runsc")
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", _params())
 def test_an_attack_comes_to_nothing_on_gvisor(on_runsc: OursTarget, attack: Attack):
     _made(attack, on_runsc)
 

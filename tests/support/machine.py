@@ -99,6 +99,16 @@ def _runsc() -> str | None:
     return None if shutil.which("runsc") else "gVisor's runsc is not installed (apt install runsc)"
 
 
+def _unshare() -> str | None:
+    if os.geteuid() != 0:
+        return "a network namespace of the tests' own needs root"
+    if shutil.which("unshare") is None:
+        return "unshare is not installed (apt install util-linux)"
+    if _output("unshare", "--net", "--mount", "echo", "made") == "made":
+        return None
+    return "this machine does not let a process have network and mount namespaces of its own (unshare --net --mount)"
+
+
 def _postgres() -> str | None:
     return None if postgres_binary("initdb") else "PostgreSQL's initdb is not installed (apt install postgresql)"
 
@@ -135,6 +145,7 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "runsc": _runsc,
     "sandbox": _sandbox,
     "sandbox-data": _sandbox_data,
+    "unshare": _unshare,
 }
 
 

@@ -37,6 +37,7 @@ class Catalog:
         self.changes = Changes()
         self._capabilities: dict[str, Capability] = {}
         self._unlisted: set[str] = set()
+        self._needs: dict[str, str] = {}
         self.resources: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
 
@@ -49,12 +50,13 @@ class Catalog:
     def __contains__(self, name: str) -> bool:
         return name in self._capabilities
 
-    def add(self, capability: Capability, *, listed: bool = True) -> None:
+    def add(self, capability: Capability, *, listed: bool = True, needs: str | None = None) -> None:
         """Register a capability.
 
         Args:
             capability: What can be called by its name from now on.
             listed: Whether callers see it; without, only what knows it already calls it.
+            needs: Another name that a caller must be allowed to use as well.
 
         Raises:
             DeclarationError: Its name is taken.
@@ -64,6 +66,8 @@ class Catalog:
         self._capabilities[capability.name] = capability
         if not listed:
             self._unlisted.add(capability.name)
+        if needs is not None:
+            self._needs[capability.name] = needs
 
     def visible(self, caller: Caller) -> list[Capability]:
         """Everything this caller may see, as this caller sees it, in the order of registration."""
@@ -77,8 +81,13 @@ class Catalog:
         return [
             capability
             for name, capability in self._capabilities.items()
-            if name not in self._unlisted and caller.may(name)
+            if name not in self._unlisted and self.allows(name, caller)
         ]
+
+    def allows(self, name: str, caller: Caller) -> bool:
+        """Whether there is such a name and this caller may use it, and what it needs."""
+        needed = self._needs.get(name, name)
+        return name in self._capabilities and caller.may(name) and caller.may(needed)
 
     def find(self, name: str) -> Capability | None:
         """Return the capability of that name, whoever asks."""
@@ -96,7 +105,7 @@ class Catalog:
             NotFoundError: There is none, or none that this caller may see; the two can't be told apart.
         """
         capability = self._capabilities.get(name)
-        if capability is None or not (caller.may(name) or name in granted):
+        if capability is None or not (self.allows(name, caller) or name in granted):
             raise NotFoundError(
                 f"The model or function {_short(name)!r} does not exist or you do not have access to it.",
                 param="model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 __all__ = ["main"]
@@ -17,5 +18,7 @@ def main() -> None:
         from polyport.errors import MissingDependencyError
 
         print(f"Error: {MissingDependencyError('the polyport command', extra='gateway')}", file=sys.stderr)
+        if sys.argv[1:2] == ["sandbox"]:
+            print(f"Or run: {shlex.join([sys.executable, '-m', 'polyport_sandbox', *sys.argv[2:]])}", file=sys.stderr)
         sys.exit(2)
     app(prog_name="polyport")

@@ -29,7 +29,10 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def create(
     name: Annotated[str, typer.Argument(help="For people; no two live keys share one.", show_default=False)],
     allow: Annotated[
-        str | None, typer.Option(help="Names it may use, separated by commas, prefix* among them; all by default.")
+        list[str] | None,
+        typer.Option(
+            help="Names it may use, separated by commas, prefix* among them; all by default. Can be given again."
+        ),
     ] = None,
     expires: Annotated[
         str | None,
@@ -41,7 +44,7 @@ def create(
     as_json: AsJSON = False,
 ) -> None:
     """Make a key and print its token, which is shown this once."""
-    allowed = None if allow is None else [part.strip() for part in allow.split(",") if part.strip()]
+    allowed = None if not allow else [part.strip() for part in ",".join(allow).split(",") if part.strip()]
     expiry = None if expires is None else parse_time(expires, future=True, option="--expires")
 
     async def run() -> tuple[KeyRecord, str]:

@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Run untrusted code in the mini sandbox; make its image; see what is missing.", no_args_is_help=True
 )
 
-Language = Annotated[str | None, typer.Option(help="python, bash, javascript … [by the file's ending, or python].")]
+Language = Annotated[str | None, typer.Option(help="python, bash, javascript … [by the file's ending; python for -].")]
 Provider = Annotated[str, typer.Option(help="Where it runs: docker, or a remote provider.")]
 Url = Annotated[str | None, typer.Option(help="The remote service's address.")]
 ApiKey = Annotated[

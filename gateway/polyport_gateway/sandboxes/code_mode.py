@@ -126,7 +126,8 @@ class RunCodeWithTools(SandboxTool, SeenByCaller):
         Use it instead of many single tool calls: loop, filter and combine in code, and print only what matters.
         Import the tools from polyport_tools, such as `from polyport_tools import add`; call them with keyword
         arguments; each returns its JSON result, or raises polyport_tools.ToolError with the reason.
-        polyport_tools.tools() lists them with their arguments.
+        polyport_tools.tools() lists them with their arguments. Each run is in a place of its own: sessions have no
+        tools.
 
         Args:
             work: The call it serves.

@@ -12,7 +12,7 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary, WeakSet
 
-from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError, UnsupportedOperationError
+from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.call import Caller
 from polyport_gateway.sandboxes.service import SandboxService
 
@@ -109,13 +109,7 @@ class Containers:
             NotFoundError: The caller may not run code.
             SandboxUnavailableError: The sandbox can't be opened; with what mends it.
         """
-        if not self._service.enabled:
-            raise UnsupportedOperationError(
-                "This gateway runs no code: its sandbox is not switched on. Its operator can declare "
-                'app.sandbox("docker") or set POLYPORT_SANDBOX=docker.',
-                code="sandbox_disabled",
-                param=param,
-            )
+        self._service.require(param=param)
         self._service.check(caller)
         await self._service.box()
 

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["file_content", "make_outcome", "outcome_content", "outcome_text"]
 
 _LONGEST_INLINE = 8 * 1024
-_LARGEST_RESOURCE = 1 << 20
-_MOST_RESOURCES = 4 << 20
+# All of it together has to fit into one event of a stream, and clients' limit for one is a megabyte; text comes twice,
+# as content and structured, and bytes a third larger, in base64.
+_LONGEST_TEXT = 20_000
+_MOST_TEXT = 40_000
+_MOST_INLINE = 32 * 1024
+_MOST_BYTES = 400 * 1024
 _PICTURES = ("image/png", "image/jpeg")
 _ENDINGS = {
     "timeout": "it was still running at its time limit and was killed",
@@ -36,23 +40,24 @@ _ENDINGS = {
 
 
 def make_outcome(result: RunResult, *, session: str | None = None) -> CodeOutcome:
-    """Describe a result without its bytes."""
+    """Describe a result without its bytes; of long texts the middle is left out."""
+    room, inline = _Room(_MOST_TEXT), _Room(_MOST_INLINE)
+    stderr, stdout = room.take(result.stderr_text), room.take(result.stdout_text)
+    displays = [(display, None if display.text is None else room.take(display.text)) for display in result.displays]
     return CodeOutcome(
         status=result.status,
         exit_code=result.exit_code,
-        stdout=result.stdout_text,
-        stderr=result.stderr_text,
-        result=next((display.text for display in reversed(result.displays) if display.is_result), None),
-        error=None
-        if result.error is None
-        else CodeFailure(name=result.error.name, value=result.error.value, traceback=result.error.traceback),
-        displays=[OutcomeDisplay(types=sorted(display.data), text=display.text) for display in result.displays],
+        stdout=stdout,
+        stderr=stderr,
+        result=next((text for display, text in reversed(displays) if display.is_result), None),
+        error=_failure(result, room),
+        displays=[OutcomeDisplay(types=sorted(display.data), text=text) for display, text in displays],
         files=[
-            OutcomeFile(name=name, size=len(content), text=_short_text(content))
+            OutcomeFile(name=name, size=len(content), text=_short_text(content, inline))
             for name, content in sorted(result.files.items())
         ],
         skipped_files=[SkippedCodeFile(name=file.name, reason=file.reason) for file in result.skipped_files],
-        truncated=result.stdout_truncated or result.stderr_truncated,
+        truncated=result.stdout_truncated or result.stderr_truncated or room.cut,
         usage=CodeUsage(
             cpu_s=result.usage.cpu_s,
             peak_memory_mb=result.usage.peak_memory_mb,
@@ -62,6 +67,33 @@ def make_outcome(result: RunResult, *, session: str | None = None) -> CodeOutcom
         session=session,
         detail=result.detail,
     )
+
+
+class _Room:
+    """What is left for text."""
+
+    def __init__(self, characters: int) -> None:
+        self.left = characters
+        self.cut = False
+
+    def take(self, text: str) -> str:
+        """Return a text, without its middle where it is too long."""
+        most = min(self.left, _LONGEST_TEXT)
+        if len(text) > most:
+            self.cut = True
+            half = most // 2
+            text = f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"
+        self.left -= min(self.left, len(text))
+        return text
+
+
+def _failure(result: RunResult, room: _Room) -> CodeFailure | None:
+    error = result.error
+    if error is None:
+        return None
+    # What a traceback says is in stderr, too, where a program ended by it.
+    traceback = error.traceback if len(error.traceback) <= _LONGEST_INLINE else room.take(error.traceback)
+    return CodeFailure(name=error.name, value=room.take(error.value), traceback=traceback)
 
 
 def outcome_text(outcome: CodeOutcome) -> str:
@@ -92,32 +124,39 @@ def _notes(outcome: CodeOutcome) -> Iterator[str]:
 
 def outcome_content(text: str, result: RunResult) -> tuple[Content, ...]:
     """Return text, pictures and files as content; nothing where the text is all there is."""
-    found: list[Content] = [*_pictures(result.displays), *_resources(result)]
-    return (Text(text), *found) if found else ()
+    found: list[Content] = []
+    left_out: list[str] = []
+    left = _MOST_BYTES
+    for name, size, content in (*_pictures(result.displays), *_resources(result)):
+        if size > left:
+            left_out.append(f"{name} ({size} bytes)")
+            continue
+        left -= size
+        found.append(content)
+    if left_out:
+        text += f"\n[too large to come along: {', '.join(left_out)}; make it smaller, or show less of it]"
+    return (Text(text), *found) if found or left_out else ()
 
 
-def _pictures(displays: tuple[Display, ...]) -> Iterator[Content]:
+def _pictures(displays: tuple[Display, ...]) -> Iterator[tuple[str, int, Content]]:
     from polyport.types.sandbox import CodeDisplay
 
-    for display in displays:
+    for number, display in enumerate(displays, 1):
+        name = f"picture {number}"
         png = display.png
         if png:
-            yield Image(png, "image/png")
+            yield name, len(png), Image(png, "image/png")
         elif "image/jpeg" in display.data:
             picture = CodeDisplay(data={"image/png": display.data["image/jpeg"]}).png
             if picture:
-                yield Image(picture, "image/jpeg")
+                yield name, len(picture), Image(picture, "image/jpeg")
         elif display.svg is not None:
-            yield EmbeddedResource("sandbox:///display.svg", display.svg, "image/svg+xml")
+            yield name, len(display.svg), EmbeddedResource("sandbox:///display.svg", display.svg, "image/svg+xml")
 
 
-def _resources(result: RunResult) -> Iterator[Content]:
-    left = _MOST_RESOURCES
+def _resources(result: RunResult) -> Iterator[tuple[str, int, Content]]:
     for name, content in sorted(result.files.items()):
-        if len(content) > min(left, _LARGEST_RESOURCE):
-            continue
-        left -= len(content)
-        yield file_content(name, content)
+        yield name, len(content), file_content(name, content)
 
 
 def file_content(name: str, content: bytes) -> Content:
@@ -132,10 +171,10 @@ def file_content(name: str, content: bytes) -> Content:
         return EmbeddedResource(uri, content, kind or "application/octet-stream")
 
 
-def _short_text(content: bytes) -> str | None:
-    if len(content) > _LONGEST_INLINE:
+def _short_text(content: bytes, room: _Room) -> str | None:
+    if len(content) > min(_LONGEST_INLINE, room.left):
         return None
     try:
-        return content.decode()
+        return room.take(content.decode())
     except UnicodeDecodeError:
         return None

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from polyport.declarations import Annotations
 from polyport.errors import InvalidArgumentsError
-from polyport.events import Finish
+from polyport.events import Finish, Result
 from polyport.types.sandbox import CodeOutcome
-from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation
+from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation, SandboxWork
 from polyport_gateway.sandboxes.outcome import make_outcome, outcome_content, outcome_text
+from polyport_gateway.sandboxes.plan import SandboxPlan
 from polyport_gateway.sandboxes.progress import OutputReporter
 from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
 from polyport_gateway.sandboxes.tool import SandboxTool, Work
@@ -62,11 +63,13 @@ def file_bytes(files: Mapping[str, str | FileContent] | None) -> dict[str, bytes
 class RunCode(SandboxTool):
     """Runs code for every wire: as a tool (`Arguments`), and as it is (`CodeRun`).
 
+    Whoever may run code may do all else in the sandbox too, and so that comes in under its name (`SandboxWork`).
+
     Args:
         service: The gateway's sandbox.
     """
 
-    operations = frozenset({Operation.TOOL, Operation.CODE})
+    operations = frozenset({Operation.TOOL, Operation.CODE, Operation.SANDBOX})
 
     def __init__(self, service: SandboxService) -> None:
         self._service = service
@@ -80,6 +83,10 @@ class RunCode(SandboxTool):
 
     async def invoke(self, call: Call) -> AsyncGenerator[CallEvent, None]:
         """Run the code; a `CodeRun` is answered with `CodeEvent`."""
+        if isinstance(call.input, SandboxWork):
+            yield Result(await call.input.do(), "")
+            yield Finish()
+            return
         if not isinstance(call.input, CodeRun):
             async with aclosing(super().invoke(call)) as told:
                 async for event in told:
@@ -170,8 +177,16 @@ def describe_place(service: SandboxService, *, languages: Sequence[str] = (), ti
     most_time, most_memory = plan.max_limits.get("wall_s", time), plan.max_limits.get("memory_mb", memory)
     spoken = f"Languages: {', '.join(languages)}. " if languages else ""
     return (
-        f"{spoken}The working folder is /work: files given arrive there, and files left there come back. Python has "
-        "its standard library and what the image adds; try an import to see. "
+        f"{spoken}The working folder is /work: files given arrive there, and files left there come back. "
+        f"Python has {_libraries(plan)}. "
         f"Network: {network}. Limits: {time:g} s and {memory:g} MiB unless asked otherwise, at most {most_time:g} s "
         f"and {most_memory:g} MiB. Print what you want to see."
     )
+
+
+def _libraries(plan: SandboxPlan) -> str:
+    from polyport_sandbox.images.recipe import DATA_IMAGE, RECIPES
+
+    if plan.provider == "docker" and plan.options.get("image") == DATA_IMAGE:
+        return f"its standard library, {', '.join(RECIPES['data'].python)}; nothing can be installed"
+    return "its standard library and what the image adds; try an import to see"

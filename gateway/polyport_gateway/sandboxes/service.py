@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from polyport.errors import CallError, ConfigurationError, NotFoundError
+from polyport.errors import CallError, ConfigurationError, NotFoundError, UnsupportedOperationError
 from polyport_gateway.call import Caller, CodeRun
 from polyport_gateway.sandboxes.plan import SandboxPlan
 
@@ -86,7 +86,8 @@ class SandboxService:
         """Return the sandbox, opened.
 
         Raises:
-            SandboxUnavailableError: There is none, or it can't be opened; with what mends it.
+            UnsupportedOperationError: There is none; with how to get one.
+            SandboxUnavailableError: It can't be opened; with what mends it.
         """
         if self._box is not None:
             return self._box
@@ -119,33 +120,33 @@ class SandboxService:
         """Write what it has done, in Prometheus' text format; nothing before it was opened."""
         return "" if self._box is None else self._box.metrics().render_prometheus()
 
-    def require(self) -> None:
+    def require(self, *, param: str | None = None) -> None:
         """Refuse where there is no sandbox.
 
         Raises:
-            SandboxUnavailableError: With how to get one.
+            UnsupportedOperationError: With how to get one.
         """
-        if self.enabled:
-            return
-        from polyport_sandbox import SandboxUnavailableError
-
-        raise SandboxUnavailableError(
-            "This gateway has no sandbox.", mend='app.sandbox("docker"), or the setting POLYPORT_SANDBOX=docker'
-        )
+        if not self.enabled:
+            raise UnsupportedOperationError(
+                "This gateway runs no code: its sandbox is not switched on. Its operator can declare "
+                'app.sandbox("docker") or set POLYPORT_SANDBOX=docker.',
+                code="sandbox_disabled",
+                param=param,
+            )
 
     def check(self, caller: Caller) -> None:
-        """Refuse a caller who may not run code, and everybody where there is no sandbox.
+        """Refuse everybody where there is no sandbox, and a caller who may not run code.
 
         Raises:
+            UnsupportedOperationError: There is none; with how to get one.
             NotFoundError: It looks the same as where there is no such name.
-            SandboxUnavailableError: There is none; with how to get one.
         """
+        self.require()
         if not caller.may(RUN_CODE):
             raise NotFoundError(
                 f"The model or function {RUN_CODE!r} does not exist or you do not have access to it.",
                 code="model_not_found",
             )
-        self.require()
 
     def limits(self, asked: Mapping[str, Any] | Limits | None = None, *, base: Limits | None = None) -> Limits:
         """Return what a run may use that asks for these limits.

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionTools", "describe_file", "describe_session"]
 
-_LARGEST_DOWNLOAD = 4 << 20
+# It comes twice, as content and structured, and has to fit into one event of a stream: a megabyte for many clients.
+_LARGEST_DOWNLOAD = 360 * 1024
 
 SESSION = Annotated[str, Field(description="The session's id, from create_code_session.")]
 NAME = Annotated[str, Field(description="Relative to the working folder, such as out/plot.png.")]
@@ -148,7 +149,7 @@ class SessionTools:
         return SandboxFileList(data=listed)
 
     async def download_file(self, work: Work, session: SESSION, name: NAME) -> SandboxFileContent:
-        """Read one file of a code session: text as text, a picture as a picture, anything else in base64.
+        """Read one file of a code session: text as text, a picture as one, the rest in base64; 360 KiB at most.
 
         Args:
             work: The call it serves.

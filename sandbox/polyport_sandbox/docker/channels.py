@@ -46,6 +46,7 @@ class ContainerChannel:
         self._waiting: list[asyncio.Future[None]] = []
         self._no_more = False
         self._gone = False
+        self._lost = False
         self._closed = False
 
     def feed(self, data: bytes) -> None:
@@ -55,10 +56,11 @@ class ContainerChannel:
         self._received += data
         self._wake()
 
-    def end(self, *, gone: bool) -> None:
-        """Note that nothing more comes; with `gone`, that nothing more is taken either."""
+    def end(self, *, lost: bool = False) -> None:
+        """Note that nothing more comes; with `lost`, that nothing more is taken either, for the container goes."""
         self._no_more = True
-        self._gone = self._gone or gone
+        self._lost = self._lost or lost
+        self._gone = self._gone or lost
         self._wake()
 
     def refuse(self) -> None:
@@ -114,7 +116,7 @@ class ContainerChannel:
         self._closed = True
         self._wake()
         self._on_close()
-        if not (self._gone and self._no_more):
+        if not self._lost:  # a supervisor lets go of a connection when it is told to, and not before
             with contextlib.suppress(ConnectionError):
                 await self._send("close", {}, b"")
 
@@ -186,7 +188,7 @@ class Channels:
         if frame.kind == b"c":
             channel.feed(rest)
         elif frame.kind == b"x":
-            channel.end(gone=False)
+            channel.end()
         elif frame.kind == b"y":
             channel.refuse()
         else:
@@ -227,7 +229,7 @@ class Channels:
     async def aclose(self) -> None:
         """End what serves them."""
         for channel in list(self._open.values()):
-            channel.end(gone=True)
+            channel.end(lost=True)
         for task in list(self._serving):
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)

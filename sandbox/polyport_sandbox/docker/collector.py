@@ -207,7 +207,7 @@ class Collector:
                 displays=tuple(self.displays),
                 error=self.error,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(f"a report of the wrong shape: {error!r}") from error
 
 

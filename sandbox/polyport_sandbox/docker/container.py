@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
-
-import httpx
 
 from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 from polyport_sandbox.types import EndEvent, Limits, RunEvent, RunRequest, RunResult, SessionRequest, Usage
@@ -34,42 +31,60 @@ class NeverStartedError(SandboxError):
 class Container:
     """A hardened container whose supervisor waits for its job. Make one with `Container.ready`."""
 
-    def __init__(self, engine: Engine, identity: str, limits: Limits, link: Link, response: httpx.Response) -> None:
+    def __init__(self, engine: Engine, identity: str, limits: Limits, link: Link) -> None:
         self._engine = engine
         self._limits = limits
-        self._response = response
+        self._removed = False
         self._channels: Channels | None = None
         self.link = link
         self.identity = identity
 
     @classmethod
     async def ready(
-        cls, engine: Engine, image: str, limits: Limits, *, owner: str, runtime: str | None, doubtful: set[str]
+        cls,
+        engine: Engine,
+        image: str,
+        limits: Limits,
+        *,
+        owner: str,
+        runtime: str | None,
+        doubtful: set[str],
+        image_name: str = "",
     ) -> Container:
         """Create and start a container and wait until its supervisor, and the kernel beside it, stand ready.
 
         `doubtful` gets the name of one that may have been made and could not be removed, for Docker did not answer.
         """
-        settings = container_settings(image, limits, owner=owner, runtime=runtime)
+        settings = container_settings(image, limits, owner=owner, runtime=runtime, image_name=image_name)
         name = f"polyport-sandbox-{secrets.token_hex(8)}"
         creating = asyncio.create_task(engine.create(settings, name=name))
+        link: Link | None = None
         try:
             identity = await asyncio.shield(creating)
-            streams, response = await engine.attach(identity)
-            container = cls(engine, identity, limits, Link(streams), response)
+            link = Link(await engine.attach(identity))
+            container = cls(engine, identity, limits, link)
             await engine.start(identity)
             async with asyncio.timeout(READY_WITHIN_S):
                 await container._expect_ready()
         except BaseException:
+            if link is not None:
+                await link.aclose()
             # A create that nobody waits for any more happens all the same, and may do so after a removal: see it out.
             await asyncio.shield(_forget(engine, name, creating, doubtful))
             raise
         return container
 
     async def _expect_ready(self) -> None:
-        if await self.link.first() is None:
+        why = "ended before it was ready"
+        try:
+            first = await self.link.first()
+        except ProtocolError as error:
+            first, why = None, f"did not speak as ours do ({error})"
+        except BROKEN as error:
+            first, why = None, f"was lost before it was ready ({error!r})"
+        if first is None:
             raise SandboxUnavailableError(
-                f"A sandbox container ended before it was ready: {self.link.said or 'it said nothing'}.",
+                f"A sandbox container {why}: {self.link.said or 'it said nothing'}.",
                 mend="python -m polyport_sandbox build",
             )
 
@@ -148,8 +163,10 @@ class Container:
 
     async def ended_early(self, collector: Collector, queued_s: float) -> RunResult:
         """Say what became of a run whose supervisor went away without its report."""
-        state = await self._final_state()
         usage = Usage(queued_s=queued_s)
+        if self._removed:
+            return collector.partial("killed", "the sandbox was closed", usage=usage)
+        state = await self._final_state()
         if state.get("OOMKilled"):
             return collector.partial("out_of_memory", usage=usage)
         if not collector.started:
@@ -171,11 +188,10 @@ class Container:
 
     async def remove(self) -> None:
         """Kill the container with all that runs in it, and remove it."""
+        self._removed = True
         if self._channels is not None:
             await self._channels.aclose()
         await self.link.aclose()
-        with contextlib.suppress(*BROKEN, httpx.HTTPError):
-            await self._response.aclose()
         await self._engine.remove(self.identity)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .engine import DEFAULT_SOCKET, Engine, EngineError
-from .hardening import LABEL, OWNER_LABEL
+from .hardening import IMAGE_LABEL, LABEL, OWNER_LABEL
 from .orphans import is_orphan
 
 __all__ = ["ContainerInfo", "Removed", "list_containers", "prune"]
@@ -63,7 +63,7 @@ def _info(container: dict[str, Any]) -> ContainerInfo:
     return ContainerInfo(
         id=str(container["Id"])[:12],
         name=str((container.get("Names") or ["/?"])[0]).lstrip("/"),
-        image=str(container.get("Image", "?")),
+        image=str((container.get("Labels") or {}).get(IMAGE_LABEL) or container.get("Image", "?")),
         state=str(container.get("State", "?")),
         age_s=max(0.0, time.time() - float(container.get("Created", time.time()))),
         pid=int(pid) if pid.isdecimal() else None,

@@ -15,7 +15,7 @@ from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 from polyport_sandbox.images import DATA_IMAGE, DEFAULT_IMAGE
 from polyport_sandbox.images.process import find
 
-from .engine import API_VERSION, DEFAULT_SOCKET, Engine
+from .engine import API_VERSION, DEFAULT_SOCKET, USUAL_SOCKET, Engine
 
 __all__ = ["Finding", "Report", "build_command", "examine", "start_command"]
 
@@ -100,6 +100,16 @@ def build_command(image: str) -> str:
     return command if find("debootstrap") else f"sudo apt install debootstrap && {command}"
 
 
+def _socket_mend(socket: str) -> str:
+    if socket == USUAL_SOCKET:
+        start = start_command()
+        return start if find("dockerd") and not Path(socket).exists() else f"sudo apt install docker.io && {start}"
+    # Somebody named it, and starting Docker would make another one.
+    if Path(USUAL_SOCKET).is_socket():
+        return f"name the one at {USUAL_SOCKET} instead: unset DOCKER_HOST, or leave --socket out"
+    return "start the daemon that it belongs to, or name another with DOCKER_HOST=unix:///path/of/docker.sock"
+
+
 def _socket_finding(socket: str) -> Finding:
     if "://" in socket:
         return Finding(
@@ -108,16 +118,14 @@ def _socket_finding(socket: str) -> Finding:
             detail=f"Docker is named as {socket}, and the sandbox speaks to a Unix socket of this machine only",
             mend="unset DOCKER_HOST, or set it to unix:///path/of/docker.sock",
         )
-    install = f"sudo apt install docker.io && {start_command()}"
     try:
         mode = Path(socket).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        mend = start_command() if find("dockerd") else install
-        return Finding("socket", ok=False, detail=f"There is no Docker socket at {socket}", mend=mend)
+        return Finding("socket", ok=False, detail=f"There is no Docker socket at {socket}", mend=_socket_mend(socket))
     except PermissionError:
         return _forbidden("socket", socket)
     if not stat.S_ISSOCK(mode):
-        return Finding("socket", ok=False, detail=f"{socket} is not a socket", mend=install)
+        return Finding("socket", ok=False, detail=f"{socket} is not a socket", mend=_socket_mend(socket))
     return Finding("socket", ok=True, detail=socket)
 
 

@@ -5,23 +5,29 @@ The `docker` package was not taken: it is synchronous, a thread for each attache
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import httpx
 
 from polyport_sandbox.errors import SandboxError, SandboxUnavailableError
 
-__all__ = ["API_VERSION", "DEFAULT_SOCKET", "Attachment", "Engine", "EngineError", "default_socket"]
+from .attachment import Attachment, RefusedError, attach
 
+__all__ = ["API_VERSION", "DEFAULT_SOCKET", "USUAL_SOCKET", "Engine", "EngineError", "default_socket"]
+
+CLOSE_S = 5.0
 API_VERSION = "1.41"  # Docker 20.10, the first with private cgroup namespaces and seccomp's own error numbers
+
+USUAL_SOCKET = "/var/run/docker.sock"
 
 
 def default_socket(docker_host: str | None) -> str:
     """The socket that Docker's own client would use; an address that is no Unix socket is given back as it is."""
-    return docker_host.removeprefix("unix://") if docker_host else "/var/run/docker.sock"
+    return docker_host.removeprefix("unix://") if docker_host else USUAL_SOCKET
 
 
 DEFAULT_SOCKET = default_socket(os.environ.get("DOCKER_HOST"))
@@ -29,22 +35,6 @@ DEFAULT_SOCKET = default_socket(os.environ.get("DOCKER_HOST"))
 
 class EngineError(SandboxError):
     """Docker refused a request; `status` is its HTTP status."""
-
-
-class Attachment(Protocol):
-    """A container's stdin, stdout and stderr, as httpcore hands over an upgraded connection."""
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's signature
-        """Read what is there, at most `max_bytes`; nothing once the other end has closed."""
-        ...
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write all of `buffer`."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        ...
 
 
 class Engine:
@@ -62,9 +52,12 @@ class Engine:
         self._http = httpx.AsyncClient(
             transport=transport, base_url=f"http://docker/v{API_VERSION}", timeout=60, trust_env=False
         )
+        self._asking: set[asyncio.Task[httpx.Response]] = set()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """See out what was asked, and close the connections."""
+        if self._asking:
+            await asyncio.wait(set(self._asking), timeout=CLOSE_S)
         await self._http.aclose()
 
     async def info(self) -> dict[str, Any]:
@@ -116,22 +109,16 @@ class Engine:
         answer = await self._json("POST", "/containers/create", params={"name": name}, json=settings)
         return str(answer["Id"])
 
-    async def attach(self, container: str) -> tuple[Attachment, httpx.Response]:
-        """Connect to a container's three streams; close the response to let go of them."""
-        request = self._http.build_request(
-            "POST",
-            f"/containers/{container}/attach",
-            params={"stream": 1, "stdin": 1, "stdout": 1, "stderr": 1},
-            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
-        )
+    async def attach(self, container: str) -> Attachment:
+        """Connect to a container's three streams."""
+        path = f"/v{API_VERSION}/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
         try:
-            response = await self._http.send(request, stream=True)
-        except httpx.HTTPError as error:
+            return await attach(self.socket, path)
+        except RefusedError as error:
+            refusal = httpx.Response(error.status, content=error.body)
+            raise EngineError(f"Docker would not attach: {_message(refusal)}", status=error.status) from None
+        except OSError as error:
             raise self._unreachable(error) from error
-        if response.status_code != 101:
-            await response.aread()
-            raise EngineError(f"Docker would not attach: {_message(response)}", status=response.status_code)
-        return cast(Attachment, response.extensions["network_stream"]), response
 
     async def start(self, container: str) -> None:
         """Start a created container."""
@@ -162,9 +149,14 @@ class Engine:
         return (await self._send(method, path, **options)).json()
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        # In a task of its own: what was asked of Docker happens in any case, and a cancellation that met httpx's wait
+        # as the answer comes would end in an InvalidStateError of anyio's (see `attachment`). An upload is cut short.
+        asking = asyncio.create_task(self._http.request(method, path, **options))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
         try:
-            response = await self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
+            response = await (asking if "content" in options else asyncio.shield(asking))
+        except (httpx.HTTPError, RuntimeError) as error:  # the latter of a client that was closed
             raise self._unreachable(error) from error
         if response.status_code >= 400:
             raise EngineError(

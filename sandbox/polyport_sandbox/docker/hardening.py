@@ -12,6 +12,7 @@ from polyport_sandbox.inside.sources import supervisor_config, supervisor_source
 from polyport_sandbox.types import Limits
 
 __all__ = [
+    "IMAGE_LABEL",
     "LABEL",
     "OWNER_LABEL",
     "container_settings",
@@ -21,6 +22,7 @@ __all__ = [
 
 LABEL = "io.polyport.sandbox"
 OWNER_LABEL = "io.polyport.sandbox.owner"
+IMAGE_LABEL = "io.polyport.sandbox.image"
 
 # Each container gets a user id of its own out of a range that systemd's allocation table leaves free, so that what the
 # kernel counts per user (inotify watches, pipe pages, pending signals) is not shared between two runs.
@@ -81,8 +83,10 @@ def resource_settings(limits: Limits, runtime: str | None = None) -> dict[str, i
     }
 
 
-def container_settings(image: str, limits: Limits, *, owner: str, runtime: str | None) -> dict[str, Any]:
-    """The body of Docker's "create a container" for one single-use sandbox."""
+def container_settings(
+    image: str, limits: Limits, *, owner: str, runtime: str | None, image_name: str = ""
+) -> dict[str, Any]:
+    """The body of Docker's "create a container" for one single-use sandbox; `image` is an id, and has this name."""
     uid = FIRST_UID + secrets.randbelow(UIDS)
 
     def tmpfs(megabytes: int, inodes: int, extra: str = "") -> str:
@@ -122,7 +126,7 @@ def container_settings(image: str, limits: Limits, *, owner: str, runtime: str |
         "Env": [],
         "Entrypoint": ["python3", "-I", "-S", "-c", supervisor_source(), supervisor_config()],
         "Cmd": [],
-        "Labels": {LABEL: "run", OWNER_LABEL: owner},
+        "Labels": {LABEL: "run", OWNER_LABEL: owner, IMAGE_LABEL: image_name or image},
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,

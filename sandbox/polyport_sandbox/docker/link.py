@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+from collections import deque
 from collections.abc import Callable
-from typing import Any
-
-import httpcore
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from polyport_sandbox.errors import InvalidRunError, SandboxError, SandboxFileNotFoundError
-from polyport_sandbox.types import FileInfo, RunEvent
+from polyport_sandbox.types import FileInfo, OutputEvent, RunEvent
 
+from .attachment import Attachment
 from .collector import Collector
-from .engine import Attachment
 from .protocol import DockerStreams, Frame, FrameReader, ProtocolError, parse_json
 
 __all__ = ["BROKEN", "CHUNK", "Answer", "Exchange", "Link"]
 
 CHUNK = 1 << 16
 CHANNEL_KINDS = frozenset((b"C", b"c", b"x", b"y", b"w"))
-BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+BROKEN = (OSError,)
 
 
 class Link:
@@ -31,7 +30,6 @@ class Link:
         self._connection = connection
         self._streams = DockerStreams()
         self._frames = FrameReader()
-        self._writing = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
         self.error: Exception | None = None
@@ -73,46 +71,74 @@ class Link:
                     self.sink(frame)
         except (ProtocolError, *BROKEN) as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - what came up is not trusted, and nothing else notices this task's end
+            self.error = ProtocolError(f"a frame that could not be read: {type(error).__name__}")
         finally:
             self._ended.set()
             if self.on_end is not None:
                 self.on_end()
 
     async def write(self, data: bytes, within_s: float) -> None:
-        """Send a request."""
-        async with self._writing:
-            await self._connection.write(data, within_s)
+        """Send a request, whole and in the order of the calls, also where waiting for that is cancelled."""
+        await self._connection.write(data, within_s)
 
     async def aclose(self) -> None:
-        """Stop reading."""
-        if self._reader is not None and self._reader is not asyncio.current_task():
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+        """Stop reading, and close the connection."""
+        try:
+            if self._reader is not None and self._reader is not asyncio.current_task():
+                self._reader.cancel()
+                await asyncio.wait({self._reader})
+        finally:
+            self._connection.close()
+
+
+@dataclass
+class _Output:
+    """Output that waits to be read."""
+
+    type: Literal["stdout", "stderr"]
+    data: bytearray
 
 
 class Exchange:
     """One run or cell over a link: its events in their order, as they come.
 
     What waits here is bounded by the run's limits, which the collector holds it to, so a slow reader holds up neither
-    the code nor the connection.
+    the code nor the connection. Output that waits is put together: a million writes of a byte are not a million events.
     """
 
     def __init__(self, link: Link, collector: Collector) -> None:
-        self._events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
+        self._events: deque[RunEvent | _Output] = deque()
+        self._grew = asyncio.Event()
+        self._over = False
         self._link = link
         self.collector = collector
         link.sink = self._take
-        link.on_end = lambda: self._events.put_nowait(None)
+        link.on_end = self._end
         if link.ended:
-            self._events.put_nowait(None)
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._grew.set()
 
     def _take(self, frame: Frame) -> None:
         event = self.collector.add(frame)
+        if isinstance(event, OutputEvent):
+            self._add_output(event)
+        elif event is not None:
+            self._events.append(event)
         if event is not None:
-            self._events.put_nowait(event)
+            self._grew.set()
         if self.collector.done is not None:
-            self._events.put_nowait(None)
+            self._end()
+
+    def _add_output(self, event: OutputEvent) -> None:
+        last = self._events[-1] if self._events else None
+        if isinstance(last, _Output) and last.type == event.type and len(last.data) < CHUNK:
+            last.data += event.data
+        else:
+            self._events.append(_Output(event.type, bytearray(event.data)))
 
     async def next(self, deadline: float) -> RunEvent | None:
         """Wait for the next event, until `deadline` on the loop's clock; None at the end, of the run or the link.
@@ -120,10 +146,14 @@ class Exchange:
         Raises:
             TimeoutError: At the deadline.
         """
-        if not self._events.empty():
-            return self._events.get_nowait()
-        async with asyncio.timeout_at(deadline):
-            return await self._events.get()
+        while not self._events:
+            if self._over:
+                return None
+            self._grew.clear()
+            async with asyncio.timeout_at(deadline):
+                await self._grew.wait()
+        event = self._events.popleft()
+        return OutputEvent(event.type, bytes(event.data)) if isinstance(event, _Output) else event
 
     async def end(self, deadline: float) -> bool:
         """Wait for the end, past what is left of the events; say whether the run ended rather than the link."""
@@ -151,12 +181,13 @@ class Answer:
     def _lost(self) -> None:
         if not self._done.done():
             self._done.set_exception(self._link.error or EOFError())
+            self._done.exception()  # seen, where nobody waits any more
 
     def _take(self, frame: Frame) -> None:
         if frame.nonce != self._nonce:
             raise ProtocolError("a frame without the session's nonce")
         if frame.kind == b"F" and self._size is None:
-            size = parse_json(frame.payload, list)[-1]
+            size = (parse_json(frame.payload, list) or [None])[-1]
             if type(size) is not int or not 0 <= size <= self._most:
                 raise ProtocolError("a file larger than was asked for")
             self._size = size
@@ -175,7 +206,7 @@ class Answer:
         try:
             for name, size, modified, is_folder in parse_json(payload, list):
                 self.entries.append(FileInfo(str(name), int(size), float(modified), bool(is_folder)))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ProtocolError("a list of files of the wrong shape") from error
 
     async def end(self, name: str, within_s: float) -> None:
@@ -187,12 +218,12 @@ class Answer:
             SandboxError: If it could not be done.
         """
         async with asyncio.timeout(within_s):
-            done = await self._done
+            done = await asyncio.shield(self._done)  # who gives up waiting may wait again
         failed = done.get("failed")
         if failed is None:
             return
         what, _, more = str(failed)[:300].partition(":")
-        shown = json.dumps(name[:80])
+        shown = json.dumps(name[:80], ensure_ascii=False)
         if what == "not_found":
             raise SandboxFileNotFoundError(f"The session has no regular file {shown}.")
         if what == "too_large":

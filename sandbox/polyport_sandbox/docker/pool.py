@@ -109,7 +109,7 @@ class Pool:
     async def _make_one(self) -> None:
         try:
             container = await self._make()
-        except (SandboxError, TimeoutError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits must hear of it, and not wait for ever
             self._failed(error)
             return
         self._offer(container)

@@ -16,8 +16,9 @@ from polyport_sandbox.types import LANGUAGES, Language, Limits, RunEvent, RunReq
 from .admission import Admission
 from .container import Container, NeverStartedError
 from .doctor import Report, examine
-from .engine import DEFAULT_SOCKET, Engine
+from .engine import DEFAULT_SOCKET, Engine, EngineError
 from .hardening import resource_settings
+from .image_ids import ImageIds
 from .orphans import owner, remove_orphans
 from .pool import Pool
 from .session import DockerSession
@@ -32,12 +33,15 @@ class DockerProvider:
     """Run code in containers of the Docker daemon on this machine.
 
     Args:
-        image: The image of languages that name none; `polyport_sandbox.images.build.build` makes it.
+        image: The image of languages that name none; `polyport_sandbox.images.build.build` makes it. Its name is looked
+            up when the provider opens: an image that takes the name later is used from the next opening on.
         socket: The daemon's Unix socket.
         gvisor: ``"auto"`` uses gVisor where Docker offers a ``runsc`` that keeps the limits, ``"require"`` refuses to
             run without it, ``"never"`` leaves it. Not the default: a start takes longer, its own threads count as the
             run's, so that a flood of processes ends the container and the run as ``sandbox_error``, and peak memory
-            is not told.
+            is not told. And gVisor lets code open the supervisor's pipes under ``/proc/1/fd``, which Linux refuses:
+            it can break its own run with that, and in a session read what the session is sent later, but it can't
+            make up a run's result: reports carry a number that was read from the pipe before any of the code ran.
         pool_size: Containers of `image` kept ready.
         max_running: Runs at once.
         max_waiting: Runs that may wait for their turn.
@@ -73,7 +77,9 @@ class DockerProvider:
         self._languages = {**LANGUAGES, **{language.name: language for language in languages}}
         self._admission = Admission(max_running, waiting=max_waiting, waiting_per_caller=max_waiting_per_caller)
         self._engine: Engine | None = None
+        self._images: ImageIds | None = None
         self._pools: dict[str, Pool] = {}
+        self._in_use: dict[Container, Pool] = {}
         self._runtime: str | None = None
         self._doubtful: set[str] = set()
         self._sessions: set[DockerSession] = set()
@@ -83,15 +89,25 @@ class DockerProvider:
         report = await examine(socket=self._socket, image=self._image, gvisor=self._gvisor)
         report.raise_if_unfit()
         self._runtime = report.runtime
-        self._engine = Engine(self._socket)
-        await remove_orphans(self._engine)
+        engine = Engine(self._socket)
+        images = ImageIds(engine)
+        try:
+            await images.identity(self._image)
+            await remove_orphans(engine)
+        except BaseException:
+            await engine.aclose()
+            raise
+        self._engine, self._images = engine, images
         self._pool(self._image).fill()
 
     async def aclose(self) -> None:
-        """Remove every container of this provider."""
+        """Remove every container of this provider, with what runs in it."""
         for session in list(self._sessions):
             await session.aclose()
+        for container in list(self._in_use):
+            self._discard(container)
         await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
+        self._pools.clear()  # it may be opened again
         if self._engine is not None:
             await self._clear_doubtful(self._engine)
             await self._engine.aclose()
@@ -146,7 +162,7 @@ class DockerProvider:
             except NeverStartedError as error:
                 lost = error
             finally:
-                pool.discard(container)
+                self._discard(container)
         raise SandboxError(f"The run was not started: {TRIES} containers were lost one after another: {lost}")
 
     async def open_session(self, request: SessionRequest, *, caller: str) -> ProviderSession:
@@ -170,19 +186,19 @@ class DockerProvider:
             try:
                 nonce = await container.open_session(request)
             except NeverStartedError as error:
-                pool.discard(container)
+                self._discard(container)
                 lost = error
                 continue
             except BaseException:
-                pool.discard(container)
+                self._discard(container)
                 raise
-            return self._kept(pool, container, nonce)
+            return self._kept(container, nonce)
         raise SandboxError(f"The session was not opened: {TRIES} containers were lost one after another: {lost}")
 
-    def _kept(self, pool: Pool, container: Container, nonce: bytes) -> DockerSession:
+    def _kept(self, container: Container, nonce: bytes) -> DockerSession:
         def ended() -> None:
             self._sessions.discard(session)
-            pool.discard(container)
+            self._discard(container)
 
         session = DockerSession(container, nonce, ended)
         self._sessions.add(session)
@@ -194,11 +210,19 @@ class DockerProvider:
         made_for_it = self._runtime == "runsc" and resource_settings(limits) != resource_settings(self._limits)
         while True:
             try:
-                return await (self._make(image, limits) if made_for_it else pool.take())
+                container = await (self._make(image, limits) if made_for_it else pool.take())
+                self._in_use[container] = pool
+                return container
             except SandboxUnavailableError:
                 if self._engine is None or time.monotonic() - asked > self._patience_s:
                     raise
             await asyncio.sleep(RETRY_S)
+
+    def _discard(self, container: Container) -> None:
+        """Remove a container that was taken, once."""
+        pool = self._in_use.pop(container, None)
+        if pool is not None:
+            pool.discard(container)
 
     def _check_limits(self, limits: Limits) -> None:
         most = self._max_limits
@@ -220,12 +244,28 @@ class DockerProvider:
         return self._pools[image]
 
     async def _make(self, image: str, limits: Limits) -> Container:
-        engine = self._engine
-        if engine is None:
+        engine, images = self._engine, self._images
+        if engine is None or images is None:
             raise SandboxUnavailableError("The sandbox is closed.", mend="open a new one")
-        container = await Container.ready(
-            engine, image, limits, owner=owner(), runtime=self._runtime, doubtful=self._doubtful
-        )
+
+        async def make() -> Container:
+            return await Container.ready(
+                engine,
+                await images.identity(image),
+                limits,
+                owner=owner(),
+                runtime=self._runtime,
+                doubtful=self._doubtful,
+                image_name=image,
+            )
+
+        try:
+            container = await make()
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            images.forget(image)  # it may have been removed
+            container = await make()
         await self._clear_doubtful(engine)  # Docker answers again
         return container
 

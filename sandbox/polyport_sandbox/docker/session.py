@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any
 
 from polyport_sandbox.errors import InvalidRunError, SandboxError, SessionClosedError
 from polyport_sandbox.files import name_problem
@@ -17,7 +18,8 @@ from .protocol import ProtocolError, encode_cell, encode_request, encode_upload
 
 __all__ = ["DockerSession"]
 
-GIVE_WAY_S = 0.5
+GIVE_WAY_S = 0.5  # for a cell that nobody waits for any more
+INTERRUPT_S = 5.0  # for one that was interrupted on request: keeping its variables is worth the wait
 FILES_S = 60.0
 
 
@@ -41,16 +43,42 @@ class DockerSession:
         self._on_close = on_close
         self._turn = asyncio.Lock()
         self._closed = False
+        self._sent: asyncio.Event | None = None
+        self._interrupted = False
+
+    @contextlib.asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]]]:
+        """Have a turn, and what sees something to its end within the turn, however often its waiter is cancelled."""
+        await self._turn.acquire()
+        endings: set[asyncio.Task[None]] = set()
+
+        async def see_out(ending: Coroutine[Any, Any, None]) -> None:
+            task = asyncio.create_task(ending)
+            endings.add(task)
+            await asyncio.shield(task)
+
+        try:
+            self._check_open()
+            yield see_out
+        finally:
+            for task in endings:
+                if not task.done():
+                    task.add_done_callback(lambda _: self._turn.release())
+                    break
+            else:
+                self._turn.release()
 
     async def stream(self, request: RunRequest) -> AsyncGenerator[RunEvent]:
         """Run one cell. Closing the generator interrupts it, and kills what does not give way."""
-        async with self._turn:
-            self._check_open()
+        async with self._in_turn() as see_out:
             collector = Collector(self._nonce, request.limits)
             exchange = Exchange(self._link, collector)
             deadline = asyncio.get_running_loop().time() + request.limits.wall_s + GRACE_S
+            sent = self._sent = asyncio.Event()
+            self._interrupted = False
             try:
                 await self._link.write(encode_cell(request), GRACE_S)
+                sent.set()
                 while (event := await exchange.next(deadline)) is not None:
                     yield event
             except (TimeoutError, *BROKEN) as error:
@@ -58,9 +86,24 @@ class DockerSession:
                 yield EndEvent(collector.partial("sandbox_error", f"the session was lost: {error!r}"))
                 return
             except (GeneratorExit, asyncio.CancelledError):
-                await asyncio.shield(self._abandon(exchange))
+                await see_out(self._abandon(exchange))
                 raise
+            finally:
+                self._sent = None
+                sent.set()
             yield EndEvent(await self._concluded(collector))
+
+    async def interrupt(self) -> None:
+        """Raise `KeyboardInterrupt` in the running cell. It has five seconds to give way; asked again, half of one."""
+        await asyncio.sleep(0)  # a cell that was asked for just now begins first
+        if (sent := self._sent) is None:
+            return
+        await sent.wait()
+        if self._sent is not sent:
+            return
+        grace_s = GIVE_WAY_S if self._interrupted else INTERRUPT_S
+        self._interrupted = True
+        await self._write(encode_request("interrupt", {"grace_s": grace_s}))
 
     async def _concluded(self, collector: Collector) -> RunResult:
         """The result of a cell that ended, or what is known of one that was lost with its session."""
@@ -136,20 +179,27 @@ class DockerSession:
         self._close()
 
     async def _ask(self, request: bytes, name: str, max_bytes: int = 0) -> Answer:
-        async with self._turn:
-            self._check_open()
+        async with self._in_turn() as see_out:
             answer = Answer(self._link, self._nonce, max_bytes)
             try:
                 await self._write(request)
-                await asyncio.shield(answer.end(name, FILES_S))
+                await answer.end(name, FILES_S)
             except (TimeoutError, EOFError, ProtocolError, *BROKEN) as error:
                 self._close()
                 raise SessionClosedError(f"The session was lost: {error!r}") from error
             except asyncio.CancelledError:
-                with contextlib.suppress(SandboxError, TimeoutError, EOFError, ProtocolError, *BROKEN):
-                    await answer.end(name, GRACE_S)
+                await see_out(self._await_end(answer, name))
                 raise
             return answer
+
+    async def _await_end(self, answer: Answer, name: str) -> None:
+        """See an answer that nobody waits for to its end, so that it is not taken for the next one's."""
+        try:
+            await answer.end(name, GRACE_S)
+        except (TimeoutError, EOFError, ProtocolError, *BROKEN):
+            self._close()
+        except SandboxError:
+            pass  # refused, which is an end too
 
     async def _write(self, request: bytes) -> None:
         try:

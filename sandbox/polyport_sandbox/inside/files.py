@@ -199,7 +199,11 @@ def changed_files(before: Snapshot, limit: int) -> tuple[list[tuple[str, int]], 
                 skipped.append((folder, "too many entries"))
                 return found, skipped
             name = os.path.join(folder, entry.name)
-            info = entry.stat(follow_symlinks=False)
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except OSError as error:  # its path may be longer than a path may be
+                skipped.append((name, str(error.strerror)))
+                continue
             if stat.S_ISDIR(info.st_mode):
                 if depth < MAX_DEPTH:
                     folders.append((name, depth + 1))

@@ -149,6 +149,7 @@ async function evaluate(code) {
 
 async function run(job) {
   let code = 0;
+  say("B");
   if (job.stdin && job.stdin.length) {
     const { Readable } = require("node:stream");
     Object.defineProperty(process, "stdin", { value: Readable.from([job.stdin]), configurable: true });

@@ -6,8 +6,8 @@ source text (``python3 -u -c …``), so it stands alone, and imports next to not
 
 Down one pipe of its own come jobs: a length, and fields, each a length and bytes, names and values in turn; down
 another an ``A`` for each display, which holds the order between displays and output. Up: a length, a kind and a
-payload. Kinds: ``R`` ready, ``V`` a display, ``T`` the exception that ended the code, ``K`` the cell is over, with its
-exit code.
+payload. Kinds: ``R`` ready, ``B`` a cell begins and can be interrupted, ``V`` a display, ``T`` the exception that ended
+the code, ``K`` the cell is over, with its exit code.
 """
 
 from __future__ import annotations
@@ -242,6 +242,7 @@ def run_cells(job: dict[str, bytes]) -> None:
             sys.modules["_frozen_importlib_external"].PathFinder.invalidate_caches()
             try:
                 _signal.signal(_signal.SIGINT, handler)
+                say(b"B")
                 code = run_cell(job, names, f"<cell {number}>")
             finally:
                 handler = _signal.getsignal(_signal.SIGINT)

@@ -38,6 +38,8 @@ class Cell:
         self.said: int | None = None
         self.kill_at: float | None = None
         self.killed = False
+        self.begun = process.kernel is None
+        self.interrupt_due = False
         self.oom_before = oom_kills()
         self.cpu_before = cpu_seconds()
         self.began = time.monotonic()
@@ -257,6 +259,10 @@ class Loop:
             if cell.passing == b"T" and cell.error is not None:
                 cell.error += part
                 cell.error_whole = last
+        elif kind == b"B" and not cell.begun:
+            cell.begun = True
+            if cell.interrupt_due:
+                cell.process.signal(signal.SIGINT)
         elif kind == b"K" and not self.once and cell.said is None and last:
             self.drain(cell.process)
             cell.said = int(part) & 0xFF if part.isdigit() and len(part) < 4 else 1
@@ -289,7 +295,9 @@ class Loop:
         if self.once:
             cell.kill_at = 0.0
             return
-        cell.process.signal(signal.SIGINT, group=cell.process.kernel is None)
+        if cell.begun:
+            cell.process.signal(signal.SIGINT, group=cell.process.kernel is None)
+        cell.interrupt_due = not cell.begun  # a kernel that has yet to take the cell would not notice, or end of it
         kill_at = min(time.monotonic() + grace_s, cell.deadline + GRACE_S)
         cell.kill_at = kill_at if cell.kill_at is None else min(kill_at, cell.kill_at)
 

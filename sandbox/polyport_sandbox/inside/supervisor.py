@@ -48,10 +48,14 @@ class Supervisor(Loop):
             return os.dup(self.null)
         path = "/tmp/.stdin"  # noqa: S108 - this container's own; gVisor has no O_TMPFILE
         source = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        os.unlink(path)
-        for part in self.inbox.parts(count):
-            while part:
-                part = part[os.write(source, part) :]
+        try:
+            os.unlink(path)
+            for part in self.inbox.parts(count):
+                while part:
+                    part = part[os.write(source, part) :]
+        except OSError:
+            os.close(source)
+            raise
         os.lseek(source, 0, os.SEEK_SET)
         return source
 
@@ -112,9 +116,10 @@ class Supervisor(Loop):
                 self.read_control(process)
         self.drain(process)
         status = self.conclude(cell)
-        self.kernels = {
-            name: kernel for name, kernel in self.kernels.items() if kernel is not process or kernel.exit is None
-        }
+        for name, kernel in list(self.kernels.items()):
+            if kernel is process and kernel.exit is not None:
+                del self.kernels[name]
+                self.lost.add(name)
         if cell.kill_at is not None and (cell.stopped or process.exit is not None):
             self.sweep_strays()
         self.cell = None

@@ -33,6 +33,9 @@ LANGUAGES = {
 }
 SPARE_S = 60.0
 """Seconds beyond a run's limit after which its sandbox ends by itself, should nobody be left to kill it."""
+SESSION_SPARE_S = 5
+"""Seconds beyond a session's lifetime after which its sandbox ends by itself, within what every plan allows."""
+EVERY_PLAN_S = 3600
 GIVE_WAY_S = 2.0
 """Seconds that an interrupted kernel gets to be ready again before it is started anew."""
 
@@ -105,7 +108,7 @@ class E2BProvider(RemoteProvider):
     async def open_session(self, request: SessionRequest, *, caller: str) -> E2BSession:
         """Make a sandbox and keep it."""
         refuse(request, network=True)
-        box = await self._make(request.lifetime_s, request.allow_hosts)
+        box = await self._make(_service_lifetime(request.lifetime_s), request.allow_hosts)
         try:
             before = {info.name for info in await self.api.list(box)}
             session = E2BSession(self, box, before)
@@ -331,3 +334,9 @@ def check_cell(request: RunRequest) -> None:
     if request.stdin:
         raise InvalidRunError("E2B's code interpreter has no standard input; put it into a file", param="stdin")
     code_text(request)
+
+
+def _service_lifetime(lifetime_s: float) -> int:
+    """A little longer than the session's own, so that it is the session that says how it ended."""
+    asked = math.ceil(lifetime_s)
+    return max(asked, min(asked + SESSION_SPARE_S, EVERY_PLAN_S))

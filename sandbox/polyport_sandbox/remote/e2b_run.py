@@ -32,6 +32,8 @@ KINDS = {
     "chart": "e2b/chart",
 }
 DIED = ("ContextRestarting",)
+# What a gateway that serves E2B's shape says of its own limits; an exception of the code's has a traceback.
+OVER: Mapping[str, Status] = {"TimeoutError": "timeout", "OutputLimitError": "output_limit"}
 BROKE = ("UnexpectedEndOfExecution", "WebSocketError", "ExecutionAborted")
 
 
@@ -95,6 +97,8 @@ class Cell:
             raise SandboxError(f"E2B lost the execution: {error.name}: {error.value[:200]}")
         if error.name == "SystemExit":
             return exit_of(error.value)
+        if error.name in OVER and not error.traceback:
+            return OVER[error.name], None
         return "error", 1
 
     def _events(self, message: Mapping[str, Any]) -> Iterable[RunEvent]:

@@ -72,7 +72,9 @@ class GatewayService(Service):
 
 
 class PolyportProvider(RemoteProvider):
-    """Run code in the sandbox of another Polyport gateway. Its limits are kept there, and all of them.
+    """Run code in the sandbox of another Polyport gateway.
+
+    Limits are kept there, and all of them; one that is left as it is by default is the gateway's own.
 
     Tools can't be called from it: they would have to reach back here.
 
@@ -130,7 +132,7 @@ class PolyportProvider(RemoteProvider):
         identity = value.get("id") if isinstance(value, dict) else None
         if not isinstance(identity, str) or not identity:
             raise SandboxError("The gateway's new session has no id")
-        return PolyportSession(self, identity)
+        return PolyportSession(self, identity, request.limits)
 
 
 class PolyportSession:
@@ -139,10 +141,12 @@ class PolyportSession:
     Args:
         provider: By which it was opened.
         identity: Its id there.
+        limits: As it was opened with.
     """
 
-    def __init__(self, provider: PolyportProvider, identity: str) -> None:
+    def __init__(self, provider: PolyportProvider, identity: str, limits: Limits) -> None:
         self._provider = provider
+        self._limits = limits
         self._path = f"/v1/sandbox/sessions/{quote(identity, safe='')}"
         self._closed = False
 
@@ -154,7 +158,7 @@ class PolyportSession:
                 yield event
 
     async def _run(self, request: RunRequest, recorder: Recorder) -> AsyncGenerator[RunEvent]:
-        body = wire_format.run_to_json(request, in_session=True, stream=True)
+        body = wire_format.run_to_json(request, session_limits=self._limits, stream=True)
         path = f"{self._path}/run"
         async with contextlib.aclosing(
             run(self._service, path, body, request.limits, recorder, leaving=self._leave)
@@ -164,7 +168,7 @@ class PolyportSession:
 
     async def _leave(self) -> None:
         if not self._closed:
-            await self._provider.finish(self._interrupt())
+            await self._provider.finish(self.interrupt())
 
     async def upload(self, files: Mapping[str, bytes]) -> None:
         """Write files by relative name."""
@@ -173,7 +177,8 @@ class PolyportSession:
 
     async def download(self, name: str, *, max_bytes: int) -> bytes:
         """Read one regular file."""
-        async with self._service.open("GET", self._file(name), read_s=QUIET_S) as response:
+        params = {"max_bytes": str(max_bytes)}
+        async with self._service.open("GET", self._file(name), params=params, read_s=QUIET_S) as response:
             size = response.headers.get("content-length", "")
             if size.isdigit() and int(size) > max_bytes:
                 raise InvalidRunError(f"{name!r} has {size} bytes, more than the {max_bytes} asked for")
@@ -208,7 +213,8 @@ class PolyportSession:
             with contextlib.suppress(SessionClosedError):
                 await self._provider.finish(self._service.call("DELETE", self._path))
 
-    async def _interrupt(self) -> None:
+    async def interrupt(self) -> None:
+        """Interrupt there what runs: the cell's own end comes on its stream."""
         with contextlib.suppress(SandboxError):  # it may have ended just now
             await self._service.call("POST", f"{self._path}/interrupt", json={}, repeatable=True)
 
@@ -225,6 +231,8 @@ def named_error(error: Any, *, retry_after: float | None = None) -> SandboxError
     if not isinstance(error, Mapping):
         return None
     message, code, param = str(error.get("message") or ""), error.get("code"), error.get("param")
+    if code == "sandbox_disabled":
+        return SandboxUnavailableError(f"The Polyport gateway says: {message}", mend=NO_SANDBOX)
     if code == "sandbox_unavailable":
         what, _, mend = message.partition(" To mend it: ")
         return SandboxUnavailableError(

@@ -88,8 +88,19 @@ def exit_status(result: RunResult) -> int:
 
 
 def guess_language(name: str) -> str:
-    """The language by a file's ending; Python where it says nothing."""
-    return _LANGUAGES.get(Path(name).suffix.lower(), "python")
+    """The language by a file's ending; Python where it has none.
+
+    Raises:
+        InvalidRunError: If it has one that says nothing.
+    """
+    ending = Path(name).suffix.lower()
+    if ending and ending not in _LANGUAGES:
+        known = ", ".join(sorted(_LANGUAGES))
+        raise InvalidRunError(
+            f"{name}: the ending {ending!r} doesn't say what it is in (known: {known}); name it with --language",
+            param="language",
+        )
+    return _LANGUAGES.get(ending, "python")
 
 
 def read_files(words: Sequence[str]) -> dict[str, bytes]:

@@ -50,9 +50,18 @@ class SessionFields:
     name: str | None = None
 
 
-def run_to_json(request: RunRequest, *, in_session: bool = False, stream: bool = False) -> dict[str, Any]:
-    """Write a run; one in a session names its context, and leaves out what is the session's."""
-    body: dict[str, Any] = {"language": request.language.name, "limits": limits_to_json(request.limits)}
+def run_to_json(request: RunRequest, *, session_limits: Limits | None = None, stream: bool = False) -> dict[str, Any]:
+    """Write a run; one in a session names its context, and leaves out what is the session's.
+
+    Args:
+        request: The run.
+        session_limits: The limits of the session it is in; None for a run that is in none.
+        stream: Whether its events are asked for.
+    """
+    in_session = session_limits is not None
+    body: dict[str, Any] = {"language": request.language.name}
+    if limits := limits_to_json(request.limits, base=session_limits):
+        body["limits"] = limits
     try:
         body["code"] = request.code.decode()
     except UnicodeDecodeError:
@@ -101,7 +110,9 @@ def run_from_json(value: Any, *, in_session: bool = False) -> RunFields:
 
 def session_to_json(request: SessionRequest, *, idle_s: float | None = None, name: str | None = None) -> dict[str, Any]:
     """Write a request for a session."""
-    body: dict[str, Any] = {"limits": limits_to_json(request.limits), "lifetime_s": request.lifetime_s}
+    body: dict[str, Any] = {"lifetime_s": request.lifetime_s}
+    if limits := limits_to_json(request.limits):
+        body["limits"] = limits
     if request.files:
         body["files"] = encode_files(request.files)
     if request.allow_hosts:
@@ -130,9 +141,13 @@ def session_from_json(value: Any) -> SessionFields:
     )
 
 
-def limits_to_json(limits: Limits) -> dict[str, Any]:
-    """Write limits, all of them: another gateway's defaults may differ."""
-    return asdict(limits)
+def limits_to_json(limits: Limits, *, base: Limits | None = None) -> dict[str, Any]:
+    """Write the limits that differ from `base`, or else from the defaults.
+
+    The others are the gateway's own: its maxima may lie below our defaults, and asking for those would be refused.
+    """
+    usual = asdict(base or Limits())
+    return {name: value for name, value in asdict(limits).items() if value != usual[name]}
 
 
 def limits_from_json(value: Any) -> Limits:

@@ -226,7 +226,7 @@ class Session:
 
     def upload(self, files: Files, *, timeout: TimeoutChoice = NOT_GIVEN) -> None:
         """Write files by relative name, replacing those of the same name."""
-        for name, content in files.items():
+        for name, content in asks.file_items(files):
             self._client._ask(asks.upload(self.id, name, content), timeout)  # noqa: SLF001
 
     def download(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> bytes:

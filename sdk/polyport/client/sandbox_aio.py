@@ -228,7 +228,7 @@ class AsyncSession:
 
     async def upload(self, files: Files, *, timeout: TimeoutChoice = NOT_GIVEN) -> None:
         """Write files by relative name, replacing those of the same name."""
-        for name, content in files.items():
+        for name, content in asks.file_items(files):
             await self._client._ask(asks.upload(self.id, name, content), timeout)  # noqa: SLF001
 
     async def download(self, name: str, *, timeout: TimeoutChoice = NOT_GIVEN) -> bytes:

@@ -39,6 +39,7 @@ __all__ = [
     "close_session",
     "delete_file",
     "download",
+    "file_items",
     "get_session",
     "interrupt",
     "list_files",
@@ -97,7 +98,7 @@ def run(
     hosts = list(allow_hosts)
     optional = {
         "files": _files(files),
-        "stdin": _base64(stdin),
+        "stdin": _base64(stdin, "stdin"),
         "limits": _limits(limits),
         "allow_hosts": hosts,
         "context": context,
@@ -176,7 +177,7 @@ def list_files(session: str, folder: str) -> Request[FilesFound]:
 
 def upload(session: str, name: str, content: bytes | str) -> Request[SandboxFile]:
     """Write a file."""
-    body = content.encode() if isinstance(content, str) else bytes(content)
+    body = _octets(content, f"the content of file {name!r}")
     headers = {"content-type": "application/octet-stream"}
     return Request("PUT", _file_path(session, name), SandboxFile.model_validate_json, body=body, headers=headers)
 
@@ -205,24 +206,51 @@ def _file_path(session: str, name: str) -> str:
 def _program(code: str | bytes) -> dict[str, str]:
     if isinstance(code, str):
         return {"code": code}
+    data = _octets(code, "code")
     try:
-        return {"code": bytes(code).decode()}
+        return {"code": data.decode()}
     except UnicodeDecodeError:
-        return {"code_base64": _base64(code)}
+        return {"code_base64": _base64(data, "code")}
 
 
-def _base64(data: bytes | str) -> str:
-    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode("ascii")
+def _octets(value: bytes | str, what: str) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    # bytes() of anything else would make something of it: of a number, as many zeros.
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise BadRequestError(f"{what} is {type(value).__name__}; give text or bytes")
+    return bytes(value)
+
+
+def _base64(value: bytes | str, what: str) -> str:
+    return base64.b64encode(_octets(value, what)).decode("ascii")
+
+
+def file_items(files: Files | None) -> list[tuple[str, bytes | str]]:
+    """Return names and contents.
+
+    Raises:
+        BadRequestError: It is no mapping.
+    """
+    if files is None:
+        return []
+    if not isinstance(files, Mapping):
+        raise BadRequestError(f'files is {type(files).__name__}; give a dict of content by name: {{"in.csv": b"…"}}')
+    return list(files.items())
 
 
 def _files(files: Files | None) -> dict[str, str]:
-    return {name: _base64(content) for name, content in (files or {}).items()}
+    return {name: _base64(content, f"the content of file {name!r}") for name, content in file_items(files)}
 
 
 def _limits(limits: Limits | None) -> dict[str, Any] | None:
+    if limits is None:
+        return None
     if isinstance(limits, CodeLimits):
         return limits.model_dump(exclude_none=True)
-    return None if limits is None else dict(limits)
+    if not isinstance(limits, Mapping):
+        raise BadRequestError(f'limits is {type(limits).__name__}; give a dict such as {{"wall_s": 5}}')
+    return dict(limits)
 
 
 class CodeDecoder:

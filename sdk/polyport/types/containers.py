@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from polyport.types.base import RequestModel, WireModel
 
@@ -72,17 +72,23 @@ class ContainerFileRequest(RequestModel):
     file_id: str | None = None
 
 
-# What is answered.
+# What is answered. The schemas are made when one is first used: most gateways are never asked for a container.
 
 
-class ContainerExpiry(WireModel):
+class Answer(WireModel):
+    """What is answered of containers."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ContainerExpiry(Answer):
     """When a container expires."""
 
     anchor: Literal["last_active_at"] = "last_active_at"
     minutes: int
 
 
-class NetworkPolicy(WireModel):
+class NetworkPolicy(Answer):
     """What a container's code may reach."""
 
     type: Literal["disabled", "allowlist"] = "disabled"
@@ -95,7 +101,7 @@ class AllowlistPolicy(NetworkPolicy):
     allowed_domains: list[str]
 
 
-class Container(WireModel):
+class Container(Answer):
     """A container; ``status`` is ``running`` or ``expired``."""
 
     id: str
@@ -114,7 +120,7 @@ class SizedContainer(Container):
     memory_limit: MemoryLimit
 
 
-class ContainerList(WireModel):
+class ContainerList(Answer):
     """The answer of ``GET /v1/containers``."""
 
     object: Literal["list"] = "list"
@@ -124,7 +130,7 @@ class ContainerList(WireModel):
     has_more: bool = False
 
 
-class ContainerDeleted(WireModel):
+class ContainerDeleted(Answer):
     """The answer of ``DELETE /v1/containers/{id}``."""
 
     id: str
@@ -132,7 +138,7 @@ class ContainerDeleted(WireModel):
     deleted: bool = True
 
 
-class ContainerFile(WireModel):
+class ContainerFile(Answer):
     """A file in a container; ``source`` says whether the user or the code brought it."""
 
     id: str
@@ -144,7 +150,7 @@ class ContainerFile(WireModel):
     source: Literal["user", "assistant"]
 
 
-class ContainerFileList(WireModel):
+class ContainerFileList(Answer):
     """The answer of ``GET /v1/containers/{id}/files``."""
 
     object: Literal["list"] = "list"
@@ -154,7 +160,7 @@ class ContainerFileList(WireModel):
     has_more: bool = False
 
 
-class ContainerFileDeleted(WireModel):
+class ContainerFileDeleted(Answer):
     """The answer of ``DELETE /v1/containers/{id}/files/{file_id}``."""
 
     id: str

@@ -144,11 +144,6 @@ E2B: Mapping[str, Any] = {
     "ends": dict.fromkeys((EXITING, FLOODS), ("killed", None)),
     "untold": UNTOLD,
 }
-# A gateway's E2B shape says so by exceptions of its own, which its clients show to people; they have no status.
-SERVED_E2B: Mapping[str, Any] = {
-    **E2B,
-    "ends": dict.fromkeys(("raise SystemExit(3)", EXITING, FLOODS, *DYING, *ENDLESS), ("error", 1)),
-}
 NOTEBOOK: Mapping[str, Any] = {
     "can": frozenset({"input_files"}),
     "ends": {
@@ -166,15 +161,15 @@ KINDS = [
     Kind("sandboxfusion-notebook", _notebook, **NOTEBOOK),
     Kind("e2b", _e2b, **E2B),
     Kind("sandboxfusion-served", _served_sandboxfusion, **FUSION),
-    Kind("e2b-served", _served_e2b, **SERVED_E2B),
+    Kind("e2b-served", _served_e2b, **E2B),
 ]
 PROVIDERS = [pytest.param(kind, id=kind.name, marks=pytest.mark.requires("docker", "sandbox")) for kind in KINDS]
 
 # What their sessions can, in the words of `tests.support.sandbox_candidates`. Not for E2B's shape: `streaming` (its
 # tests want the quotes of a string, which the service takes off), `crashes` and `timeouts` (a kernel that died or was
-# replaced says too little). Another gateway's downloads are held to the session's limits, and so have no `caps`.
+# replaced says too little).
 _BOTH = {"sessions", "contexts", "displays", "errors", "interrupt", "output"}
-_OURS = {"streaming", "timeouts", "crashes", "give way", "memory", "stdin", "bash", "links"}
+_OURS = {"streaming", "caps", "timeouts", "crashes", "give way", "memory", "stdin", "bash", "links"}
 SESSIONS: list[tuple[str, Callable[..., AbstractContextManager[SyncSandbox]], frozenset[str]]] = [
     ("polyport", _polyport, frozenset({*_BOTH, *_OURS})),
     ("e2b", _e2b, frozenset({*_BOTH, "caps"})),

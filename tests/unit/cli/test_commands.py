@@ -153,6 +153,10 @@ class TestKeys:
         assert run("keys", "revoke", "laptop").exit_code == 0
         assert json.loads(run("keys", "list", "--json").stdout)[0]["state"] == "revoked"
 
+    def test_allowing_twice_allows_both(self, run):
+        made = json.loads(run("keys", "create", "ci", "--allow", "add", "--allow", "kb_*, sub", "--json").stdout)
+        assert made["allow"] == ["add", "kb_*", "sub"]
+
     def test_json(self, run):
         made = json.loads(run("keys", "create", "ci", "--json").stdout)
         assert made["allow"] is None

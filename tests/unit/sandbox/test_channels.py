@@ -142,3 +142,15 @@ async def test_more_channels_than_there_may_be_are_not_believed():
     with pytest.raises(ProtocolError, match="more channels"):
         await host.open(33)
     await host.channels.aclose()
+
+
+async def test_a_connection_that_is_over_on_its_side_is_let_go_of_all_the_same():
+    """Else the supervisor keeps it for ever, and takes no more connections after so many."""
+    host = Host()
+    channel = await host.open(1)
+    host.channels.take(frame(b"x", 1))
+    host.channels.take(frame(b"y", 1))
+    await channel.aclose()
+    assert [header["op"] for header, _ in host.wire.sent] == ["close"]
+    host.over.set()
+    await host.channels.aclose()

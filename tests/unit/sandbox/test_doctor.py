@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import socket as sockets
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,27 @@ async def told(socket: str, **options: Any) -> tuple[str, str]:
 async def test_no_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str | None, expected: str):
     monkeypatch.setattr(doctor, "find", lambda program: installed)
     monkeypatch.setattr(doctor, "start_command", lambda verb="start": f"sudo service docker {verb}")
-    message, mend = await told(str(tmp_path / "none.sock"))
+    socket = str(tmp_path / "none.sock")
+    monkeypatch.setattr(doctor, "USUAL_SOCKET", socket)
+    message, mend = await told(socket)
     assert "no Docker socket" in message
     assert expected in mend
     assert mend.endswith("sudo service docker start")
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_socket_that_somebody_named_is_not_mended_by_starting_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+):
+    usual = str(tmp_path / "usual.sock")
+    monkeypatch.setattr(doctor, "USUAL_SOCKET", usual)
+    with sockets.socket(sockets.AF_UNIX) as listener:
+        if there:
+            listener.bind(usual)
+        _, mend = await told(str(tmp_path / "none.sock"))
+    assert (usual in mend) is there
+    assert "DOCKER_HOST" in mend
+    assert "service docker" not in mend
 
 
 async def test_a_daemon_that_is_named_by_an_address_is_refused_with_what_mends_it():
@@ -63,8 +81,6 @@ async def test_a_daemon_that_is_down(tmp_path: Path):
     async with daemon(tmp_path, {}) as (socket, _):
         pass
     if not Path(socket).exists():  # newer Pythons remove it
-        import socket as sockets
-
         with sockets.socket(sockets.AF_UNIX) as leftover:
             leftover.bind(socket)
     message, mend = await told(socket)

@@ -102,6 +102,24 @@ async def test_refusals_keep_what_they_say(box: Sandbox):
         await box.run("say hi", language="cobol")
 
 
+async def test_a_gateway_that_gives_less_than_our_defaults_runs_what_asks_for_nothing():
+    provider, less = ScriptedProvider(), {"wall_s": 4, "memory_mb": 64, "output_bytes": 1000}
+    app = App("small")
+    app.sandbox(provider, limits=less, max_limits=less)
+    with gateway(app) as running:
+        async with Sandbox(PolyportProvider(url=running.url)) as box:
+            assert (await box.run("say hi")).stdout == b"hi\n"
+            async with box.session(limits=Limits(wall_s=3)) as session:
+                assert (await session.run("say hi")).status == "ok"
+                # The default is more than the session has, and was asked for.
+                with pytest.raises(InvalidRunError, match="wall_s"):
+                    await session.run("say hi", limits=Limits())
+            with pytest.raises(InvalidRunError, match="memory_mb"):
+                await box.run("say hi", limits=Limits(memory_mb=65))
+    assert [request.limits for request in provider.requests] == [Limits(**less)]
+    assert provider.sessions[0].request.limits == Limits(**{**less, "wall_s": 3})
+
+
 async def test_a_language_that_only_the_gateway_lacks_is_its_to_refuse(url: str):
     async with Sandbox(PolyportProvider(url=url, languages=("ruby",))) as box:
         with pytest.raises(InvalidRunError, match="ruby"):

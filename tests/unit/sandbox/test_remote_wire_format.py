@@ -54,7 +54,8 @@ def test_a_run_is_read_as_it_was_written(code: bytes, stdin: bytes, files: dict[
     limits = Limits(wall_s=3, pids=7)
     hosts = () if in_session else ("a.example",)
     request = RunRequest(code, LANGUAGES["bash"], files, stdin, limits, hosts, context="k" if in_session else "default")
-    read = wire.run_from_json(through(wire.run_to_json(request, in_session=in_session)), in_session=in_session)
+    body = wire.run_to_json(request, session_limits=Limits() if in_session else None)
+    read = wire.run_from_json(through(body), in_session=in_session)
     assert read == wire.RunFields(code, "bash", files, stdin, limits, hosts, request.context, False)
 
 

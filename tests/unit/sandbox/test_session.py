@@ -410,3 +410,30 @@ async def test_what_a_run_is_given_reaches_the_provider(box: Sandbox, provider: 
     async for event in box.stream("say hi"):
         last = event
     assert isinstance(last, EndEvent)
+
+
+async def test_a_session_that_was_not_entered_says_how_to(box: Sandbox):
+    opening = box.session()
+    with pytest.raises(AttributeError, match=r"'run' yet: write 'async with box\.session"):
+        opening.run("1")
+    assert not hasattr(opening, "__len__")
+
+
+def test_with_instead_of_async_with_says_so():
+    with pytest.raises(TypeError, match="async with Sandbox"), Sandbox(ScriptedProvider()):
+        pass
+
+
+async def test_arguments_of_another_type_are_refused_by_name(box: Sandbox):
+    limits: Any = {"wall_s": 5}
+    files: Any = ["in.csv"]
+    for start in (box.run, box.open_session):
+        with pytest.raises(InvalidRunError, match=r"limits is dict; give Limits\("):
+            await start(**({"code": "1"} if start == box.run else {}), limits=limits)
+        with pytest.raises(InvalidRunError, match="files is list; give a dict"):
+            await start(**({"code": "1"} if start == box.run else {}), files=files)
+    async with box.session() as session:
+        with pytest.raises(InvalidRunError, match="limits is dict"):
+            await session.run("1", limits=limits)
+        with pytest.raises(InvalidRunError, match="files is list"):
+            await session.upload(files)

@@ -155,3 +155,25 @@ def test_a_tool_that_waits_for_its_own_thread_is_told(box: SyncSandbox):
             return "told"
 
     assert box.run("call x {}", tools=Host()).stdout == b'"told"\n'
+
+
+def test_who_waits_while_another_thread_closes_is_told(provider: ScriptedProvider):
+    box = SyncSandbox(provider)
+    heard: list[BaseException] = []
+
+    def keep_asking() -> None:
+        try:
+            while True:
+                box.run("sleep 0.01")
+        except BaseException as error:
+            heard.append(error)
+
+    with box:
+        threads = [threading.Thread(target=keep_asking) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert [type(error) for error in heard] == [SandboxUnavailableError] * 8, heard

@@ -182,6 +182,12 @@ def test_files_are_read_by_name_or_by_their_own(tmp_path: Path):
 
 
 def test_the_ending_says_the_language():
-    assert [guess_language(name) for name in ("a.py", "a.SH", "b.js", "-", "x.txt")] == [
+    assert [guess_language(name) for name in ("a.py", "a.SH", "b.js", "-", "x")] == [
         "python", "bash", "javascript", "python", "python",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.ts", "folder/b.rb", "x.txt"])
+def test_an_ending_that_says_nothing_is_refused_rather_than_run_as_python(name: str):
+    with pytest.raises(InvalidRunError, match="--language"):
+        guess_language(name)

@@ -60,8 +60,9 @@ def test_small_texts_come_within_and_bytes_beside():
     }  # fmt: skip
     assert outcome.session == "cntr_x"
     content = outcome_content("said", result)
+    left_out = "[too large to come along: huge.bin (2097152 bytes); make it smaller, or show less of it]"
     assert content == (
-        Text("said"),
+        Text(f"said\n{left_out}"),
         Image(PNG),
         EmbeddedResource("sandbox:///a.txt", "text", "text/plain"),
         EmbeddedResource("sandbox:///b.bin", b"\x00\xff", "application/octet-stream"),
@@ -69,6 +70,29 @@ def test_small_texts_come_within_and_bytes_beside():
         Image(PNG),
     )
     assert outcome_content("said", RunResult("ok")) == ()
+
+
+@pytest.mark.parametrize("text", ["z", "\u4f60"])
+def test_whatever_a_run_gives_fits_into_one_event_of_a_client(text: str):
+    # The `mcp` package's client gives a stream up at an event over 1 MiB.
+    long = (text * 1_000_000).encode()
+    picture = Display({"image/png": base64.b64encode(b"p" * 300_000).decode(), "text/plain": text * 30_000})
+    files = {f"{number}.txt": (text * 2_000).encode() for number in range(64)} | {"b.bin": b"\xff" * 300_000}
+    result = RunResult("error", 1, long, long, files, displays=(picture,) * 20, error=CodeError("E", text * 90_000, ""))
+    outcome = make_outcome(result)
+    assert outcome.truncated
+    assert outcome.stdout.startswith(text)
+    assert "characters left out" in outcome.stdout
+    told = outcome_text(outcome)
+    content = outcome_content(told, result)
+    assert "too large to come along: picture 2 (300000 bytes)" in content[0].text
+    sizes = [len(part.text.encode()) if isinstance(part, Text) else _encoded(part) for part in content]
+    assert sum(sizes) + len(outcome.model_dump_json().encode()) < 1 << 20
+
+
+def _encoded(part: Any) -> int:
+    data = part.data if isinstance(part, Image) else part.content
+    return len(data.encode()) if isinstance(data, str) else len(base64.b64encode(data))
 
 
 def test_a_broken_picture_is_left_out():

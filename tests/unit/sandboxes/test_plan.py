@@ -9,6 +9,7 @@ import pytest
 from polyport import App, DeclarationError
 from polyport.errors import ConfigurationError
 from polyport_gateway.sandboxes.plan import SandboxPlan, make_plan
+from polyport_gateway.sandboxes.run_code import describe_place
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.server import create_gateway
 from polyport_gateway.settings import Settings, load_settings
@@ -120,3 +121,9 @@ def test_which_names_there_are(options: dict[str, Any], names: set[str]):
     found = {capability.name for capability in gateway.catalog}
     assert names <= found
     assert (found == names) is (options == {"tools": False})
+
+
+@pytest.mark.parametrize(("image", "expected"), [("polyport/sandbox:data", "pandas"), ("team/box:1", "try an import")])
+def test_a_model_is_told_which_libraries_there_are(image: str, expected: str):
+    service = SandboxService(planned(declared(image=image)))
+    assert expected in describe_place(service)

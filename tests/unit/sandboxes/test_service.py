@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polyport.errors import NotFoundError
+from polyport.errors import NotFoundError, UnsupportedOperationError
 from polyport_gateway.call import LOCAL, Caller, CodeRun
 from polyport_gateway.sandboxes.plan import SandboxPlan
 from polyport_gateway.sandboxes.service import SandboxService
@@ -52,7 +52,7 @@ async def test_a_gateway_without_one_says_how_to_get_one():
     sandbox = SandboxService(None)
     await sandbox.start()
     assert (sandbox.enabled, sandbox.state) == (False, "none")
-    with pytest.raises(SandboxUnavailableError, match="POLYPORT_SANDBOX=docker"):
+    with pytest.raises(UnsupportedOperationError, match="POLYPORT_SANDBOX=docker"):
         await sandbox.box()
     await sandbox.close()
 

@@ -101,7 +101,7 @@ class GatewayServer(Server[Any]):
     def _header_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return the schema against which ``Mcp-Param-*`` headers are checked; None where none are declared."""
         capability = self._catalog.find(name)
-        if capability is None or not CURRENT_CALLER.get().may(name):
+        if capability is None or not self._catalog.allows(name, CURRENT_CALLER.get()):
             return None
         schema = capability.tool.input
         known = self._header_schemas.get(name)

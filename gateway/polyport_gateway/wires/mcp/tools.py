@@ -79,7 +79,7 @@ class ToolHandlers:
         return asker.input_required() or outcome.to_result(self._catalog.find(params.name))
 
     def _failure(self, error: CallError, request: Request, name: str, caller: Caller) -> dict[str, Any]:
-        unknown = isinstance(error, NotFoundError) and not (name in self._catalog and caller.may(name))
+        unknown = isinstance(error, NotFoundError) and not self._catalog.allows(name, caller)
         if unknown or (isinstance(error, MissingClientCapabilityError) and is_modern(request)):
             raise protocol_error(error) from error
         return error_result(error)

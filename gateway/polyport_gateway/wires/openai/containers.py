@@ -15,6 +15,7 @@ from polyport.types.containers import (
     ContainerList,
     ContainerRequest,
 )
+from polyport_gateway.call import Dispatch
 from polyport_gateway.errors import invalid_request
 from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.settings import Settings
@@ -29,9 +30,11 @@ from polyport_gateway.wires.http import (
     send_json,
 )
 from polyport_gateway.wires.openai.container_forms import container_body, file_body, read_spec
+from polyport_gateway.wires.openai.container_paths import PATHS
 from polyport_gateway.wires.openai.queries import cut_page, read_number, read_order, read_query
 from polyport_gateway.wires.openai.uploads import read_upload
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox
 
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session
@@ -52,6 +55,7 @@ _CONTENT_HEADERS = (
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 Handler = Callable[[Scope, Send], Coroutine[Any, Any, None]]
 Item = TypeVar("Item", bound=BaseModel)
+Value = TypeVar("Value")
 
 
 class ContainersWire:
@@ -62,27 +66,29 @@ class ContainersWire:
 
     Args:
         containers: Where they are.
+        dispatch: The one way through.
         settings: Limits.
 
     Attributes:
         routes: Each path, method and endpoint.
     """
 
-    def __init__(self, containers: Containers, settings: Settings) -> None:
+    def __init__(self, containers: Containers, dispatch: Dispatch, settings: Settings) -> None:
         self._containers = containers
+        self._dispatch = dispatch
         self._settings = settings
-        one, files = "/v1/containers/{container_id}", "/v1/containers/{container_id}/files"
-        self.routes = [
-            Route("POST", "/v1/containers", self.create),
-            Route("GET", "/v1/containers", self._without_body(self.list)),
-            Route("GET", one, self._without_body(self.retrieve)),
-            Route("DELETE", one, self._without_body(self.delete)),
-            Route("POST", files, self.add_file),
-            Route("GET", files, self._without_body(self.list_files)),
-            Route("GET", f"{files}/{{file_id}}", self._without_body(self.retrieve_file)),
-            Route("GET", f"{files}/{{file_id}}/content", self._without_body(self.file_content)),
-            Route("DELETE", f"{files}/{{file_id}}", self._without_body(self.delete_file)),
+        endpoints: list[Endpoint] = [
+            self.create,
+            self._without_body(self.list),
+            self._without_body(self.retrieve),
+            self._without_body(self.delete),
+            self.add_file,
+            self._without_body(self.list_files),
+            self._without_body(self.retrieve_file),
+            self._without_body(self.file_content),
+            self._without_body(self.delete_file),
         ]
+        self.routes = [Route(*place, endpoint) for place, endpoint in zip(PATHS, endpoints, strict=True)]
 
     def _without_body(self, handler: Handler) -> Endpoint:
         async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +108,8 @@ class ContainersWire:
             spec = read_spec(ContainerRequest.model_validate(body))
         except ValidationError as error:
             raise invalid_request(error) from error
-        session = await run_until_disconnect(receive, self._containers.create(caller, spec))
+        creating = self._do(scope, lambda: self._containers.create(caller, spec))
+        session = await run_until_disconnect(receive, creating)
         await send_json(send, container_body(session))
 
     async def list(self, scope: Scope, send: Send) -> None:
@@ -129,35 +136,57 @@ class ContainersWire:
         await self._containers.check(info_of(scope).caller)
         session = await self._running(scope)
         name, data = await read_upload(scope, receive, self._settings)
-        file = await run_until_disconnect(receive, _whole(session, self._containers.add_file(session, name, data)))
+        adding = self._do(scope, lambda: self._containers.add_file(session, name, data), session)
+        file = await run_until_disconnect(receive, adding)
         await send_json(send, file_body(file))
 
     async def list_files(self, scope: Scope, send: Send) -> None:
         """``GET /v1/containers/{container_id}/files``, the newest first unless asked otherwise."""
         session = await self._running(scope)
-        files = [file_body(file) for file in await _whole(session, self._containers.files(session))]
+        found = await self._do(scope, lambda: self._containers.files(session), session)
+        files = [file_body(file) for file in found]
         items, ends = _page(scope, files, of="a file of this container")
         await send_json(send, ContainerFileList(data=items, **ends))
 
     async def retrieve_file(self, scope: Scope, send: Send) -> None:
         """``GET /v1/containers/{container_id}/files/{file_id}``."""
         session = await self._running(scope)
-        file = await _whole(session, self._containers.file(session, _file_id(scope)))
+        file = await self._do(scope, lambda: self._containers.file(session, _file_id(scope)), session)
         await send_json(send, file_body(file))
 
     async def file_content(self, scope: Scope, send: Send) -> None:
         """``GET /v1/containers/{container_id}/files/{file_id}/content``."""
         session = await self._running(scope)
-        file = await _whole(session, self._containers.file(session, _file_id(scope)))
-        data = await _whole(session, session.download(file.name, max_bytes=_MOST_CONTENT))
-        await send_bytes(send, data, headers=_CONTENT_HEADERS)
+
+        async def content() -> bytes:
+            file = await self._containers.file(session, _file_id(scope))
+            return await session.download(file.name, max_bytes=_MOST_CONTENT)
+
+        await send_bytes(send, await self._do(scope, content, session), headers=_CONTENT_HEADERS)
 
     async def delete_file(self, scope: Scope, send: Send) -> None:
         """``DELETE /v1/containers/{container_id}/files/{file_id}``."""
         session = await self._running(scope)
-        file = await _whole(session, self._containers.file(session, _file_id(scope)))
-        await _whole(session, session.delete(file.name))
-        await send_json(send, ContainerFileDeleted(id=file.id))
+
+        async def deleted() -> str:
+            file = await self._containers.file(session, _file_id(scope))
+            await session.delete(file.name)
+            return file.id
+
+        await send_json(send, ContainerFileDeleted(id=await self._do(scope, deleted, session)))
+
+    async def _do(self, scope: Scope, do: Callable[[], Awaitable[Value]], session: Session | None = None) -> Value:
+        """Do it as a call, and say in this wire's words if the container it is in ended meanwhile."""
+        try:
+            return await in_sandbox(self._dispatch, info_of(scope), do, wire="openai")
+        except CallError as error:
+            if session is None or not session.closed:
+                raise
+            raise NotFoundError(
+                f"Container {session.id!r} has expired, and its files are gone; create a new one.",
+                param="container_id",
+                code="container_expired",
+            ) from error
 
     async def _running(self, scope: Scope) -> Session:
         return await self._containers.running(_id(scope), info_of(scope).caller)
@@ -171,23 +200,6 @@ def _id(scope: Scope) -> str:
 def _file_id(scope: Scope) -> str:
     found: str = scope["path_params"]["file_id"]
     return found
-
-
-Value = TypeVar("Value")
-
-
-async def _whole(session: Session, work: Coroutine[Any, Any, Value]) -> Value:
-    """Do it, and say in this wire's words if the container ended meanwhile."""
-    try:
-        return await work
-    except CallError as error:
-        if session.closed:
-            raise NotFoundError(
-                f"Container {session.id!r} has expired, and its files are gone; create a new one.",
-                param="container_id",
-                code="container_expired",
-            ) from error
-        raise
 
 
 def _page(scope: Scope, items: Sequence[Item], *, of: str) -> tuple[list[Item], dict[str, Any]]:

@@ -11,7 +11,7 @@ from polyport.errors import CallError, InternalServerError
 from polyport.types.sandbox import SandboxDeleted, SandboxSessionList
 from polyport_gateway.call import Call, CodeEvent, CodeRun, Dispatch
 from polyport_gateway.errors import to_call_error
-from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
+from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.sandboxes.session_tools import describe_session
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import (
@@ -31,6 +31,7 @@ from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.rest.sandbox_files import FileEndpoints
 from polyport_gateway.wires.rest.sandbox_paths import PATHS
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox, sandbox_call
 
 if TYPE_CHECKING:
     from polyport_sandbox import RunEvent, RunResult
@@ -47,8 +48,8 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 class SandboxWire:
     """The endpoints of the sandbox.
 
-    Every run is a call of `run_code`, which sees to limits, usage and cancellation. Whoever may not use that name may
-    use nothing here.
+    Every run is a call of `run_code`, and so is all else that takes time or room: that sees to limits, usage and
+    cancellation. Whoever may not use that name may use nothing here.
 
     Args:
         service: The gateway's sandbox.
@@ -60,7 +61,7 @@ class SandboxWire:
         self._service = service
         self._dispatcher = dispatcher
         self._settings = settings
-        files = FileEndpoints(service, settings)
+        files = FileEndpoints(service, dispatcher, settings)
         handlers: list[Handler] = [
             self._run,
             self._list,
@@ -84,16 +85,7 @@ class SandboxWire:
         """Run code, in a session or in a place of its own."""
         session = scope.get("path_params", {}).get("session_id")
         run, stream = await self._read_run(scope, receive, session)
-        info = info_of(scope)
-        call = Call(
-            name=RUN_CODE,
-            input=run,
-            caller=info.caller,
-            wire="rest",
-            request_id=info.request_id,
-            dispatch=self._dispatcher,
-            traceparent=info.traceparent,
-        )
+        call = sandbox_call(self._dispatcher, info_of(scope), run, wire="rest")
         await run_until_disconnect(receive, _stream(call, send) if stream else _answer(call, send))
 
     async def _read_run(self, scope: Scope, receive: Receive, session: str | None) -> tuple[CodeRun, bool]:
@@ -119,15 +111,20 @@ class SandboxWire:
 
         body = await read_json(scope, receive, settings=self._settings)
         asked = session_from_json(body)
-        opening = self._service.open_session(
-            info_of(scope).caller,
-            limits=body.get("limits"),
-            files=asked.files,
-            allow_hosts=asked.allow_hosts,
-            idle_s=asked.idle_s,
-            lifetime_s=asked.lifetime_s,
-            name=asked.name,
-        )
+        info = info_of(scope)
+
+        async def opened() -> Session:
+            return await self._service.open_session(
+                info.caller,
+                limits=body.get("limits"),
+                files=asked.files,
+                allow_hosts=asked.allow_hosts,
+                idle_s=asked.idle_s,
+                lifetime_s=asked.lifetime_s,
+                name=asked.name,
+            )
+
+        opening = in_sandbox(self._dispatcher, info, opened, wire="rest")
         await send_json(send, describe_session(await run_until_disconnect(receive, opening)))
 
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,7 +151,8 @@ class SandboxWire:
         """Start a session's kernels anew, or one of them; files stay."""
         context = await self._context(scope, receive)
         session = await self._session(scope)
-        await run_until_disconnect(receive, session.restart(context))
+        restarting = in_sandbox(self._dispatcher, info_of(scope), lambda: session.restart(context), wire="rest")
+        await run_until_disconnect(receive, restarting)
         await send_json(send, {"restarted": True})
 
     async def _context(self, scope: Scope, receive: Receive) -> str | None:

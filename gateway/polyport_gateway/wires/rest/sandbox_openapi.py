@@ -49,7 +49,14 @@ SANDBOX = (
         query={"folder": {"type": "string", "default": ""}},
         group=_GROUP,
     ),
-    EndpointDescription("get", _FILE, "Read a file", group=_GROUP, gives_bytes=True),
+    EndpointDescription(
+        "get",
+        _FILE,
+        "Read a file",
+        query={"max_bytes": {"type": "integer", "minimum": 0}},
+        group=_GROUP,
+        gives_bytes=True,
+    ),
     EndpointDescription("put", _FILE, "Write a file", response=SandboxFile, group=_GROUP, takes_bytes=True),
     EndpointDescription("delete", _FILE, "Delete a file or folder", response=SandboxDeleted, group=_GROUP),
 )

@@ -1,4 +1,4 @@
-"""What the served shapes share: an endpoint that answers failures in its shape's own words, and the way to a run."""
+"""What the served shapes share: an endpoint that answers failures in its shape's own words, and who asks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from polyport.errors import BadRequestError
-from polyport_gateway.call import LOCAL, Call, Caller, CodeEvent, CodeRun, Dispatch
-from polyport_gateway.sandboxes.service import RUN_CODE
+from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.wires.access import Access
-from polyport_gateway.wires.http import ClientGoneError, Receive, RequestInfo, Scope, Send, info_of
+from polyport_gateway.wires.http import ClientGoneError, Receive, Scope, Send, info_of
 from polyport_sandbox.types import EndEvent, RunEvent, RunResult
 
-__all__ = ["Endpoint", "Handler", "Refuse", "bearer_of", "caller_of", "headers_of", "query_of", "result_of", "run_code"]
+__all__ = ["Endpoint", "Handler", "Refuse", "bearer_of", "caller_of", "headers_of", "query_of", "result_of"]
 
 Handler: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Refuse: TypeAlias = Callable[[Send, BaseException, str], Awaitable[None]]
@@ -108,27 +107,6 @@ async def caller_of(key: str | None, access: Access, *, local: bool) -> Caller:
     if key is None and local:
         return LOCAL
     return await access(key)
-
-
-async def run_code(dispatch: Dispatch, info: RequestInfo, run: CodeRun, *, wire: str) -> AsyncGenerator[RunEvent]:
-    """Run code through the dispatcher and give what it gives; closing the generator kills the run.
-
-    Raises:
-        CallError: Refused or failed.
-    """
-    call = Call(
-        name=RUN_CODE,
-        input=run,
-        caller=info.caller,
-        wire=wire,
-        request_id=info.request_id,
-        traceparent=info.traceparent,
-        dispatch=dispatch,
-    )
-    async with aclosing(call.run()) as events:
-        async for event in events:
-            if isinstance(event, CodeEvent):
-                yield event.event
 
 
 async def result_of(events: AsyncGenerator[RunEvent]) -> RunResult:

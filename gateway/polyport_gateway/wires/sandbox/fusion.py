@@ -10,6 +10,7 @@ import base64
 import binascii
 import posixpath
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,7 +35,8 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
-from polyport_gateway.wires.sandbox.endpoint import Endpoint, bearer_of, caller_of, headers_of, result_of, run_code
+from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
+from polyport_gateway.wires.sandbox.endpoint import Endpoint, bearer_of, caller_of, headers_of, result_of
 from polyport_gateway.wires.sandbox.fusion_bodies import (
     LANGUAGES,
     CellResult,
@@ -139,13 +141,19 @@ class FusionWire:
     async def _jupyter_answer(self, info: RequestInfo, body: RunJupyterBody) -> RunJupyterAnswer:
         wanted = _names(body.fetch_files)
         lifetime = body.total_timeout + _SPARE_S
-        session = await self._service.open_session(
-            info.caller, files=_decoded(body.files), idle_s=min(lifetime, 86_400.0), lifetime_s=lifetime
-        )
+        files = _decoded(body.files)
+
+        async def opened() -> Session:
+            return await self._service.open_session(
+                info.caller, files=files, idle_s=min(lifetime, 86_400.0), lifetime_s=lifetime
+            )
+
+        session = await in_sandbox(self._dispatch, info, opened, wire=_WIRE)
         try:
             answer = await self._cells(info, body, session)
             if answer.status == "Success":
-                answer.files = _encoded(await _fetched(session, wanted))
+                fetching = partial(_fetched, session, wanted)
+                answer.files = _encoded(await in_sandbox(self._dispatch, info, fetching, wire=_WIRE))
         finally:
             await session.aclose()
         return answer

@@ -172,7 +172,7 @@ class Planner:
         if request.background:
             return self._catalog.resolve(request.model, caller).kind
         capability = self._catalog.find(request.model)
-        return capability.kind if capability is not None and caller.may(request.model) else "model"
+        return capability.kind if capability is not None and self._catalog.allows(request.model, caller) else "model"
 
     async def _history(self, previous: str | None, caller: Caller) -> list[StoredResponse]:
         if previous is None:

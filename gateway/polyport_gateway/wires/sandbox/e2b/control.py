@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from polyport.errors import BadRequestError, NotFoundError
+from polyport_gateway.call import Dispatch
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import (
     Receive,
@@ -23,6 +24,7 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox
 from polyport_gateway.wires.sandbox.e2b.control_bodies import Connecting, NewSandbox, Timeout
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, renewal_of
 from polyport_gateway.wires.sandbox.e2b.errors import NotOfferedError, send_refusal
@@ -45,11 +47,13 @@ class ControlPlane:
 
     Args:
         sandboxes: Those there are.
+        dispatch: The one way through.
         settings: Limits on bodies.
     """
 
-    def __init__(self, sandboxes: E2BSandboxes, settings: Settings) -> None:
+    def __init__(self, sandboxes: E2BSandboxes, dispatch: Dispatch, settings: Settings) -> None:
         self._sandboxes = sandboxes
+        self._dispatch = dispatch
         self._settings = settings
 
     def routes(self) -> list[Route]:
@@ -79,17 +83,21 @@ class ControlPlane:
     async def _create(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = NewSandbox.model_validate(await read_json(scope, receive, settings=self._settings))
         body.check()
-        making = self._sandboxes.create(
-            info_of(scope).caller,
-            renewal_of(scope),
-            template=body.template,
-            timeout_s=body.timeout,
-            metadata=body.metadata,
-            envs=body.envs,
-            allow_hosts=body.allow_hosts(),
-            idempotency_key=headers_of(scope).get("idempotency-key"),
-        )
-        sandbox = await run_until_disconnect(receive, making)
+        info = info_of(scope)
+
+        async def create() -> E2BSandbox:
+            return await self._sandboxes.create(
+                info.caller,
+                renewal_of(scope),
+                template=body.template,
+                timeout_s=body.timeout,
+                metadata=body.metadata,
+                envs=body.envs,
+                allow_hosts=body.allow_hosts(),
+                idempotency_key=headers_of(scope).get("idempotency-key"),
+            )
+
+        sandbox = await run_until_disconnect(receive, in_sandbox(self._dispatch, info, create, wire="e2b"))
         await send_json(send, _opened(sandbox), status=201)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from polyport.errors import BadRequestError, NotFoundError, PayloadTooLargeError
+from polyport_gateway.call import Dispatch
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, Send, read_body, send_bytes, send_json
+from polyport_gateway.wires.http import (
+    Receive,
+    Scope,
+    Send,
+    info_of,
+    read_body,
+    run_until_disconnect,
+    send_bytes,
+    send_json,
+)
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.errors import SandboxGoneError, send_refusal
 from polyport_gateway.wires.sandbox.e2b.paths import name_of, path_of
@@ -23,16 +34,19 @@ from polyport_sandbox.errors import SandboxFileNotFoundError, SessionNotFoundErr
 __all__ = ["Files"]
 
 _MOST_FILES = 256
+Value = TypeVar("Value")
 
 
 class Files:
     """The endpoints for whole files.
 
     Args:
+        dispatch: The one way through.
         settings: Limits on bodies.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, dispatch: Dispatch, settings: Settings) -> None:
+        self._dispatch = dispatch
         self._settings = settings
 
     def routes(self) -> list[Route]:
@@ -44,13 +58,12 @@ class Files:
         ]
 
     async def _download(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         path = query_of(scope).get("path", "")
         name = name_of(path)
         if not name:
             raise BadRequestError(f"{path[:200] or '.'!r} is a folder; give the path of a file.", param="path")
         try:
-            content = await sandbox_of(scope).session.download(name)
+            content = await self._do(scope, receive, lambda: sandbox_of(scope).session.download(name))
         except SandboxFileNotFoundError as error:
             raise NotFoundError(f"The path {path[:200]!r} does not exist, or is no regular file.") from error
         shown = quote(name.rpartition("/")[2])
@@ -82,9 +95,12 @@ class Files:
                 f"Files come as multipart/form-data or application/octet-stream, not {kind[:80]!r}.", status=415
             )
         files = _named(parts, path)
-        await sandbox.session.upload(files)
+        await self._do(scope, receive, lambda: sandbox.session.upload(files))
         written = [{"path": path_of(name), "name": name.rpartition("/")[2], "type": "file"} for name in files]
         await send_json(send, written)
+
+    async def _do(self, scope: Scope, receive: Receive, do: Callable[[], Awaitable[Value]]) -> Value:
+        return await run_until_disconnect(receive, in_sandbox(self._dispatch, info_of(scope), do, wire="e2b"))
 
 
 def _route(method: str, path: str, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Route:

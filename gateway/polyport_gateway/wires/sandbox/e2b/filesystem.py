@@ -13,6 +13,7 @@ from polyport_gateway.call import CodeRun, Dispatch
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
 from polyport_gateway.wires.sandbox.e2b.connect import (
     MessageStream,
     RPCError,
@@ -23,7 +24,7 @@ from polyport_gateway.wires.sandbox.e2b.connect import (
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.paths import name_of, path_of
 from polyport_gateway.wires.sandbox.e2b.sandboxes import E2BSandbox
-from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of, run_code
+from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of
 from polyport_sandbox.errors import SandboxFileNotFoundError, SessionNotFoundError
 from polyport_sandbox.types import FileInfo
 
@@ -40,7 +41,7 @@ class FilesystemService:
     """The methods, each a path.
 
     Args:
-        dispatch: The one way through, for what a session has no words for.
+        dispatch: The one way through.
         settings: Limits on messages.
     """
 
@@ -51,11 +52,11 @@ class FilesystemService:
     def routes(self) -> list[Route]:
         """Return its paths."""
         methods: dict[str, Method] = {
-            "ListDir": self._list,
-            "Stat": self._stat,
+            "ListDir": self._as_call(_list),
+            "Stat": self._as_call(_stat),
             "MakeDir": self._make_folder,
             "Move": self._move,
-            "Remove": self._remove,
+            "Remove": self._as_call(_remove),
             "CreateWatcher": _no_watching,
             "GetWatcherEvents": _no_watching,
             "RemoveWatcher": _no_watching,
@@ -78,22 +79,11 @@ class FilesystemService:
         await read_streamed_message(scope, receive, self._settings)
         await MessageStream(send).end(RPCError("unimplemented", _NO_WATCHING), request_id=info_of(scope).request_id)
 
-    async def _list(self, sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:
-        del info
-        folder = name_of(_text(message, "path"))
-        depth = message.get("depth", 1)
-        if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= _DEEPEST:
-            raise BadRequestError(f"depth must be a whole number from 0 to {_DEEPEST}.", param="depth")
-        entry = await _find(sandbox, folder)
-        if not entry.is_folder:
-            raise BadRequestError(f"{path_of(folder)} is a file; only a folder can be listed.", param="path")
-        level = folder.count("/") + 1 if folder else 0
-        entries = [one for one in await sandbox.session.list(folder) if one.name.count("/") < level + max(1, depth)]
-        return {"entries": [_entry(one) for one in sorted(entries, key=lambda one: one.name)]}
+    def _as_call(self, work: Callable[[E2BSandbox, dict[str, Any]], Awaitable[dict[str, Any]]]) -> Method:
+        async def method(sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:
+            return await in_sandbox(self._dispatch, info, lambda: work(sandbox, message), wire="e2b")
 
-    async def _stat(self, sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:
-        del info
-        return {"entry": _entry(await _find(sandbox, name_of(_text(message, "path"))))}
+        return method
 
     async def _make_folder(self, sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:
         name = name_of(_text(message, "path"))
@@ -114,17 +104,6 @@ class FilesystemService:
         await self._bash(sandbox, info, f"mkdir -p -- {folder} && mv -T -- {old} {new}")
         return {"entry": _entry(await _find(sandbox, target))}
 
-    async def _remove(self, sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:
-        del info
-        name = name_of(_text(message, "path"))
-        if not name:
-            raise BadRequestError("The working folder itself can't be removed.", param="path")
-        try:
-            await sandbox.session.delete(name)
-        except SandboxFileNotFoundError as error:
-            raise RPCError("not_found", f"There is no file or folder at {path_of(name)}.") from error
-        return {}
-
     async def _bash(self, sandbox: E2BSandbox, info: RequestInfo, script: str) -> None:
         run = CodeRun(script, language="bash", session=sandbox.id)
         result = await result_of(run_code(self._dispatch, info, run, wire="e2b"))
@@ -132,6 +111,34 @@ class FilesystemService:
             raise RPCError(
                 "failed_precondition", result.stderr_text.strip()[:500] or f"The sandbox said {result.status}."
             )
+
+
+async def _list(sandbox: E2BSandbox, message: dict[str, Any]) -> dict[str, Any]:
+    folder = name_of(_text(message, "path"))
+    depth = message.get("depth", 1)
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= _DEEPEST:
+        raise BadRequestError(f"depth must be a whole number from 0 to {_DEEPEST}.", param="depth")
+    entry = await _find(sandbox, folder)
+    if not entry.is_folder:
+        raise BadRequestError(f"{path_of(folder)} is a file; only a folder can be listed.", param="path")
+    level = folder.count("/") + 1 if folder else 0
+    entries = [one for one in await sandbox.session.list(folder) if one.name.count("/") < level + max(1, depth)]
+    return {"entries": [_entry(one) for one in sorted(entries, key=lambda one: one.name)]}
+
+
+async def _stat(sandbox: E2BSandbox, message: dict[str, Any]) -> dict[str, Any]:
+    return {"entry": _entry(await _find(sandbox, name_of(_text(message, "path"))))}
+
+
+async def _remove(sandbox: E2BSandbox, message: dict[str, Any]) -> dict[str, Any]:
+    name = name_of(_text(message, "path"))
+    if not name:
+        raise BadRequestError("The working folder itself can't be removed.", param="path")
+    try:
+        await sandbox.session.delete(name)
+    except SandboxFileNotFoundError as error:
+        raise RPCError("not_found", f"There is no file or folder at {path_of(name)}.") from error
+    return {}
 
 
 async def _no_watching(sandbox: E2BSandbox, info: RequestInfo, message: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from polyport_gateway.wires.http import (
 )
 from polyport_gateway.wires.json_bodies import to_json
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import in_sandbox, run_code
 from polyport_gateway.wires.sandbox.e2b.door import PREFIX, sandbox_of
 from polyport_gateway.wires.sandbox.e2b.environment import check_envs, leave_python, prepare_python, with_environment
 from polyport_gateway.wires.sandbox.e2b.errors import send_refusal
@@ -36,7 +37,7 @@ from polyport_gateway.wires.sandbox.e2b.limits import longest_run
 from polyport_gateway.wires.sandbox.e2b.lines import write_events
 from polyport_gateway.wires.sandbox.e2b.paths import WORK, folder_in_sandbox
 from polyport_gateway.wires.sandbox.e2b.sandboxes import CodeContext, E2BSandbox
-from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of, run_code
+from polyport_gateway.wires.sandbox.endpoint import Endpoint, result_of
 from polyport_sandbox.types import EndEvent, ErrorEvent, RunEvent
 
 __all__ = ["Interpreter"]
@@ -204,20 +205,22 @@ class Interpreter:
         await send_json(send, _described(context))
 
     async def _restart(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         sandbox = sandbox_of(scope)
         context = self._in_path(scope, sandbox)
-        await sandbox.session.restart(context.id)
+        await self._restarted(scope, receive, sandbox, context)
         context.ready, context.left, context.executions = False, {}, 0
         await send_bytes(send, b"", status=204, headers=())
 
     async def _remove(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
         sandbox = sandbox_of(scope)
         context = self._in_path(scope, sandbox)
-        await sandbox.session.restart(context.id)
+        await self._restarted(scope, receive, sandbox, context)
         sandbox.contexts.pop(context.id, None)
         await send_bytes(send, b"", status=204, headers=())
+
+    async def _restarted(self, scope: Scope, receive: Receive, sandbox: E2BSandbox, context: CodeContext) -> None:
+        restarting = in_sandbox(self._dispatch, info_of(scope), lambda: sandbox.session.restart(context.id), wire=_WIRE)
+        await run_until_disconnect(receive, restarting)
 
     def _in_path(self, scope: Scope, sandbox: E2BSandbox) -> CodeContext:
         identity = unquote(scope["path_params"]["id"])

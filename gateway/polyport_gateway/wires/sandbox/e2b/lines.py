@@ -25,12 +25,15 @@ _FORMS = {
     "e2b/data": "data",
     "e2b/chart": "chart",
 }
+# As E2B's service says it, where it does: a kernel that died is a context that is restarted, whatever it died of. The
+# limits are this gateway's own.
+_DIED = "ContextRestarting"
 _ENDS = {
     "timeout": ("TimeoutError", "The code was still running at its time limit and was stopped."),
-    "out_of_memory": ("OutOfMemoryError", "The code needed more memory than this sandbox has and was stopped."),
+    "out_of_memory": (_DIED, "The code needed more memory than this sandbox has and was stopped."),
     "output_limit": ("OutputLimitError", "The code wrote more than may be kept of its output and was stopped."),
-    "killed": ("KilledError", "The code was stopped by a signal."),
-    "sandbox_error": ("SandboxError", "The sandbox failed; nothing is known about the code."),
+    "killed": (_DIED, "The code was stopped by a signal."),
+    "sandbox_error": ("UnexpectedEndOfExecution", "The sandbox failed; nothing is known about the code."),
 }
 
 
@@ -86,6 +89,9 @@ def _ending(result: RunResult, failed: bool) -> dict[str, Any] | None:
         told = f"{value} ({result.detail})" if result.detail else value
         return {"type": "error", "name": name, "value": told, "traceback": ""}
     if result.status == "error" and not failed:
-        value = f"The program ended with exit code {result.exit_code}."
-        return {"type": "error", "name": "ExitCodeError", "value": value, "traceback": ""}
+        code = "" if result.exit_code is None else str(result.exit_code)
+        # With a detail, the kernel went with it (`os._exit`); else it is Jupyter's way to tell of `sys.exit`.
+        if result.detail is None:
+            return {"type": "error", "name": "SystemExit", "value": code, "traceback": f"SystemExit: {code}"}
+        return {"type": "error", "name": _DIED, "value": result.detail, "traceback": ""}
     return None

@@ -17,6 +17,7 @@ from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import Receive, RequestInfo, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.router import Route
+from polyport_gateway.wires.sandbox.calls import run_code
 from polyport_gateway.wires.sandbox.e2b.connect import (
     MessageStream,
     RPCError,
@@ -30,7 +31,7 @@ from polyport_gateway.wires.sandbox.e2b.environment import check_envs, command_l
 from polyport_gateway.wires.sandbox.e2b.limits import longest_run
 from polyport_gateway.wires.sandbox.e2b.paths import folder_in_sandbox
 from polyport_gateway.wires.sandbox.e2b.sandboxes import Command, E2BSandbox
-from polyport_gateway.wires.sandbox.endpoint import Endpoint, run_code
+from polyport_gateway.wires.sandbox.endpoint import Endpoint
 from polyport_sandbox.types import EndEvent, OutputEvent, RunResult
 
 __all__ = ["ProcessService"]

@@ -190,6 +190,7 @@ class E2BSandboxes:
     def _of(self, session: Session, renew: Renew) -> E2BSandbox:
         sandbox = self._known.get(session.id)
         if sandbox is None:
+            self._living()  # for what is forgotten there
             sandbox = self._known[session.id] = E2BSandbox(session, renew)
         return sandbox
 

@@ -38,9 +38,9 @@ class E2BWire:
         self._sandboxes = E2BSandboxes(service)
         self.door = E2BDoor(service, self._sandboxes)
         self.routes = [
-            *ControlPlane(self._sandboxes, settings).routes(),
+            *ControlPlane(self._sandboxes, dispatch, settings).routes(),
             *Interpreter(service, dispatch, settings).routes(),
-            *Files(settings).routes(),
+            *Files(dispatch, settings).routes(),
             *FilesystemService(dispatch, settings).routes(),
             *ProcessService(service, dispatch, settings).routes(),
             Route("*", f"{PREFIX}/{{rest:path}}", Endpoint(_not_served, send_refusal)),
