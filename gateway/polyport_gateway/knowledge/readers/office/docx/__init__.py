@@ -1,0 +1,5 @@
+"""Word documents."""
+
+from .reader import DocxReader
+
+__all__ = ["DocxReader"]

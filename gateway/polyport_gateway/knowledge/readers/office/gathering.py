@@ -1,0 +1,168 @@
+"""What the office readers gather while they read one file."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from polyport_gateway.knowledge.documents import (
+    JSON,
+    Block,
+    DocumentBuilder,
+    Parsed,
+    Picture,
+    Provenance,
+    Receipt,
+    Skipped,
+    Table,
+    UnreadableDocumentError,
+    source_of,
+)
+
+from .package import Package
+
+if TYPE_CHECKING:
+    from polyport_gateway.knowledge.readers.base import ReadOptions
+
+__all__ = ["Gathering", "naming_damage", "words"]
+
+_CORE = {
+    "title": "title", "creator": "author", "subject": "subject", "description": "description", "keywords": "keywords",
+    "category": "category", "created": "created", "modified": "modified", "lastModifiedBy": "last_modified_by",
+}  # fmt: skip
+
+
+class Gathering:
+    """One file on its way from a package to a `Parsed`.
+
+    Args:
+        data: The file.
+        name: Its name.
+        options: How it is read.
+        mime: What it is.
+    """
+
+    def __init__(self, data: bytes, name: str, options: ReadOptions, mime: str) -> None:
+        self._started = time.perf_counter()
+        self.name = name
+        self.options = options
+        self.package = Package(data, name, max_unpacked_bytes=options.max_unpacked_bytes)
+        self.builder = DocumentBuilder(source_of(data, name, mime))
+        self.skipped: Counter[Skipped] = Counter()
+        self.warnings: Counter[str] = Counter()
+
+    def skip(self, what: str, why: str, *, page: int | None = None, part: str | None = None) -> None:
+        """Note that something is not in the document."""
+        self.skipped[Skipped(what, why, page, part)] += 1
+
+    def warn(self, message: str) -> None:
+        """Note what may be wrong although nothing was left out; each is told once."""
+        self.warnings[message] += 1
+
+    def optional_part(self, part: str) -> Element | None:
+        """Parse a part that a file may do without; one that is damaged is told of, and the rest is read."""
+        if not self.package.has(part):
+            return None
+        try:
+            return self.package.xml(part)
+        except UnreadableDocumentError as error:
+            self.skip("part", error.reason, part=part)
+            return None
+
+    def picture(self, part: str, *, alt: str = "", provenance: Provenance) -> Picture | None:
+        """Keep the bytes of a picture; one that is not there is told of."""
+        try:
+            data = self.package.read(part)
+        except UnreadableDocumentError as error:
+            self.skip("picture", error.reason, page=provenance.page, part=part)
+            return None
+        mime = mimetypes.guess_type(part)[0] or _sniffed(data)
+        if not self.options.pictures:
+            return Picture(mime=mime, alt=alt, provenance=provenance)
+        return Picture(sha256=self.builder.keep(data), mime=mime, alt=alt, provenance=provenance)
+
+    def core_properties(self) -> None:
+        """Read title, author and dates."""
+        root = self.optional_part("docProps/core.xml")
+        for entry in () if root is None else root:
+            key = entry.tag.rpartition("}")[2]
+            text = (entry.text or "").strip()
+            if not text:
+                continue
+            if key == "language":
+                self.builder.language = text.partition("-")[0].lower() or None
+            elif key in _CORE:
+                self.builder.metadata[_CORE[key]] = text
+
+    def finish(self, blocks: Sequence[Block], *, reader: str, format: str, metadata: dict[str, JSON]) -> Parsed:  # noqa: A002
+        """Make the document and its receipt.
+
+        Raises:
+            DocumentLossError: Something was left out, and `strict` was asked for.
+        """
+        for block in blocks:
+            self.builder.add(block)
+        document = self.builder.build(metadata=metadata)
+        receipt = Receipt.of(
+            document,
+            reader=reader,
+            format=format,
+            skipped=[replace(entry, count=count) for entry, count in self.skipped.items()],
+            warnings=list(self.warnings),
+            seconds=time.perf_counter() - self._started,
+        )
+        parsed = Parsed(document, receipt)
+        return parsed.require_whole() if self.options.strict else parsed
+
+
+def _sniffed(data: bytes) -> str:
+    for magic, mime in (
+        (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"),
+        (b"II*\0", "image/tiff"), (b"MM\0*", "image/tiff"), (b"\xd7\xcd\xc6\x9a", "image/x-wmf"),
+    ):  # fmt: skip
+        if data.startswith(magic):
+            return mime
+    if data[40:44] == b" EMF":
+        return "image/x-emf"
+    return "application/octet-stream"
+
+
+@contextmanager
+def naming_damage(name: str) -> Iterator[None]:
+    """Turn what a file's impossible values lead to into an error that names the file."""
+    try:
+        yield
+    except RecursionError as error:
+        raise UnreadableDocumentError(name, "its tables or text boxes nest too deep to be read.") from error
+    except (ValueError, OverflowError) as error:
+        raise UnreadableDocumentError(
+            name, f"it is damaged: a value in it is none that its format allows ({error})."
+        ) from error
+
+
+def words(blocks: Sequence[Block]) -> str:
+    """Return the words of blocks inside a cell, a line each; the cells of a table within stand apart by tabs."""
+    lines = []
+    for block in blocks:
+        if isinstance(block, Table):
+            lines += [block.caption] if block.caption else []
+            rows: dict[int, list[str]] = {}
+            for cell in block.grid.cells:
+                rows.setdefault(cell.row, []).append(cell.text)
+            lines += ["\t".join(row) for row in rows.values()]
+        elif isinstance(block, Picture):
+            lines += [block.caption or block.alt] if block.caption or block.alt else []
+        elif text := _shown(block):
+            lines.append(text)
+    return "\n".join(lines)
+
+
+def _shown(block: Block) -> str:
+    marker = getattr(block, "marker", "")
+    return f"{marker} {block.text}" if marker else block.text

@@ -1,0 +1,5 @@
+"""Excel workbooks."""
+
+from .reader import XlsxReader
+
+__all__ = ["XlsxReader"]
