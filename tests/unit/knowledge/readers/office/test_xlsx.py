@@ -312,6 +312,7 @@ print(grid.rows, grid.columns, *grid.texts(grid.rows - 1))
 """
 
 
+@pytest.mark.slow
 def test_a_sheet_of_a_hundred_thousand_rows_is_read_whole_in_a_gibibyte(tmp_path: Path) -> None:
     rows = "".join(
         f'<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}"><v>0.5</v></c></row>' for n in range(1, 100_001)
