@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 CHUNK = 65536
 WORK = "/work"
@@ -19,7 +19,7 @@ MAX_DEPTH = 16
 MAX_LISTED = 4096
 
 Snapshot = dict[str, tuple[int, int, int]]
-Send = Callable[[bytes, bytes], None]
+Send: TypeAlias = "Callable[[bytes, bytes], None]"
 
 
 class FileProblemError(Exception):

@@ -8,7 +8,7 @@ import resource
 import signal
 import struct
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 CHUNK = 65536
 WORK = "/work"
@@ -20,7 +20,7 @@ UP, DOWN, ACKNOWLEDGED = (
 DESCRIPTORS = 512
 PR_SET_DUMPABLE = 4
 
-Job = dict[str, Any]
+Job: TypeAlias = "dict[str, Any]"
 
 
 class Process:

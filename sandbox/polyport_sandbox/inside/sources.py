@@ -24,8 +24,11 @@ ENVIRONMENT = {
 _SUPERVISOR = ("process.py", "report.py", "files.py", "channels.py", "loop.py", "supervisor.py")
 _KERNEL = ("displays.py", "kernel.py")
 _PART_IMPORT = re.compile(
-    r"^from __future__ import annotations\n|^from \.\w+ import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE
+    r"^from __future__ import annotations\n|^from (?:\.\w+|typing|collections\.abc) import (?:\([^)]*\)|[^\n(]*)\n",
+    re.MULTILINE,
 )
+# Annotations are never looked at, and `typing` would take longer to load than all the rest: an alias is a string.
+_HEAD = "from __future__ import annotations\n"
 
 
 @cache
@@ -49,7 +52,7 @@ def tools_module() -> str:
 
 def _joined(names: tuple[str, ...]) -> str:
     parts = [_PART_IMPORT.sub("", _read(name)) for name in names]
-    return "from __future__ import annotations\n" + "\n".join(parts)
+    return _HEAD + "\n".join(parts)
 
 
 def _read(name: str) -> str:

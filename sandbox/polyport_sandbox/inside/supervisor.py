@@ -23,7 +23,6 @@ so many.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import select
 import signal
@@ -34,7 +33,7 @@ from .channels import OPERATIONS
 from .files import FileProblemError, delete, list_folder, send_changed, send_file, snapshot, write_file
 from .loop import Cell, Loop
 from .process import PR_SET_DUMPABLE, Job
-from .report import HostGoneError, encode
+from .report import HostGoneError, decode, encode
 
 MOST_KERNELS = 8
 
@@ -262,7 +261,7 @@ def serve() -> None:
     """Get ready, wait, work."""
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    supervisor = Supervisor(json.loads(sys.argv[1]))
+    supervisor = Supervisor(decode(sys.argv[1]))
     supervisor.start_warm()
     supervisor.report.send(b"R")
     job = supervisor.inbox.header()
