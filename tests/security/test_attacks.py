@@ -52,7 +52,6 @@ def test_an_attack_comes_to_nothing_on_runc(on_runc: OursTarget, attack: Attack)
     _made(attack, on_runc)
 
 
-@pytest.mark.slow
 @pytest.mark.requires("dockerd", "runsc")
 @pytest.mark.parametrize("attack", _params())
 def test_an_attack_comes_to_nothing_on_gvisor(on_runsc: OursTarget, attack: Attack):
