@@ -7,6 +7,7 @@ from dataclasses import replace
 from polyport_gateway.knowledge.documents import (
     DocumentBuilder,
     Heading,
+    Parsed,
     Provenance,
     Skipped,
     UnreadableDocumentError,
@@ -14,7 +15,7 @@ from polyport_gateway.knowledge.documents import (
 
 from .base import ReadOptions
 
-__all__ = ["add_member"]
+__all__ = ["add_member", "read_member"]
 
 
 def add_member(
@@ -39,13 +40,9 @@ def add_member(
     Returns:
         What was left out of it, or itself.
     """
-    if options.read is None or options.max_depth < 1:
-        why = "no reader was given." if options.read is None else "files inside files go no deeper than `max_depth`."
-        return [Skipped("file", why, part=name)]
-    try:
-        parsed = options.read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
-    except UnreadableDocumentError as error:
-        return [Skipped("file", error.reason, page=error.page, part=name)]
+    parsed = read_member(data, name, options)
+    if isinstance(parsed, Skipped):
+        return [parsed]
     part = None if title is None else name
     if title is not None:
         builder.add(Heading(text=title, level=2, provenance=Provenance(part=part)))
@@ -59,3 +56,21 @@ def add_member(
         builder.add(placed)
     warnings += [f"{name}: {warning}" for warning in parsed.receipt.warnings]
     return [replace(item, part="/".join(filter(None, (part, item.part))) or None) for item in parsed.receipt.skipped]
+
+
+def read_member(data: bytes, name: str, options: ReadOptions) -> Parsed | Skipped:
+    """Read a file inside a file by itself; one that can't be read is told of.
+
+    Args:
+        data: The inner file.
+        name: Its name.
+        options: Of the file around it.
+    """
+    if options.read is None or options.max_depth < 1:
+        why = "no reader was given." if options.read is None else "files inside files go no deeper than `max_depth`."
+        return Skipped("file", why, part=name)
+    try:
+        # What the outer file was to be read as says nothing of the inner one.
+        return options.read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False, format=None))
+    except UnreadableDocumentError as error:
+        return Skipped("file", error.reason, page=error.page, part=name)

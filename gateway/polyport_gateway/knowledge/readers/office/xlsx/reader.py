@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from polyport_gateway.knowledge.documents import JSON, Block, Heading, Paragraph, Parsed, Provenance, Table
-from polyport_gateway.knowledge.readers.office.gathering import Gathering, naming_damage
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, naming_damage
 from polyport_gateway.knowledge.readers.office.package import Relationship
 
 from .beside import read_comments, read_drawing
@@ -40,14 +40,14 @@ class XlsxReader:
         Raises:
             UnreadableDocumentError: It is damaged, protected by a password, a bomb, or no workbook.
         """
-        gathering = Gathering(data, name, options, _MIME)
+        gathering = PackageGathering(data, name, options, _MIME)
         with naming_damage(name):
             blocks, sheets = _read(gathering)
         gathering.core_properties()
         return gathering.finish(blocks, reader=self.name, format="xlsx", metadata={"sheets": sheets})
 
 
-def _read(gathering: Gathering) -> tuple[list[Block], list[JSON]]:
+def _read(gathering: PackageGathering) -> tuple[list[Block], list[JSON]]:
     workbook = Workbook(gathering)
     blocks: list[Block] = []
     sheets: list[JSON] = []
@@ -65,7 +65,7 @@ def _read(gathering: Gathering) -> tuple[list[Block], list[JSON]]:
 class _SheetContent:
     """One sheet on its way to blocks."""
 
-    def __init__(self, gathering: Gathering, workbook: Workbook, entry: SheetEntry) -> None:
+    def __init__(self, gathering: PackageGathering, workbook: Workbook, entry: SheetEntry) -> None:
         self._gathering = gathering
         self._workbook = workbook
         self._entry = entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from polyport_gateway.knowledge.documents import UnreadableDocumentError
-from polyport_gateway.knowledge.readers.office.gathering import Gathering
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering
 from polyport_gateway.knowledge.readers.office.xml import Element, stream
 
 from .styles import CellStyle, S, read_styles
@@ -35,7 +35,7 @@ class SheetEntry:
 class Workbook:
     """What all sheets of a file share."""
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: PackageGathering) -> None:
         package = gathering.package
         main = package.main_part("xl/workbook.xml")
         if main.endswith(".bin"):
@@ -62,7 +62,7 @@ class Workbook:
             self.sheets.append(SheetEntry(name, relationship.target, relationship.kind, hidden))
 
 
-def _strings(gathering: Gathering, part: str) -> list[str]:
+def _strings(gathering: PackageGathering, part: str) -> list[str]:
     if not gathering.package.has(part):
         return []
     strings: list[str] = []
