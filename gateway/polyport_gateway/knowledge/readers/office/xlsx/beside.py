@@ -9,9 +9,9 @@ from polyport_gateway.knowledge.readers.office.gathering import PackageGathering
 from polyport_gateway.knowledge.readers.office.ooxml import DIAGRAM, A, C, R
 from polyport_gateway.knowledge.readers.office.package import Relationship
 from polyport_gateway.knowledge.readers.office.references import References
+from polyport_gateway.knowledge.readers.office.sheets.sheet import reference
 from polyport_gateway.knowledge.readers.office.xml import Element
 
-from .sheet import reference
 from .styles import S
 
 __all__ = ["read_comments", "read_drawing"]
