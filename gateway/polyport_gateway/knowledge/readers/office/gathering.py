@@ -17,7 +17,10 @@ from polyport_gateway.knowledge.documents import (
     Block,
     DocumentBuilder,
     Heading,
+    Note,
+    NoteCategory,
     PageBreak,
+    Paragraph,
     Parsed,
     Picture,
     Provenance,
@@ -35,7 +38,7 @@ from .package import Package
 if TYPE_CHECKING:
     from polyport_gateway.knowledge.readers.base import ReadOptions
 
-__all__ = ["Gathering", "PackageGathering", "naming_damage", "words"]
+__all__ = ["Gathering", "PackageGathering", "fold", "naming_damage", "words"]
 
 _NOT_DOCUMENTS = frozenset({"ole", "binary", "executable", "empty", "gzip", "7z", "rar"})
 _CORE = {
@@ -222,6 +225,17 @@ def naming_damage(name: str) -> Iterator[None]:
         raise UnreadableDocumentError(
             name, f"it is damaged: a value in it is none that its format allows ({error})."
         ) from error
+
+
+def fold(
+    blocks: list[Block], category: NoteCategory, provenance: Provenance, label: str = "", author: str = ""
+) -> Iterator[Block]:
+    """Make one note of a story's text; its tables and pictures follow as they are."""
+    text = [block for block in blocks if block.group in {"text", "code"} and not isinstance(block, Note)]
+    marks = text[0].marks if len(text) == 1 and isinstance(text[0], Paragraph) else ()
+    if written := words(text):
+        yield Note(text=written, marks=marks, category=category, label=label, author=author, provenance=provenance)
+    yield from (block for block in blocks if block.group not in {"text", "code", None} or isinstance(block, Note))
 
 
 def words(blocks: Sequence[Block]) -> str:

@@ -12,14 +12,14 @@ from polyport_gateway.knowledge.documents import (
     Parsed,
     UnreadableDocumentError,
 )
-from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, naming_damage
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, naming_damage
 from polyport_gateway.knowledge.readers.office.ooxml import R
 from polyport_gateway.knowledge.readers.office.xml import Element
 
 from .names import W, is_on, value
 from .notes import Notes
 from .numbering import Numbering
-from .story import Shared, Story, fold
+from .story import Shared, Story
 from .styles import Styles
 
 if TYPE_CHECKING:

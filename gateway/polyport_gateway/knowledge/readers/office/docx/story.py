@@ -18,7 +18,7 @@ from polyport_gateway.knowledge.documents import (
     Provenance,
     Table,
 )
-from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, words
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold
 from polyport_gateway.knowledge.readers.office.ooxml import MC, alternative
 from polyport_gateway.knowledge.readers.office.references import References
 from polyport_gateway.knowledge.readers.office.xml import Element, local
@@ -192,14 +192,3 @@ class Story:
 def replace_page(shared: Shared) -> Shared:
     """Share everything but the page, which a note doesn't turn, and its breaks."""
     return replace(shared, rendered_breaks=False)
-
-
-def fold(
-    blocks: list[Block], category: NoteCategory, provenance: Provenance, label: str = "", author: str = ""
-) -> Iterator[Block]:
-    """Make one note of a story's text; its tables and pictures follow as they are."""
-    text = [block for block in blocks if block.group in {"text", "code"} and not isinstance(block, Note)]
-    marks = text[0].marks if len(text) == 1 and isinstance(text[0], Paragraph) else ()
-    if written := words(text):
-        yield Note(text=written, marks=marks, category=category, label=label, author=author, provenance=provenance)
-    yield from (block for block in blocks if block.group not in {"text", "code", None} or isinstance(block, Note))

@@ -15,13 +15,14 @@ from polyport_gateway.knowledge.documents import (
 )
 from polyport_gateway.knowledge.readers.office.gathering import PackageGathering
 from polyport_gateway.knowledge.readers.office.ooxml import DIAGRAM, MC, A, C, R, alternative
+from polyport_gateway.knowledge.readers.office.places import around, reading_order
 from polyport_gateway.knowledge.readers.office.references import References
 from polyport_gateway.knowledge.readers.office.xml import Element, local
 
 from .layouts import Layout, placeholder_of
 from .names import P14, P, on
 from .paragraphs import TextBody
-from .places import WHOLE, Frame, box_of, reading_order
+from .places import WHOLE, Frame, box_of
 from .tables import read_grid
 
 __all__ = ["Deck", "SlideReader"]
@@ -105,11 +106,7 @@ class SlideReader:
         boxes = [box for box, _ in inside if box is not None]
         blocks = [block for part in reading_order(inside, right_to_left=self._deck.right_to_left) for block in part]
         if blocks:
-            around = Box(
-                min(box.left for box in boxes), min(box.top for box in boxes),
-                max(box.right for box in boxes), max(box.bottom for box in boxes),
-            ) if boxes else None  # fmt: skip
-            yield around, blocks
+            yield around(boxes), blocks
 
     def _box(self, shape: Element, frame: Frame) -> Box | None:
         box = box_of(shape, frame)
