@@ -23,6 +23,12 @@ from .detect import Detected, detect
 __all__ = ["GROUP", "read", "readers"]
 
 GROUP = "polyport.readers"
+_ADVICE = {
+    "doc": "Save it as .docx: Word, LibreOffice and Pages do.",
+    "ppt": "Save it as .pptx: PowerPoint, LibreOffice and Keynote do.",
+    "xlsb": "Save it as .xlsx: Excel and LibreOffice do.",
+    "rtf": "Save it as .docx: Word and LibreOffice do.",
+}
 _log = logging.getLogger("polyport.knowledge.readers")
 
 
@@ -65,7 +71,7 @@ def read(data: bytes, name: str, options: ReadOptions | None = None) -> Parsed:
     format = options.format or detected.format  # noqa: A001
     reader = readers().get(format)
     if reader is None:
-        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_known()}")
+        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_ADVICE.get(format) or _known()}")
     options = replace(options, format=format, read=options.read or read)
     parsed = _guarded(reader, data, name, options)
     parsed = _received(parsed, detected, time.perf_counter() - started)

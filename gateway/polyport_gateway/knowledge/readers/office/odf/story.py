@@ -32,8 +32,9 @@ __all__ = ["Shared", "Story"]
 
 _WRAPPERS = frozenset(
     {TEXT + "section", TEXT + "index-body", TEXT + "index-title", TEXT + "table-of-content",
-     TEXT + "alphabetical-index", TEXT + "illustration-index", TEXT + "table-index", TEXT + "object-index", TEXT + "user-index",
-     TEXT + "bibliography", TEXT + "numbered-paragraph", TEXT + "list-header", TEXT + "page-sequence"}
+     TEXT + "alphabetical-index", TEXT + "illustration-index", TEXT + "table-index", TEXT + "object-index",
+     TEXT + "user-index", TEXT + "bibliography", TEXT + "numbered-paragraph", TEXT + "list-header",
+     TEXT + "page-sequence"}
 )  # fmt: skip
 
 
