@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ProtectedReader", "decrypted", "ole_properties"]
 
 _SPINS = re.compile(rb"spinCount\s*=\s*[\"'](\d+)")
+_EVERYBODYS = "VelvetSweatshop"  # with which Office encrypts what anybody may read, but not write
 _MOST_SPINS = 1_000_000  # rounds that a password takes; Office makes 100,000
 _PROPERTIES = {"title": "title", "author": "author", "subject": "subject", "comments": "description",
                "keywords": "keywords", "last_saved_by": "last_modified_by"}  # fmt: skip
@@ -62,8 +63,6 @@ def decrypted(data: bytes, name: str, options: ReadOptions) -> bytes:
         EncryptedDocumentError: The password is missing or wrong, or the way of encrypting is not supported.
         UnreadableDocumentError: It is damaged.
     """
-    if not options.password:
-        raise EncryptedDocumentError(name, "it is protected by a password, and none was given.")
     try:
         import msoffcrypto
         from msoffcrypto.exceptions import DecryptionError, FileFormatError, InvalidKeyError
@@ -73,10 +72,13 @@ def decrypted(data: bytes, name: str, options: ReadOptions) -> bytes:
     out = io.BytesIO()
     try:
         file = msoffcrypto.OfficeFile(io.BytesIO(data))
-        file.load_key(password=options.password, verify_password=True)
+        # Only for OOXML is the check a choice; the older formats always make it.
+        checked = {"verify_password": True} if file.format == "ooxml" else {}
+        file.load_key(password=options.password or _EVERYBODYS, **checked)
         file.decrypt(out)
     except InvalidKeyError:
-        raise EncryptedDocumentError(name, "the password is wrong.") from None
+        why = "the password is wrong." if options.password else "it is protected by a password, and none was given."
+        raise EncryptedDocumentError(name, why) from None
     except (DecryptionError, FileFormatError, NotImplementedError) as error:
         raise EncryptedDocumentError(
             name, f"it is encrypted in a way that is not supported ({error}). Save it without a password."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 __all__ = ["PassedOver", "passed_over"]
 
 _BOF, _DRAWING_GROUP, _CONTINUE = 0x0809, 0x00EB, 0x003C
+_IMAGE = 0x007F  # a bitmap in the way of Excel 95
 _CHART = 0x0020  # a BOF's kind of substream
 _PICTURE = b"\x07\xf0"  # an OfficeArtFBSE: one stored picture
 _MOST_RECORDS = 20_000_000
@@ -22,7 +23,7 @@ class PassedOver:
 
 def passed_over(stream: bytes) -> PassedOver:
     """Count charts and pictures in a workbook's stream."""
-    position, charts = 0, 0
+    position, charts, images = 0, 0, 0
     drawn = bytearray()
     last = 0
     for _ in range(_MOST_RECORDS):
@@ -34,9 +35,10 @@ def passed_over(stream: bytes) -> PassedOver:
             charts += int.from_bytes(stream[position + 6 : position + 8], "little") == _CHART
         elif kind == _DRAWING_GROUP or (kind == _CONTINUE and last == _DRAWING_GROUP):
             drawn += stream[position + 4 : position + 4 + size]
+        images += kind == _IMAGE
         last = last if kind == _CONTINUE else kind
         position += 4 + size
-    return PassedOver(charts, _pictures(bytes(drawn)))
+    return PassedOver(charts, images + _pictures(bytes(drawn)))
 
 
 def _pictures(drawn: bytes) -> int:
