@@ -135,7 +135,7 @@ def protected_xls(book: xlwt.Workbook, password: str) -> bytes:
     passed = b"\x01\0\x01\0\x01\0" + SALT + sealed
     out, begun = bytearray(), False
     places: list[tuple[int, int]] = []
-    for kind, body in records(stream):
+    for kind, body in records(stream.rstrip(b"\0") + bytes(4)):
         if kind == 0x85:  # BOUNDSHEET: where its sheet begins moves by the new record
             body = (int.from_bytes(body[:4], "little") + len(passed) + 4).to_bytes(4, "little") + body[4:]
         places.append((kind, len(out)))
@@ -144,6 +144,8 @@ def protected_xls(book: xlwt.Workbook, password: str) -> bytes:
             begun = True
             out += b"\x2f\0" + len(passed).to_bytes(2, "little") + passed
             places.append((0x2F, len(out) - len(passed) - 4))
+    # A record that says nothing, so that the zeros xlwt fills the stream with are whole records, too.
+    out += b"\0\0" + (filler := -len(out) % 4).to_bytes(2, "little") + bytes(filler)
     keystream = b"".join(rc4(block_key(password, block), 1024) for block in range(len(out) // 1024 + 1))
     for kind, start in places:
         size = int.from_bytes(out[start + 2 : start + 4], "little")
