@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import pairwise
+from typing import TypeAlias, TypeVar
 
 from polyport_gateway.knowledge.documents import Box
 
 __all__ = ["around", "reading_order"]
 
 _T = TypeVar("_T")
+_Placed: TypeAlias = tuple[Box, list[_T]]
 _OVERLAP = 0.05  # of the smaller of two shapes: boxes are drawn by hand
+_ALIKE, _LEAST = 0.25, 2.0  # gaps that differ by less (the second in points) are as wide as each other
 _MOST_CUTS = 40  # cuts inside cuts
 
 
@@ -27,7 +30,7 @@ def reading_order(placed: Sequence[tuple[Box | None, _T]], *, right_to_left: boo
 
     What has no place keeps its place behind what comes before it in the file.
     """
-    groups: list[tuple[Box, list[_T]]] = []
+    groups: list[_Placed[_T]] = []
     first: list[_T] = []
     for box, thing in placed:
         if box is not None:
@@ -40,7 +43,7 @@ def reading_order(placed: Sequence[tuple[Box | None, _T]], *, right_to_left: boo
     return [*first, *(thing for _, things in ordered for thing in things)]
 
 
-def _cut(groups: list[tuple[Box, list[_T]]], right_to_left: bool, depth: int) -> list[tuple[Box, list[_T]]]:
+def _cut(groups: list[_Placed[_T]], right_to_left: bool, depth: int) -> list[_Placed[_T]]:
     if len(groups) < 2:
         return groups
     rows, between_rows = _split(groups, 1)
@@ -55,18 +58,20 @@ def _cut(groups: list[tuple[Box, list[_T]]], right_to_left: bool, depth: int) ->
     return sorted(groups, key=lambda group: (group[0].top, sign * group[0].left))
 
 
-def _split(groups: list[tuple[Box, list[_T]]], side: int) -> tuple[list[list[tuple[Box, list[_T]]]], float]:
-    """Cut along one direction wherever nothing crosses; return the parts, and the widest gap between two."""
+def _split(groups: list[_Placed[_T]], side: int) -> tuple[list[list[_Placed[_T]]], float]:
+    """Cut along one direction at the widest gaps that nothing crosses; return the parts, and the widest gap."""
     ordered = sorted(groups, key=lambda group: group[0][side])
-    parts = [[ordered[0]]]
-    end, widest = ordered[0][0][side + 2], 0.0
-    for group in ordered[1:]:
-        start, size = group[0][side], group[0][side + 2] - group[0][side]
-        smallest = min([size, *(other[0][side + 2] - other[0][side] for other in parts[-1])])
-        if start >= end - _OVERLAP * max(smallest, 0):
-            parts.append([group])
-            widest = max(widest, start - end)
-        else:
-            parts[-1].append(group)
-        end = max(end, group[0][side + 2])
-    return parts, widest
+    end, smallest = ordered[0][0][side + 2], ordered[0][0][side + 2] - ordered[0][0][side]
+    gaps: dict[int, float] = {}
+    for index, (box, _) in enumerate(ordered[1:], 1):
+        smallest = min(smallest, box[side + 2] - box[side])
+        if box[side] >= end - _OVERLAP * smallest:
+            gaps[index] = box[side] - end
+        end = max(end, box[side + 2])
+    if not gaps:
+        return [ordered], 0.0
+    widest = max(gaps.values())
+    # A title stands nearer to the columns below it than they to what is under them all: that gap is cut first.
+    enough = widest - max(_ALIKE * widest, _LEAST)
+    cuts = [0, *(index for index, gap in gaps.items() if gap >= enough), len(ordered)]
+    return [ordered[start:stop] for start, stop in pairwise(cuts)], widest
