@@ -103,9 +103,11 @@ class Styles:
 
     def names(self, family: str, name: str | None) -> list[str]:
         """Return the names of a style and its parents as a person reads them, in lower case."""
+        named = [style for style in self.chain(family, name) if style.get(STYLE + "name")]
+        if not named:
+            return [_plain(name or "")]  # one that the file uses and doesn't define
         return [
-            (style.get(STYLE + "display-name") or style.get(STYLE + "name", "").replace("_20_", " ")).lower()
-            for style in self.chain(family, name)
+            style.get(STYLE + "display-name", "").lower() or _plain(style.get(STYLE + "name", "")) for style in named
         ]
 
     def face(self, family: str, name: str | None) -> Face:
@@ -127,6 +129,10 @@ class Styles:
     def data(self, name: str | None) -> Element | None:
         """Return a style of numbers or dates."""
         return self._data.get(name or "")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_20_", " ").lower()
 
 
 def _face(properties: Element) -> Face:
