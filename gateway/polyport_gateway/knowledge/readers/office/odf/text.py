@@ -50,7 +50,7 @@ def _deleted(body: Element) -> Iterator[tuple[str, str]]:
             continue
         lines = ("".join(part.itertext()).strip() for part in deletion.iter() if part.tag in {TEXT + "p", TEXT + "h"})
         if text := "\n".join(line for line in lines if line):
-            yield region.get(TEXT + "id") or region.get("{http://www.w3.org/XML/1998/namespace}id", ""), text
+            yield region.get(TEXT + "id", "") or region.get("{http://www.w3.org/XML/1998/namespace}id", ""), text
 
 
 class _Furniture:
