@@ -490,7 +490,11 @@ def test_a_cut_off_file_is_a_clear_error(kept: float) -> None:
 
 
 def test_what_is_not_well_formed_or_declares_a_type_is_refused() -> None:
-    for content in (b"<office:document-content", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'):
+    for content in (
+        b"<office:document-content",
+        b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
+        b'<?xml version="1.0" encoding="none-such"?><x/>',
+    ):
         parts = parts_of("odt", "") | {"content.xml": content}
         with pytest.raises(UnreadableDocumentError, match=r"content\.xml"):
             read(packed(parts), "file.odt")
