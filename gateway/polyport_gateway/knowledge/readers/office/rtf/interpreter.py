@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from polyport_gateway.knowledge.documents import (
     JSON,
@@ -18,7 +18,6 @@ from polyport_gateway.knowledge.documents import (
     PageBreak,
     Paragraph,
     Provenance,
-    Table,
     UnreadableDocumentError,
 )
 from polyport_gateway.knowledge.readers.office.counting import shown_bullet
@@ -26,7 +25,7 @@ from polyport_gateway.knowledge.readers.office.gathering import Gathering, fold
 from polyport_gateway.knowledge.readers.office.text import StyledText
 
 from .state import State
-from .tables import CellShape, Row, make_grid
+from .story import ParagraphState, Story
 from .tokens import CHARSETS, Token, codepage
 
 __all__ = ["Interpreter"]
@@ -62,38 +61,6 @@ _HEADING = re.compile(r"heading ([1-9])$")
 _LINK = re.compile(r'HYPERLINK\s+(?:\\l\s+)?"([^"]+)"', re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class _Paragraph:
-    """What holds for a paragraph until the next ``pard``."""
-
-    style: int | None = None
-    outline: int | None = None
-    list_level: int = 0
-    table_depth: int = 0
-
-
-@dataclass(slots=True)
-class _Story:
-    """Text in one place: the body, a note, a header."""
-
-    blocks: list[Block] = field(default_factory=list)
-    text: StyledText = field(default_factory=StyledText)
-    marker: str = ""
-    paragraph: _Paragraph = field(default_factory=_Paragraph)
-    tables: list[_Table] = field(default_factory=list)  # the outer ones first
-    shown: list[Block] = field(default_factory=list)  # notes and pictures of the paragraph being read
-
-
-@dataclass(slots=True)
-class _Table:
-    rows: list[Row] = field(default_factory=list)
-    cell: list[Block] = field(default_factory=list)
-    cells: list[list[Block]] = field(default_factory=list)
-    next: Row = field(default_factory=Row)  # how the row being read is cut
-    across: str = ""
-    down: str = ""
-
-
 class Interpreter:
     """Takes one token after the other.
 
@@ -105,7 +72,7 @@ class Interpreter:
         self._gathering = gathering
         self._state = State()
         self._stack: list[State] = []
-        self._stories: list[_Story] = [_Story()]
+        self._stories: list[Story] = [Story()]
         self._collected: list[str] = []
         self._bytes = bytearray()
         self._to_skip = 0
@@ -124,11 +91,24 @@ class Interpreter:
         self._deleted: list[str] = []
         self.about: dict[str, JSON] = {}
         self._words: dict[str, Callable[[int | None], None]] = {
-            "par": lambda _: self._end_paragraph(), "sect": lambda _: self._end_paragraph(), "cell": self._cell,
-            "nestcell": self._cell, "row": self._row, "nestrow": self._row, "trowd": self._row_begins,
-            "cellx": self._cell_edge, "page": self._page_break, "pard": self._paragraph_begins, "plain": self._plain,
-            "u": self._unicode, "chftn": self._note_number, "chatn": lambda _: None,
-        }  # fmt: skip
+            "par": lambda _: self._end_paragraph(),
+            "sect": lambda _: self._end_paragraph(),
+            "cell": self._cell,
+            "nestcell": self._cell,
+            "row": self._row,
+            "nestrow": self._row,
+            "trowd": lambda _: self._story.begin_row(),
+            "cellx": lambda number: self._story.edge(number or 0),
+            "page": self._page_break,
+            "pard": self._paragraph_begins,
+            "plain": self._plain,
+            "u": self._unicode,
+            "chftn": self._note_number,
+        }
+
+    @property
+    def _story(self) -> Story:
+        return self._stories[-1]
 
     @property
     def is_open(self) -> bool:
@@ -164,7 +144,7 @@ class Interpreter:
         while len(self._stories) > 1:
             self._end_aside("other")
         self._end_paragraph(last=True)
-        self._end_tables(0)
+        self._story.end_tables(0, self._where())
         return self._stories[0].blocks
 
     # Text
@@ -214,11 +194,11 @@ class Interpreter:
             if text.strip():
                 self._hidden(text.strip())
         else:
-            self._stories[-1].text.add(text, state.marks())
+            self._story.text.add(text, state.marks())
 
     def _hidden(self, text: str) -> None:
         if self._gathering.options.hidden:
-            self._stories[-1].shown.append(Note(text=text, category="other", label="hidden", provenance=self._where()))
+            self._story.shown.append(Note(text=text, category="other", label="hidden", provenance=self._where()))
         else:
             self._gathering.skip("hidden text", "Hidden text was not asked for.", page=self._page)
 
@@ -240,7 +220,7 @@ class Interpreter:
             return
         if word in _ASIDE and self._state.destination == "body":
             self._state.destination = f"aside:{word}"
-            self._stories.append(_Story())
+            self._stories.append(Story())
         elif word in _COLLECTED:
             self._collect(word)
         elif word in _SKIPPED or (starred and word not in _SHOWN):
@@ -306,25 +286,8 @@ class Interpreter:
                 self._defined = number
             elif word == "outlinelevel" and self._defined is not None:
                 self._style_outlines[self._defined] = value
-        elif not self._of_paragraph(word, value):
-            self._row_word(word, value)
-
-    def _of_paragraph(self, word: str, value: int) -> bool:
-        """Set what holds for a paragraph; tell whether the word does that."""
-        paragraph = self._stories[-1].paragraph
-        if word == "s":
-            paragraph.style = value
-        elif word == "outlinelevel":
-            paragraph.outline = value
-        elif word == "ilvl":
-            paragraph.list_level = min(max(value, 0), 8)
-        elif word == "intbl":
-            paragraph.table_depth = max(paragraph.table_depth, 1)
-        elif word == "itap":
-            paragraph.table_depth = min(max(value, 0), 20)
-        else:
-            return False
-        return True
+        elif not self._story.paragraph.take(word, value):
+            self._story.take_row_word(word, value)
 
     def _close(self) -> None:
         ended = self._state
@@ -347,7 +310,7 @@ class Interpreter:
             # It holds for the result, which is in the same field.
             self._state.link = match[1] if match else self._state.link
         elif destination in {"listtext", "pntext"}:
-            self._stories[-1].marker = text.strip()
+            self._story.marker = text.strip()
         elif destination in _INFO and text.strip():
             self.about[_INFO[destination]] = text.strip()
         elif destination == "atnauthor":
@@ -367,10 +330,10 @@ class Interpreter:
 
     def _paragraph_begins(self, _: int | None) -> None:
         if self._state.destination not in _COLLECTED:
-            self._stories[-1].paragraph = _Paragraph()
+            self._story.paragraph = ParagraphState()
 
     def _end_paragraph(self, *, last: bool = False) -> None:
-        story = self._stories[-1]
+        story = self._story
         text, marks = story.text.finish()
         story.text, marker, story.marker = StyledText(), story.marker, ""
         found = [self._block(story.paragraph, text, marks, marker)] if text else []
@@ -383,10 +346,10 @@ class Interpreter:
         depth = story.paragraph.table_depth
         if last and not found:
             return
-        self._end_tables(depth)
-        self._target(depth).extend(found)
+        story.end_tables(depth, self._where())
+        story.target(depth).extend(found)
 
-    def _block(self, paragraph: _Paragraph, text: str, marks: tuple[Mark, ...], marker: str) -> Block:
+    def _block(self, paragraph: ParagraphState, text: str, marks: tuple[Mark, ...], marker: str) -> Block:
         where = self._where()
         name = self._styles.get(paragraph.style or 0, "")
         outline = (
@@ -408,82 +371,20 @@ class Interpreter:
             )
         return Paragraph(text=text, marks=marks, provenance=where)
 
-    def _target(self, depth: int) -> list[Block]:
-        """Return what blocks at a depth of tables go to."""
-        story = self._stories[-1]
-        while len(story.tables) < depth:
-            story.tables.append(_Table())
-        return story.tables[depth - 1].cell if depth else story.blocks
-
-    def _end_tables(self, depth: int) -> None:
-        """End the tables that are deeper than what comes next."""
-        story = self._stories[-1]
-        while len(story.tables) > depth:
-            table = story.tables.pop()
-            if table.cell or table.cells:
-                table.cells.append(table.cell)
-                table.rows.append(replace(table.next, cells=table.cells))
-            target = self._target(len(story.tables))
-            rows = [row for row in table.rows if row.cells]
-            if rows:
-                grid = make_grid(rows)
-                notes = [block for row in rows for cell in row.cells for block in cell if isinstance(block, Note)]
-                target.extend([Table(grid=grid, provenance=self._where()), *notes] if grid.cells else notes)
-
     def _cell(self, _: int | None) -> None:
-        story = self._stories[-1]
-        depth = max(story.paragraph.table_depth, 1)
-        story.paragraph.table_depth = depth
+        self._story.paragraph.table_depth = max(self._story.paragraph.table_depth, 1)
         self._end_paragraph()
-        self._target(depth)
-        table = story.tables[depth - 1]
-        table.cells.append(table.cell)
-        table.cell = []
+        self._story.end_cell()
 
     def _row(self, _: int | None) -> None:
-        story = self._stories[-1]
-        depth = max(story.paragraph.table_depth, 1)
-        self._target(depth)
-        self._end_tables(depth)
-        table = story.tables[depth - 1]
-        cells = [[block for block in cell if not isinstance(block, PageBreak)] for cell in table.cells]
-        table.rows.append(replace(table.next, shapes=list(table.next.shapes), cells=cells))
-        table.cells, table.cell = [], []
-
-    def _row_table(self) -> _Table:
-        story = self._stories[-1]
-        depth = max(story.paragraph.table_depth, 1)
-        self._target(depth)
-        return story.tables[depth - 1]
-
-    def _row_begins(self, _: int | None) -> None:
-        table = self._row_table()
-        table.next, table.across, table.down = Row(), "", ""
-
-    def _row_word(self, word: str, value: int) -> None:
-        if word in {"clmgf", "clmrg", "clvmgf", "clvmrg", "trleft", "trhdr"}:
-            table = self._row_table()
-            if word == "trleft":
-                table.next.left = value
-            elif word == "trhdr":
-                table.next.header = True
-            elif word.startswith("clv"):
-                table.down = "first" if word == "clvmgf" else "next"
-            else:
-                table.across = "first" if word == "clmgf" else "next"
-
-    def _cell_edge(self, number: int | None) -> None:
-        table = self._row_table()
-        table.next.shapes.append(CellShape(number or 0, table.across, table.down))
-        table.across = table.down = ""
+        self._story.end_row(self._where())
 
     def _page_break(self, _: int | None) -> None:
         if self._state.destination == "body":
             self._end_paragraph()
             self._page += 1
-            self._target(self._stories[-1].paragraph.table_depth).append(
-                PageBreak(page=self._page, provenance=self._where())
-            )
+            depth = self._story.paragraph.table_depth
+            self._story.target(depth).append(PageBreak(page=self._page, provenance=self._where()))
 
     # Beside the text
 
@@ -491,17 +392,17 @@ class Interpreter:
         if self._state.destination.startswith("aside:"):
             return  # the same number, in the note itself
         self._notes += 1
-        self._stories[-1].text.add(str(self._notes), [("superscript", "")])
+        self._story.text.add(str(self._notes), [("superscript", "")])
 
     def _end_aside(self, word: str) -> None:
         self._end_paragraph(last=True)
-        self._end_tables(0)
+        self._story.end_tables(0, self._where())
         story = self._stories.pop()
         category = _ASIDE.get(word, "other")
         label = str(self._notes) if category == "footnote" and self._notes else ""
         author, self._author = (self._author, "") if category == "comment" else ("", self._author)
         notes = list(fold(story.blocks, category, self._where(), label, author))
-        outer = self._stories[-1]
+        outer = self._story
         (outer.blocks if category in {"header", "footer"} else outer.shown).extend(notes)
 
     def _picture(self, text: str) -> None:
@@ -514,4 +415,4 @@ class Interpreter:
             self._gathering.skip("picture", "It has no bytes.", page=self._page)
             return
         picture = self._gathering.keep_picture(data, self._blip or None, provenance=self._where())
-        self._stories[-1].shown.append(picture)
+        self._story.shown.append(picture)
