@@ -54,9 +54,9 @@ def test_webvtt(read_file):
     assert Document.from_json(document.to_json()) == document
 
 
-@pytest.mark.parametrize(("text", "format"), [(SRT, "srt"), (VTT, "vtt")])
-def test_found_without_a_name(read_file, text, format):
-    assert read_file(text, "captions").receipt.format == format
+@pytest.mark.parametrize(("text", "kind"), [(SRT, "srt"), (VTT, "vtt")])
+def test_found_without_a_name(read_file, text, kind):
+    assert read_file(text, "captions").receipt.format == kind
 
 
 def test_a_cue_without_a_time_is_told(read_file):
