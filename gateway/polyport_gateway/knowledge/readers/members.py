@@ -19,7 +19,7 @@ from polyport_gateway.knowledge.documents import (
 from .base import ReadOptions
 from .detect import detect
 
-__all__ = ["add_member"]
+__all__ = ["add_member", "add_parsed"]
 
 
 def add_member(
@@ -66,6 +66,14 @@ def add_member(
         return [Skipped("file", str(error), part=name)]
     except UnreadableDocumentError as error:
         return [Skipped("file", error.reason, page=error.page, part=name)]
+    return add_parsed(builder, parsed, name, warnings, title=title)
+
+
+def add_parsed(
+    builder: DocumentBuilder, parsed: Parsed, name: str, warnings: list[str], *, title: str | None
+) -> list[Skipped]:
+    """Add what was read of a file inside a file; as `add_member`, for one that is read already."""
+    part = None if title is None else name
     _title(builder, title, part)
     _append(builder, parsed, part)
     warnings += [f"{name}: {warning}" for warning in parsed.receipt.warnings]
