@@ -5,7 +5,6 @@ No pickle: a process that read a hostile file may be in its hands, and what it s
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -21,7 +20,7 @@ from polyport_gateway.knowledge.documents import (
     UnreadableDocumentError,
     UnsupportedFormatError,
 )
-from polyport_gateway.knowledge.documents.jsonform import from_plain, to_plain
+from polyport_gateway.knowledge.documents.jsonform import decoded, encoded, from_plain, to_plain
 from polyport_gateway.knowledge.readers import ReadOptions
 
 __all__ = ["HEAD", "answer", "options_of", "pack", "plain_options", "unpack", "written_error"]
@@ -44,7 +43,7 @@ _NOT_SENT = ("read", "budget", "resource")
 
 def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
     """Return a frame."""
-    plain = json.dumps(header, separators=(",", ":")).encode()
+    plain = encoded(header)
     return b"".join((HEAD.pack(len(plain), len(body)), plain, body))
 
 
@@ -81,7 +80,7 @@ def unpack(plain: bytes, body: bytes, name: str) -> Parsed:
         UnreadableDocumentError: The file could not be read, or the answer is none.
     """
     try:
-        header = json.loads(plain)
+        header = decoded(plain)
         if "error" in header:
             kind = _ERRORS.get(header["error"], UnreadableDocumentError)
             raise kind(name, str(header["reason"]), page=header["page"])

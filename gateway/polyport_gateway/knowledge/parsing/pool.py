@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 
 from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError, UnreadableDocumentError
@@ -23,7 +25,9 @@ _log = logging.getLogger("polyport.knowledge.parsing")
 _MEBIBYTE = 1 << 20
 _START_S = 60.0
 _SMALL = 256 * 1024
-_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT")
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT",
+              "DOCLING_ARTIFACTS_PATH")  # fmt: skip
+_SAID = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # a model that is missing is an error, never a download
 
 
 class _Worker:
@@ -43,7 +47,7 @@ class _Worker:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             # Keys and passwords stand in the environment: a hostile file's reader gets none of it.
-            env={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
+            env={key: os.environ[key] for key in _PASSED_ON if key in os.environ} | _SAID,
             start_new_session=True,
         )
         worker = cls(process)
@@ -190,7 +194,7 @@ class ParserPool:
             worker = None
         self._idle.put_nowait(worker)
         if len(plain) > _SMALL:
-            return await asyncio.to_thread(unpack, plain, body, name)
+            return await asyncio.to_thread(_unpack_large, plain, body, name)
         return unpack(plain, body, name)
 
     async def _ask(self, worker: _Worker, frame: bytes, name: str, limits: ParseLimits) -> tuple[bytes, bytes]:
@@ -237,6 +241,39 @@ class ParserPool:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+def _unpack_large(plain: bytes, body: bytes, name: str) -> Parsed:
+    with _collection.paused():
+        return unpack(plain, body, name)
+
+
+class _Collection:
+    """The collection of garbage: a million cells made in one go would be looked through again and again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paused = 0
+        self._was_enabled = True
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause it; several threads may at the same time."""
+        with self._lock:
+            if not self._paused:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._paused += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._paused -= 1
+                if not self._paused and self._was_enabled:
+                    gc.enable()
+
+
+_collection = _Collection()
 
 
 def _crash(name: str, ended: int | None, limits: ParseLimits) -> UnreadableDocumentError:

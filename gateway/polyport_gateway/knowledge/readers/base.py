@@ -50,6 +50,7 @@ class ReadOptions:
         password: Of an encrypted file.
         format: Read it as this, whatever it looks like: ``docx``, ``html`` …
         encoding: Of a text file, instead of the one detected.
+        engine: Read with this instead of with our own readers, where it reads the format: ``docling``.
         pictures: Keep the bytes of pictures.
         hidden: Read hidden sheets, rows, slides and text as well; else they are in the receipt.
         max_bytes: Of the file.
@@ -64,6 +65,7 @@ class ReadOptions:
     password: str | None = field(default=None, repr=False)
     format: str | None = None
     encoding: str | None = None
+    engine: str | None = None
     pictures: bool = True
     hidden: bool = True
     max_bytes: int = 256 * MEBIBYTE

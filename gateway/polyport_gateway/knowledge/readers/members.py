@@ -44,6 +44,8 @@ def add_member(
     Returns:
         What was left out of it, or itself.
     """
+    name = name.encode("utf-8", "replace").decode()  # a name in no known encoding has halves of surrogate pairs
+    title = None if title is None else title.encode("utf-8", "replace").decode()
     if options.read is None or options.max_depth < 1:
         why = "no reader was given." if options.read is None else "files inside files go no deeper than `max_depth`."
         return [Skipped("file", why, part=name)]

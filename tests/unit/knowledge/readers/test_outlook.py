@@ -82,7 +82,7 @@ def test_a_message(read_file):
 
 RTF = (
     rb"{\rtf1\ansi\ansicpg936\fromhtml1 \deff0{\fonttbl{\f0\fswiss Arial;}{\f1\fcharset134 SimSun;}}"
-    rb"{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 hot \'b2\'e8 \u8364\'3f \{x\}"
+    rb"{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 hot \'b2\'e8 \u8364\'3f \u-10179?\u-9085? \{x\}"
     rb"{\*\htmltag84 <b>}\htmlrtf {\b \htmlrtf0 bold{\*\htmltag92 </b>}\htmlrtf }\htmlrtf0"
     rb"\htmlrtf\par}\htmlrtf0{\*\htmltag72 </p>}{\*\htmltag244 <table><tr><td>1</td></tr></table>}{\*\mhtmltag0 no}}"
 )
@@ -91,8 +91,8 @@ RTF = (
 def test_html_inside_rtf_is_read(read_file):
     data = compound(message(t1000="plain", t1009=compressed(RTF)))
     blocks = read_file(data, "tea.msg").document.blocks[2:]
-    assert [(block.kind, block.text) for block in blocks[:1]] == [("paragraph", "hot 茶 € {x}bold")]
-    assert blocks[0].marks == ((11, 15, "bold", ""),)
+    assert [(block.kind, block.text) for block in blocks[:1]] == [("paragraph", "hot 茶 € 🍃 {x}bold")]
+    assert blocks[0].marks == ((13, 17, "bold", ""),)
     assert blocks[1].kind == "table"
 
 

@@ -117,7 +117,8 @@ class _Unwrapping:
             elif text:
                 self._byte(text)
         self._flush()
-        return "".join(self._parts)
+        # A character beyond the first plane comes as two halves.
+        return "".join(self._parts).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def _brace(self, brace: bytes) -> None:
         self._flush()
