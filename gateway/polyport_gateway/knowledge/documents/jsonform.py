@@ -25,7 +25,7 @@ try:
 except ImportError:  # it comes with the gateway; without it all goes on, slower
     orjson = None  # type: ignore[assignment]
 
-__all__ = ["VERSION", "canonical", "decoded", "dumps", "encoded", "from_plain", "loads", "to_plain"]
+__all__ = ["VERSION", "canonical", "dumps", "encoded", "from_plain", "loads", "to_plain"]
 
 VERSION = 1
 _DERIVED = ("span", "index")
@@ -53,20 +53,6 @@ def encoded(plain: Mapping[str, Any]) -> bytes:
         return json.dumps(plain, separators=(",", ":")).encode()
 
 
-def decoded(data: str | bytes) -> Any:
-    """Read JSON.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if orjson is not None:
-        try:
-            return orjson.loads(data)
-        except ValueError:
-            pass  # what it refuses, the standard library may take: NaN, numbers of more than 64 bits
-    return json.loads(data)
-
-
 def _as_list(value: Any) -> list[Any]:
     if isinstance(value, tuple):
         return list(value)
@@ -80,7 +66,7 @@ def loads(data: str | bytes) -> Document:
         ValueError: It is not one.
     """
     try:
-        plain = decoded(data)
+        plain = json.loads(data)  # not orjson: it makes a float of a number of more than 64 bits
         assets = {key: base64.b64decode(value, validate=True) for key, value in plain["assets"].items()}
         return from_plain(plain, assets)
     except (AttributeError, KeyError, TypeError, IndexError, binascii.Error, RecursionError) as error:

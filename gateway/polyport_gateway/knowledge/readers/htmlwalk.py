@@ -57,6 +57,13 @@ _NOTES: dict[str, NoteCategory] = {
     "footnote": "footnote", "endnote": "endnote", "rearnote": "endnote", "doc-footnote": "footnote",
     "doc-endnote": "endnote",
 }  # fmt: skip
+_MOST_OPEN = 512  # as browsers do; a parser looks through all open elements for each of these
+_OPENED = re.compile(
+    r"<(/?)(?:address|article|aside|blockquote|center|details|dialog|dir|div|dl|fieldset|figcaption|figure|footer|form|"
+    r"header|hgroup|main|menu|nav|ol|pre|search|section|summary|table|ul)\b[^<>]*>|<!--(?:.*?-->|.*\Z)"
+    r"|<script\b(?:.*?</script|.*\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
 _NOTE_LINKS = ("noteref", "doc-noteref")
 _BACK_LINKS = ("backlink", "doc-backlink")
 _NO_ELEMENTS = re.compile(
@@ -85,6 +92,23 @@ def opened(text: str) -> str:
     return _NO_ELEMENTS.sub(r"<\1\2></\1>", text)
 
 
+def _shallow(text: str) -> str:
+    """Drop the tags of block-level elements that stand too deep in each other; what is in them stays."""
+    if text.count("<") <= _MOST_OPEN:
+        return text
+    depth = 0
+
+    def kept(match: re.Match[str]) -> str:
+        nonlocal depth
+        if match.group(1) is None:
+            return match.group()
+        deepest = max(depth, depth + (0 if match.group(1) else 1))
+        depth = max(depth + (-1 if match.group(1) else 1), 0)
+        return match.group() if deepest <= _MOST_OPEN else " "
+
+    return _OPENED.sub(kept, text)
+
+
 def walk(
     text: str, builder: DocumentBuilder, options: ReadOptions, *, add: Callable[[Block], object] | None = None
 ) -> tuple[list[Skipped], list[str]]:
@@ -96,7 +120,7 @@ def walk(
         options: How.
         add: Gets the blocks, instead of the builder.
     """
-    tree = LexborHTMLParser(opened(text) if text.lstrip().startswith("<?xml") else text)
+    tree = LexborHTMLParser(_shallow(opened(text) if text.lstrip().startswith("<?xml") else text))
     root = tree.root
     if root is None:
         return [], []

@@ -101,13 +101,11 @@ def _bodies(
 
 def _leaves(part: MIMEPart) -> Iterator[MIMEPart]:
     """Return all parts that hold something, a message inside the message as one."""
-    payload = part.get_payload()
-    if not isinstance(payload, list) or part.get_content_maintype() == "message":
+    if not isinstance(part.get_payload(), list) or part.get_content_maintype() == "message":
         yield part
         return
-    for inner in payload:
-        if isinstance(inner, MIMEPart):
-            yield from _leaves(inner)
+    for inner in _parts(part):
+        yield from _leaves(inner)
 
 
 def _body(message: EmailMessage) -> MIMEPart | None:
@@ -145,10 +143,15 @@ def _alternatives(message: EmailMessage) -> set[int]:
     return {
         id(part)
         for whole in message.walk()
-        if whole.get_content_type() == "multipart/alternative" and isinstance(whole.get_payload(), list)
-        for part in whole.get_payload()
+        if whole.get_content_type() == "multipart/alternative"
+        for part in _parts(whole)
         if part.get_content_type() in ("text/plain", "text/html")
     }
+
+
+def _parts(part: Message) -> list[MIMEPart]:
+    payload = part.get_payload()
+    return [inner for inner in payload if isinstance(inner, MIMEPart)] if isinstance(payload, list) else []
 
 
 def _payload(part: MIMEPart) -> bytes:

@@ -46,15 +46,16 @@ def add_member(
     """
     name = name.encode("utf-8", "replace").decode()  # a name in no known encoding has halves of surrogate pairs
     title = None if title is None else title.encode("utf-8", "replace").decode()
-    if options.read is None or options.max_depth < 1:
-        why = "no reader was given." if options.read is None else "files inside files go no deeper than `max_depth`."
+    read = options.read
+    if read is None or options.max_depth < 1:
+        why = "no reader was given." if read is None else "files inside files go no deeper than `max_depth`."
         return [Skipped("file", why, part=name)]
     part = None if title is None else name
     if options.budget is not None:
         # A format that is unpacked by a reader of its own is held to what is left, too.
         options = replace(options, max_unpacked_bytes=max(options.budget.left, 1))
     try:
-        parsed = options.read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
+        parsed = read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
     except UnsupportedFormatError as error:
         mime = detect(data, name).mime
         if not mime.startswith("image/"):

@@ -110,9 +110,9 @@ def _opened(data: bytes, name: str, format: str) -> IO[bytes]:  # noqa: A002
         if format == "bzip2":
             import bz2
 
-            return bz2.BZ2File(source)  # type: ignore[return-value]
+            return bz2.BZ2File(source)
         import lzma
 
-        return lzma.LZMAFile(source)  # type: ignore[return-value]
+        return lzma.LZMAFile(source)
     except ImportError as error:
         raise UnreadableDocumentError(name, f"this Python was built without {error.name}, which unpacks it.") from None

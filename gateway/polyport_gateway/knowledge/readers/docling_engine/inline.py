@@ -20,7 +20,8 @@ _NO_BLANK_AFTER = re.compile(r"[\s(\[{‘“（【《、。，；：！？\u3040
 
 def joined(items: Iterable[NodeItem]) -> tuple[str, tuple[Mark, ...]]:
     """Return the text of runs, and its marks."""
-    text, marks = "", []
+    text = ""
+    marks: list[Mark] = []
     for item in items:
         if not isinstance(item, TextItem) or not item.text:
             continue

@@ -203,7 +203,7 @@ def _entry(title: str, level: int, folder: str, link: str) -> Entry:
 def _encrypted(package: Package) -> frozenset[str]:
     if not package.has("META-INF/encryption.xml"):
         return frozenset()
-    found = set()
+    found: set[str] = set()
     for entry in _all(_xml(package, "META-INF/encryption.xml"), "EncryptedData"):
         method = next(_all(entry, "EncryptionMethod"), None)
         if method is not None and method.get("Algorithm") in _FONTS_ONLY:
