@@ -1,8 +1,24 @@
-"""Score the office readers against expected text: ``python documents.py DATA_FOLDER [--peers PYTHON] [--json FILE]``.
+"""Score the readers against expected text: ``python documents.py DATA_FOLDER [--peers PYTHON] [--json FILE]``.
 
-DATA_FOLDER holds a folder for each format, and beside each file its text as ``<file>.expected.md``. PYTHON is one of an
-environment with the peers: ``pip install "docling-slim[format-office]" "markitdown[docx,xlsx,pptx]"``. The expected
-text comes from docling's own tests: its figures are a ceiling by definition, and what it leaves out counts for nobody.
+DATA_FOLDER holds a folder for each format (docling's tests have such files: `tests/data` of docling-project/docling),
+and beside each file its text as ``<file>.expected.md``. PYTHON is one of an environment with the peers, which is never
+the one of this program, for they bring pandas, lxml and more::
+
+    python -m venv .venv-peers
+    .venv-peers/bin/pip install --group documents-peer
+    python tests/benchmarks/documents.py DATA_FOLDER --peers .venv-peers/bin/python
+
+Each file is read twice by each reader, and the second time counts. A format that this program has no reader for is
+left out, and said to be.
+
+- words: the share of the expected words that are there, each as often as expected;
+- cells: likewise, of the texts of table cells;
+- grids: the share of the expected tables that come out cell by cell, merged cells repeated;
+- order: of the expected lines that are there, the share that comes in the expected order;
+- ms: the median of the files' seconds, in milliseconds, in a process that is warm.
+
+The expected text comes from docling itself: its figures are a ceiling by definition, and what it leaves out counts for
+nobody. `--each` prints every file's figures.
 """
 
 from __future__ import annotations
@@ -21,11 +37,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from polyport_gateway.knowledge.readers import Reader, ReadOptions
-from polyport_gateway.knowledge.readers.office.docx import DocxReader
-from polyport_gateway.knowledge.readers.office.xlsx import XlsxReader
+from polyport_gateway.knowledge.documents import UnsupportedFormatError
+from polyport_gateway.knowledge.readers import read
 
-READERS: dict[str, Reader] = {"docx": DocxReader(), "xlsx": XlsxReader()}
 PEERS = ("markitdown", "docling")
 WORD = re.compile(r"\w+")
 DELIMITER = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
@@ -47,8 +61,8 @@ def plain(text: str) -> str:
     """Take Markdown's signs away, so that how a style or a list is written does not count."""
     text = html.unescape(text).replace("<br>", " ").replace("<!-- image -->", " ")
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text, flags=re.DOTALL)
-    text = re.sub(r"\\([_*#|.\-])|[*_`~$]+", r"\1", text)
-    return " ".join(re.sub(r"(^|\s)(?:[-•#>]+|\[[ x]\]|\d+\.)(?=\s)", " ", text).split())
+    text = re.sub(r"\\([!-/:-@\[-`{-~])|[*_`~$]+", r"\1", text)
+    return " ".join(re.sub(r"(^|\s)(?:[-•●○▪#>]+|\[[ x]\]|\d+\.)(?=\s)", " ", text).split())
 
 
 def grids_of(markdown: str) -> list[Grid]:
@@ -112,15 +126,19 @@ def score(expected: str, found: str, seconds: float) -> Score:
 
 
 def ours(files: list[Path]) -> dict[Path, tuple[str, float]]:
-    """Read the files here."""
-    read = {}
+    """Read the files here, as a user does: what a file is, its bytes say."""
+    done = {}
     for path in files:
-        reader, data = READERS[path.suffix[1:]], path.read_bytes()
-        reader.read(data, path.name, ReadOptions())
+        data = path.read_bytes()
+        try:
+            read(data, path.name)
+        except UnsupportedFormatError as error:
+            print(f"polyport: {error}", file=sys.stderr)
+            continue
         began = time.perf_counter()
-        parsed = reader.read(data, path.name, ReadOptions())
-        read[path] = parsed.document.to_markdown(), time.perf_counter() - began
-    return read
+        parsed = read(data, path.name)
+        done[path] = parsed.document.to_markdown(), time.perf_counter() - began
+    return done
 
 
 def theirs(python: str, peer: str, files: list[Path]) -> dict[Path, tuple[str, float]]:
@@ -129,14 +147,14 @@ def theirs(python: str, peer: str, files: list[Path]) -> dict[Path, tuple[str, f
     done = subprocess.run(
         [python, str(script), peer, *map(str, files)], capture_output=True, text=True, timeout=600, check=True
     )
-    read = {}
+    found = {}
     for line in done.stdout.splitlines():
         answer = json.loads(line) if line.startswith("{") else {}
         if "text" in answer:
-            read[Path(answer["file"])] = answer["text"], answer["seconds"]
+            found[Path(answer["file"])] = answer["text"], answer["seconds"]
         elif answer:
             print(f"{peer}: {Path(answer['file']).name}: {answer['error']}", file=sys.stderr)
-    return read
+    return found
 
 
 def row(name: str, form: str, scores: list[Score], files: int) -> dict[str, object]:
@@ -149,25 +167,18 @@ def row(name: str, form: str, scores: list[Score], files: int) -> dict[str, obje
     return result
 
 
-def main() -> None:
-    """Score every format that is there, and print a table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--peers", help="python of an environment with the peers")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    rows = []
-    for form in READERS:
-        files = sorted(given.folder.glob(f"{form}/*.{form}"))
-        files = [path for path in files if Path(f"{path}.expected.md").exists()]
-        if not files:
-            continue
-        results = {"polyport": ours(files)}
-        for peer in PEERS if given.peers else ():
-            results[peer] = theirs(given.peers, peer, files)
-        for name, read in results.items():
-            scores = [score(Path(f"{path}.expected.md").read_text(), *read[path]) for path in files if path in read]
-            rows.append(row(name, form, scores, len(files)))
+def files_of(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each format, those whose text is known."""
+    found: dict[str, list[Path]] = {}
+    for expected in sorted(folder.glob("*/*.expected.md")):
+        path = expected.with_name(expected.name.removesuffix(".expected.md"))
+        if path.exists():
+            found.setdefault(expected.parent.name, []).append(path)
+    return found
+
+
+def show(rows: list[dict[str, object]]) -> None:
+    """Print a table."""
     print(f"{'reader':12}{'format':8}{'files':>6}{'read':>6}{'words':>8}{'cells':>8}{'grids':>8}{'order':>8}{'ms':>9}")
     for entry in rows:
         figures = [("–" if entry[key] is None else f"{entry[key]:.3f}") for key in ("words", "cells", "grids", "order")]
@@ -176,6 +187,35 @@ def main() -> None:
             + "".join(f"{figure:>8}" for figure in figures)
             + f"{entry['ms']!s:>9}"
         )
+
+
+def main() -> None:
+    """Score every format that is there, and print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--peers", help="python of an environment with the peers")
+    parser.add_argument("--formats", nargs="*", help="only these folders")
+    parser.add_argument("--each", action="store_true", help="print every file's figures too")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    rows = []
+    for form, files in files_of(given.folder).items():
+        if given.formats and form not in given.formats:
+            continue
+        results = {"polyport": ours(files)}
+        if not results["polyport"]:
+            print(f"{form}: left out, for there is no reader", file=sys.stderr)
+            continue
+        for peer in PEERS if given.peers else ():
+            results[peer] = theirs(given.peers, peer, files)
+        for name, texts in results.items():
+            scores = {
+                path: score(Path(f"{path}.expected.md").read_text(), *texts[path]) for path in files if path in texts
+            }
+            rows.append(row(name, form, list(scores.values()), len(files)))
+            if given.each:
+                rows += [row(f" {path.name[:40]}", name, [found], 1) for path, found in scores.items()]
+    show(rows)
     if given.json:
         given.json.write_text(json.dumps(rows, indent=2))
 

@@ -12,6 +12,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+BACKENDS = {
+    ".csv": ("csv_backend", "CsvDocumentBackend"),
+    ".docx": ("msword_backend", "MsWordDocumentBackend"),
+    ".html": ("html_backend", "HTMLDocumentBackend"),
+    ".md": ("md_backend", "MarkdownDocumentBackend"),
+    ".odp": ("opendocument_backend", "OdpDocumentBackend"),
+    ".ods": ("opendocument_backend", "OdsDocumentBackend"),
+    ".odt": ("opendocument_backend", "OdtDocumentBackend"),
+    ".pptx": ("mspowerpoint_backend", "MsPowerpointDocumentBackend"),
+    ".xlsx": ("msexcel_backend", "MsExcelDocumentBackend"),
+}
+"""docling's backend for each format that it opens offline; its PDF pipeline needs models from a hub."""
+
 
 def markitdown() -> Callable[[Path], str]:
     """Make markitdown's converter."""
@@ -25,22 +38,17 @@ def markitdown() -> Callable[[Path], str]:
 
 def docling() -> Callable[[Path], str]:
     """Make docling's converter."""
-    from docling.backend.msexcel_backend import MsExcelDocumentBackend  # type: ignore[import-not-found,unused-ignore]
-    from docling.backend.mspowerpoint_backend import (  # type: ignore[import-not-found,unused-ignore]
-        MsPowerpointDocumentBackend,
-    )
-    from docling.backend.msword_backend import MsWordDocumentBackend  # type: ignore[import-not-found,unused-ignore]
+    from importlib import import_module
+
     from docling.datamodel.base_models import InputFormat  # type: ignore[import-not-found,unused-ignore]
     from docling.datamodel.document import InputDocument  # type: ignore[import-not-found,unused-ignore]
 
-    backends = {
-        ".docx": (InputFormat.DOCX, MsWordDocumentBackend),
-        ".xlsx": (InputFormat.XLSX, MsExcelDocumentBackend),
-        ".pptx": (InputFormat.PPTX, MsPowerpointDocumentBackend),
-    }
-
     def convert(path: Path) -> str:
-        kind, backend = backends[path.suffix]
+        if path.suffix not in BACKENDS:
+            raise LookupError("docling reads this with models that it downloads, or not at all")
+        module, name = BACKENDS[path.suffix]
+        backend = getattr(import_module(f"docling.backend.{module}"), name)
+        kind = InputFormat(path.suffix[1:])
         opened = InputDocument(path_or_stream=path, format=kind, backend=backend, filename=path.name)
         return str(opened._backend.convert().export_to_markdown())
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .blocks import Block, Code, Formula, Heading, ListItem, Note, PageBreak, Paragraph, Picture, Table
 from .document import Document
+from .grid import Cell
 from .values import Mark
 
 __all__ = ["escape", "render"]
@@ -36,6 +38,15 @@ def escape(text: str) -> str:
     return _AT_START.sub(_guard, _SPECIAL.sub(r"\\\g<0>", text))
 
 
+def _piece(text: str, start: int, end: int) -> str:
+    """Escape a part of a text; what only means something at a line's start does so only there."""
+    part = text[start:end]
+    if start == 0 or text[start - 1] == "\n":
+        return escape(part)
+    line, newline, rest = part.partition("\n")
+    return _SPECIAL.sub(r"\\\g<0>", line) + newline + escape(rest)
+
+
 def _guard(match: re.Match[str]) -> str:
     blank, sign = match.groups()
     return f"{blank}{sign}\\" if sign.isdigit() else f"{blank}\\{sign}"
@@ -55,7 +66,7 @@ def _block(block: Block) -> str:
         case Formula():
             return f"$$\n{block.text}\n$$"
         case Table():
-            body = block.text[len(block.caption) + 1 :] if block.caption else block.text
+            body = _table(block)
             return f"{escape(block.caption)}\n\n{body}" if block.caption else body
         case Picture():
             target = block.link or (f"asset:{block.sha256}" if block.sha256 else "")
@@ -65,8 +76,32 @@ def _block(block: Block) -> str:
             return "<!-- page break -->"
         case Note():
             label = f"[^{block.label}]: " if block.label and block.category in ("footnote", "endnote") else ""
-            return (label or "> ") + inline(block).replace("\n", "\n    " if label else "\n> ")
+            author = f"{escape(block.author)}: " if block.author else ""
+            return (label or "> ") + author + inline(block).replace("\n", "\n    " if label else "\n> ")
     return escape(block.text)
+
+
+def _table(block: Table) -> str:
+    """Return the grid's lines, with the links and styles inside its cells."""
+    if not any(_has_marks(cell) for cell in block.grid.cells):
+        return block.text[len(block.caption) + 1 :] if block.caption else block.text
+    cells = (cell._replace(text=_cell(cell)) if _has_marks(cell) else cell for cell in block.grid.cells)
+    body, _ = replace(block.grid, cells=tuple(cells)).placed(0)
+    return body
+
+
+def _has_marks(cell: Cell) -> bool:
+    return any(block.marks for block in cell.nested) and all(
+        isinstance(block, Paragraph | ListItem | Formula) for block in cell.nested
+    )
+
+
+def _cell(cell: Cell) -> str:
+    lines = []
+    for block in cell.nested:
+        marker = block.marker if isinstance(block, ListItem) else ""
+        lines.append(f"{marker} {inline(block)}" if marker else inline(block))
+    return "\n".join(lines)
 
 
 def _item(block: ListItem) -> str:
@@ -92,9 +127,9 @@ def _marked(text: str, start: int, end: int, marks: Sequence[Mark]) -> str:
             continue  # a mark that crosses another has no form in Markdown; its text is still shown
         inside = [other for other in marks if other.start < mark.end]
         marks = [other for other in marks if other.start >= mark.end]
-        parts += [escape(text[position : mark.start]), _one(text, mark, inside)]
+        parts += [_piece(text, position, mark.start), _one(text, mark, inside)]
         position = mark.end
-    return "".join([*parts, escape(text[position:end])])
+    return "".join([*parts, _piece(text, position, end)])
 
 
 def _one(text: str, mark: Mark, inside: Sequence[Mark]) -> str:

@@ -38,6 +38,8 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "xls": ("application/vnd.ms-excel", ("xls", "xlt")),
     "ppt": ("application/vnd.ms-powerpoint", ("ppt", "pps")),
     "msg": ("application/vnd.ms-outlook", ("msg",)),
+    "xlsb": ("application/vnd.ms-excel.sheet.binary.macroenabled.12", ("xlsb",)),
+    "encrypted-office": ("application/x-ole-storage", ()),
     "ole": ("application/x-ole-storage", ()),
     "odt": ("application/vnd.oasis.opendocument.text", ("odt", "ott")),
     "ods": ("application/vnd.oasis.opendocument.spreadsheet", ("ods", "ots")),
@@ -130,6 +132,8 @@ def detect(data: bytes, name: str = "") -> Detected:
     if found is None:
         return _detected(named if named in _TEXTUAL else "text", by_content=False)
     warning = None
+    if found == "encrypted-office":
+        return _detected(found, by_content=True)  # whatever is inside
     if named and found != named and not (named in _TEXTUAL and found in _TEXTUAL and found not in ("html", "xml")):
         warning = f"The name ends in .{extension}, and the content is {found}; it was read as {found}."
     return _detected(found, by_content=True, warning=warning)
@@ -210,6 +214,8 @@ def _zip(data: bytes, named: str | None) -> str:
                         return name
     except Exception:  # noqa: BLE001 - a broken archive raises many kinds; the reader says what is broken
         return named if named in ("docx", "xlsx", "pptx", "odt", "ods", "odp", "epub") else "zip"
+    if "xl/workbook.bin" in names:
+        return "xlsb"
     for folder, name in (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx")):
         if "[Content_Types].xml" in names and any(member.startswith(folder) for member in names):
             return name
@@ -219,7 +225,7 @@ def _zip(data: bytes, named: str | None) -> str:
 def _ole(data: bytes) -> str:
     # Names of streams stand in the directory as UTF-16; an encrypted OOXML file is such a container too.
     if "EncryptedPackage".encode("utf-16-le") in data:
-        return "ole"
+        return "encrypted-office"
     for stream, name in _OLE_STREAMS:
         if stream.encode("utf-16-le") in data:
             return name

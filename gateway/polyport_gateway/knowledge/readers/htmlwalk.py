@@ -7,6 +7,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -152,6 +153,15 @@ def _role(attributes: Mapping[str, str | None]) -> str:
     return ((attributes.get("epub:type") or attributes.get("role") or "").split() or [""])[0]
 
 
+@dataclass(slots=True)
+class _Open:
+    """A style whose end is still to come."""
+
+    start: int
+    kind: str
+    value: str
+
+
 class _Walker:
     """Walks the tree; text gathers until a block-level element begins or ends."""
 
@@ -170,6 +180,7 @@ class _Walker:
         self._pictures: list[Picture] = []
         self._item: ListItem | None = None  # the list item whose first text is still to come
         self._lists: list[tuple[bool, int]] = []
+        self._open: list[_Open] = []
         self._quoted = 0
         self._depth = 0
         self._caption = ""
@@ -181,6 +192,10 @@ class _Walker:
             self.node(child)
 
     def flush(self, make: Callable[..., Block] | None = None) -> None:
+        for opened in self._open:
+            # A link or a style around a block goes on behind its end.
+            self._inline.mark(opened.start, opened.kind, opened.value)
+            opened.start = 0
         text, marks = self._inline.take()
         item, pictures, self._pictures = self._item, self._pictures, []
         if text:
@@ -246,10 +261,14 @@ class _Walker:
         self.flush(lambda text, marks: Heading(text=" ".join(text.split("\n")), marks=marks, level=level))
 
     def _marked(self, node: LexborNode, kind: str, value: str = "") -> None:
-        start = len(self._inline)
+        if not kind:
+            self.children(node)
+            return
+        opened = _Open(len(self._inline), kind, value)
+        self._open.append(opened)
         self.children(node)
-        if kind:
-            self._inline.mark(start, kind, value)
+        self._open.pop()
+        self._inline.mark(opened.start, kind, value)
 
     def _note(self, node: LexborNode, attributes: Mapping[str, str | None]) -> None:
         self.flush()

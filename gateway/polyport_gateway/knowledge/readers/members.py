@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from polyport.errors import MissingDependencyError
+from polyport.errors import MissingDependencyError, PolyportError
 from polyport_gateway.knowledge.documents import (
     DocumentBuilder,
     Heading,
@@ -19,7 +19,7 @@ from polyport_gateway.knowledge.documents import (
 from .base import ReadOptions
 from .detect import detect
 
-__all__ = ["add_member", "add_parsed"]
+__all__ = ["add_member", "add_parsed", "read_member"]
 
 
 def add_member(
@@ -46,30 +46,51 @@ def add_member(
     """
     name = name.encode("utf-8", "replace").decode()  # a name in no known encoding has halves of surrogate pairs
     title = None if title is None else title.encode("utf-8", "replace").decode()
-    read = options.read
-    if read is None or options.max_depth < 1:
-        why = "no reader was given." if read is None else "files inside files go no deeper than `max_depth`."
-        return [Skipped("file", why, part=name)]
+    found = _outcome(data, name, options)
+    if isinstance(found, Parsed):
+        return add_parsed(builder, found, name, warnings, title=title)
+    mime = detect(data, name).mime
+    if not isinstance(found, UnsupportedFormatError) or not mime.startswith("image/"):
+        return [_left_out(found, name)]
+    # What it shows can't be read, but it is not lost.
     part = None if title is None else name
+    _title(builder, title, part)
+    sha256 = builder.keep(data) if options.pictures else ""
+    builder.add(Picture(sha256=sha256, mime=mime, alt=name, provenance=Provenance(part=part)))
+    return []
+
+
+def read_member(data: bytes, name: str, options: ReadOptions) -> Parsed | Skipped:
+    """Read a file inside a file by itself; one that can't be read is told of.
+
+    Args:
+        data: The inner file.
+        name: Its name.
+        options: Of the file around it.
+    """
+    found = _outcome(data, name, options)
+    return found if isinstance(found, Parsed) else _left_out(found, name)
+
+
+def _outcome(data: bytes, name: str, options: ReadOptions) -> Parsed | PolyportError:
+    read = options.read
+    if read is None:
+        return UnreadableDocumentError(name, "no reader was given.")
+    if options.max_depth < 1:
+        return UnreadableDocumentError(name, "files inside files go no deeper than `max_depth`.")
     if options.budget is not None:
         # A format that is unpacked by a reader of its own is held to what is left, too.
         options = replace(options, max_unpacked_bytes=max(options.budget.left, 1))
     try:
-        parsed = read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
-    except UnsupportedFormatError as error:
-        mime = detect(data, name).mime
-        if not mime.startswith("image/"):
-            return [Skipped("file", error.reason, part=name)]
-        _title(builder, title, part)
-        # What it shows can't be read, but it is not lost.
-        sha256 = builder.keep(data) if options.pictures else ""
-        builder.add(Picture(sha256=sha256, mime=mime, alt=name, provenance=Provenance(part=part)))
-        return []
-    except MissingDependencyError as error:
-        return [Skipped("file", str(error), part=name)]
-    except UnreadableDocumentError as error:
-        return [Skipped("file", error.reason, page=error.page, part=name)]
-    return add_parsed(builder, parsed, name, warnings, title=title)
+        return read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
+    except (MissingDependencyError, UnreadableDocumentError) as error:
+        return error
+
+
+def _left_out(error: PolyportError, name: str) -> Skipped:
+    if isinstance(error, UnreadableDocumentError):
+        return Skipped("file", error.reason, page=error.page, part=name)
+    return Skipped("file", str(error), part=name)
 
 
 def add_parsed(

@@ -24,6 +24,12 @@ __all__ = ["ENGINES", "GROUP", "engines", "read", "readers"]
 
 GROUP = "polyport.readers"
 ENGINES = "polyport.document_engines"
+_ADVICE = {
+    "doc": "Save it as .docx: Word, LibreOffice and Pages do.",
+    "ppt": "Save it as .pptx: PowerPoint, LibreOffice and Keynote do.",
+    "xlsb": "Save it as .xlsx: Excel and LibreOffice do.",
+    "rtf": "Save it as .docx: Word and LibreOffice do.",
+}
 _log = logging.getLogger("polyport.knowledge.readers")
 
 
@@ -123,7 +129,7 @@ def _chosen(format: str, name: str, options: ReadOptions) -> tuple[Reader, str |
         warning = f"{options.engine} does not read {format}; our own reader did."
     reader = readers().get(format)
     if reader is None:
-        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_known()}")
+        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_ADVICE.get(format) or _known()}")
     return reader, warning
 
 

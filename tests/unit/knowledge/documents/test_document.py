@@ -11,6 +11,7 @@ from polyport_gateway.knowledge.documents import (
     Heading,
     ListItem,
     Mark,
+    Note,
     PageBreak,
     Paragraph,
     Span,
@@ -150,3 +151,10 @@ def test_marks_become_markdown_and_html():
 @pytest.mark.parametrize("link", ["javascript:alert(1)", " JaVaScript:alert(1)", "data:text/html,x", "vbscript:x"])
 def test_a_link_that_could_run_a_script_is_text_in_html(link):
     assert "<a " not in build(Paragraph(text="x", marks=(Mark(0, 1, "link", link),))).to_html()
+
+
+def test_a_sign_behind_a_style_begins_no_line_and_a_comment_has_its_author():
+    builder = DocumentBuilder(source_of(b"", "a", "text/plain"))
+    builder.add(Paragraph(text="X2 + Y\n+ Z", marks=(Mark(1, 2, "superscript"),)))
+    builder.add(Note(text="Hm.", category="comment", author="Ann"))
+    assert builder.build().to_markdown() == "X2 + Y\n\\+ Z\n\n> Ann: Hm.\n"

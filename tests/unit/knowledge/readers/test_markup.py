@@ -168,3 +168,17 @@ def test_a_row_of_numbers_is_no_header(read_file):
 def test_chinese_csv_from_excel(read_file):
     found = read_file("sep=;\n姓名;年龄\n张三;41\n".encode("gb18030"), "a.csv").document
     assert found.blocks[0].grid.texts(1) == ("张三", "41")
+
+
+def test_a_link_around_a_block_is_one_over_its_words(read_file):
+    parsed = read_file("<ul><li><a href='#e'><div><span>1</span> <b>E</b></div> tail</a> after</li></ul>", "a.html")
+    item, tail = parsed.document.blocks
+    assert (item.text, tail.text) == ("1 E", "tail after")
+    assert set(item.marks) == {Mark(0, 3, "link", "#e"), Mark(2, 3, "bold")}
+    assert tail.marks == (Mark(0, 4, "link", "#e"),)
+
+
+def test_links_in_cells_are_in_the_markdown(read_file):
+    parsed = read_file("<table><tr><th>a<th>b<tr><td>x|y<td>see <a href='u'>t*</a></table>", "a.html")
+    assert parsed.document.to_markdown().splitlines() == ["| a | b |", "| --- | --- |", "| x\\|y | see [t\\*](u) |"]
+    assert "| see t* |" in parsed.document.text

@@ -98,7 +98,9 @@ def _refuse_declarations(data: bytes) -> None:
         parser.ParseFile(io.BytesIO(data)) if len(data) < _PIECE else parser.Parse(data, False)
     except _PrologEnded:
         return
-    except expat.ExpatError as error:
+    except MalformedXmlError:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two for an encoding that is none
         raise MalformedXmlError(str(error)) from error
     raise MalformedXmlError("it holds no element")
 

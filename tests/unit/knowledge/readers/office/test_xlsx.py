@@ -30,8 +30,8 @@ from polyport_gateway.knowledge.documents import (
     UnreadableDocumentError,
 )
 from polyport_gateway.knowledge.readers import ReadOptions
+from polyport_gateway.knowledge.readers.office.sheets.formats import number_format
 from polyport_gateway.knowledge.readers.office.xlsx import XlsxReader
-from polyport_gateway.knowledge.readers.office.xlsx.formats import number_format
 
 
 def saved(book: Workbook) -> bytes:

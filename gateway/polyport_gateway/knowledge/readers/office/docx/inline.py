@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from polyport_gateway.knowledge.readers.office.omml import to_latex
+from polyport_gateway.knowledge.readers.office.ooxml import MC, M, R, alternative
 from polyport_gateway.knowledge.readers.office.package import Relationship
 from polyport_gateway.knowledge.readers.office.text import Style, StyledText
 from polyport_gateway.knowledge.readers.office.xml import Element, local
 
-from .names import MC, W14, M, R, W, is_on, value
+from .names import W14, W, is_on, value
 from .styles import Styles
 
 __all__ = ["Inline", "InlineReader"]
@@ -214,14 +215,6 @@ class InlineReader:
 
 
 _CHARACTERS = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "\u2011", "softHyphen": "\u00ad"}
-
-
-def alternative(element: Element) -> Element | None:
-    """Choose between the forms of ``mc:AlternateContent``: the newest first, for it says most."""
-    for child in element:
-        if child.tag == MC + "Choice" and len(child):
-            return child
-    return element.find(MC + "Fallback")
 
 
 def _first(layers: list[Element], name: str) -> bool | None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from polyport_gateway.knowledge.readers.office.xml import Element
 
-__all__ = ["MC", "W14", "A", "M", "R", "V", "W", "is_on", "value"]
+__all__ = ["W14", "V", "W", "is_on", "value"]
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 W14 = "{http://schemas.microsoft.com/office/word/2010/wordml}"
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
-R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 V = "{urn:schemas-microsoft-com:vml}"
 
 _OFF = frozenset({"0", "false", "off", "none"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from polyport_gateway.knowledge.documents import Block
-from polyport_gateway.knowledge.readers.office.gathering import Gathering
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering
 from polyport_gateway.knowledge.readers.office.package import Relationship
 from polyport_gateway.knowledge.readers.office.xml import Element
 
@@ -22,7 +22,7 @@ class Notes:
         relationships: Of the main part.
     """
 
-    def __init__(self, gathering: Gathering, relationships: dict[str, Relationship]) -> None:
+    def __init__(self, gathering: PackageGathering, relationships: dict[str, Relationship]) -> None:
         self.pending: list[Block] = []  # of the cells of the table being read
         self._found: dict[tuple[str, str], tuple[str, Element, str]] = {}
         self._labels: dict[tuple[str, str], str] = {}

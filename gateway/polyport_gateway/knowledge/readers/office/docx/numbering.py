@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from polyport_gateway.knowledge.readers.office.counting import counted, shown_bullet
 from polyport_gateway.knowledge.readers.office.xml import Element
 
 from .names import W, value
 
-__all__ = ["Numbering", "counted"]
+__all__ = ["Numbering"]
 
 _LEVELS = 9
 _PLACE = re.compile("%([1-9])")
-_CHINESE = "〇一二三四五六七八九"
-_STEMS = "甲乙丙丁戊己庚辛壬癸"
-_BRANCHES = "子丑寅卯辰巳午未申酉戌亥"
 
 
 @dataclass(slots=True)
@@ -83,7 +81,7 @@ class Numbering:
         key, levels = self._lists[list_id]
         level = levels.get(index, _Level(text=f"%{index + 1}."))
         if level.format == "bullet":
-            return False, _bullet(level.text)
+            return False, shown_bullet(level.text)
         counts = self._counts.setdefault(key, [None] * _LEVELS)
         current = counts[index]
         counts[index] = level.start if current is None else current + 1
@@ -128,61 +126,3 @@ def _number(text: str | None, default: int) -> int:
         return int(text) if text else default
     except ValueError:
         return default
-
-
-def _bullet(text: str) -> str:
-    # Symbol fonts put their signs into the private use area, where only that font shows them.
-    if not text or not text.strip() or any(0xE000 <= ord(letter) <= 0xF8FF for letter in text) or text == "o":
-        return "•"
-    return text.strip()
-
-
-def counted(count: int, form: str) -> str:
-    """Write a list number in one of Word's formats (section 17.18.59); one not known is written in digits."""
-    if form in {"upperRoman", "lowerRoman"}:
-        roman = _roman(count)
-        return roman if form == "upperRoman" else roman.lower()
-    if form in {"upperLetter", "lowerLetter"} and count > 0:
-        letters = chr(ord("A") + (count - 1) % 26) * min((count - 1) // 26 + 1, 100)
-        return letters if form == "upperLetter" else letters.lower()
-    if form == "decimalZero":
-        return f"{count:02d}"
-    if form == "ordinal":
-        suffix = "th" if count % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
-        return f"{count}{suffix}"
-    if form == "decimalEnclosedCircle" and 1 <= count <= 20:
-        return chr(0x2460 + count - 1)
-    if form in {"chineseCounting", "chineseCountingThousand", "japaneseCounting", "taiwaneseCountingThousand"}:
-        return _chinese(count)
-    if form == "ideographTraditional" and 1 <= count <= 10:
-        return _STEMS[count - 1]
-    if form == "ideographZodiac" and 1 <= count <= 12:
-        return _BRANCHES[count - 1]
-    return str(count)
-
-
-def _roman(count: int) -> str:
-    if not 0 < count < 4000:
-        return str(count)
-    written = ""
-    for worth, sign in zip(
-        (1000, 900, 500, 400, 100, 90, 50, 40, 10, 9, 5, 4, 1),
-        ("M", "CM", "D", "CD", "C", "XC", "L", "XL", "X", "IX", "V", "IV", "I"),
-        strict=True,
-    ):
-        written += sign * (count // worth)
-        count %= worth
-    return written
-
-
-def _chinese(count: int) -> str:
-    if not 0 < count < 10_000:
-        return str(count)
-    written = ""
-    for worth, unit in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
-        digit, count = divmod(count, worth)
-        if digit:
-            written += _CHINESE[digit] + unit
-        elif written and count and not written.endswith("〇"):
-            written += "〇"
-    return written[1:] if written.startswith("一十") else written

@@ -12,13 +12,14 @@ from polyport_gateway.knowledge.documents import (
     Parsed,
     UnreadableDocumentError,
 )
-from polyport_gateway.knowledge.readers.office.gathering import Gathering, naming_damage
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, naming_damage
+from polyport_gateway.knowledge.readers.office.ooxml import R
 from polyport_gateway.knowledge.readers.office.xml import Element
 
-from .names import R, W, is_on, value
+from .names import W, is_on, value
 from .notes import Notes
 from .numbering import Numbering
-from .story import Shared, Story, fold
+from .story import Shared, Story
 from .styles import Styles
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class DocxReader:
         Raises:
             UnreadableDocumentError: It is damaged, protected by a password, a bomb, or no Word document.
         """
-        gathering = Gathering(data, name, options, _MIME)
+        gathering = PackageGathering(data, name, options, _MIME)
         main = gathering.package.main_part("word/document.xml")
         body = gathering.package.xml(main).find(W + "body")
         if body is None:
@@ -52,7 +53,7 @@ class DocxReader:
         return gathering.finish(blocks, reader=self.name, format="docx", metadata={})
 
 
-def _read(gathering: Gathering, main: str, body: Element) -> list[Block]:
+def _read(gathering: PackageGathering, main: str, body: Element) -> list[Block]:
     relationships = gathering.package.relationships(main)
     targets = {entry.kind: entry.target for entry in relationships.values() if not entry.external}
     styles = Styles(gathering.optional_part(targets.get("styles", "word/styles.xml")))

@@ -18,12 +18,14 @@ from polyport_gateway.knowledge.documents import (
     Provenance,
     Table,
 )
-from polyport_gateway.knowledge.readers.office.gathering import Gathering, words
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold
+from polyport_gateway.knowledge.readers.office.ooxml import MC, alternative
+from polyport_gateway.knowledge.readers.office.references import References
 from polyport_gateway.knowledge.readers.office.xml import Element, local
 
 from .drawings import read_drawing
-from .inline import Inline, InlineReader, alternative
-from .names import MC, W, is_on, value
+from .inline import Inline, InlineReader
+from .names import W, is_on, value
 from .notes import Notes
 from .numbering import Numbering
 from .styles import Styles
@@ -38,7 +40,7 @@ _WRAPPERS = frozenset({"sdt", "sdtContent", "customXml", "ins", "moveTo", "smart
 class Shared:
     """What all stories of one document have in common."""
 
-    gathering: Gathering
+    gathering: PackageGathering
     styles: Styles
     numbering: Numbering
     notes: Notes
@@ -54,7 +56,8 @@ class Story:
     def __init__(self, shared: Shared, part: str) -> None:
         self.shared = shared
         self.part = part
-        self.relationships = shared.gathering.package.relationships(part)
+        self.references = References(shared.gathering, part)
+        self.relationships = self.references.found
         self._inline = InlineReader(
             shared.styles, self.relationships, shared.notes.label, rendered_breaks=shared.rendered_breaks
         )
@@ -189,14 +192,3 @@ class Story:
 def replace_page(shared: Shared) -> Shared:
     """Share everything but the page, which a note doesn't turn, and its breaks."""
     return replace(shared, rendered_breaks=False)
-
-
-def fold(
-    blocks: list[Block], category: NoteCategory, provenance: Provenance, label: str = "", author: str = ""
-) -> Iterator[Block]:
-    """Make one note of a story's text; its tables and pictures follow as they are."""
-    text = [block for block in blocks if block.group in {"text", "code"} and not isinstance(block, Note)]
-    marks = text[0].marks if len(text) == 1 and isinstance(text[0], Paragraph) else ()
-    if written := words(text):
-        yield Note(text=written, marks=marks, category=category, label=label, author=author, provenance=provenance)
-    yield from (block for block in blocks if block.group not in {"text", "code", None} or isinstance(block, Note))

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from polyport_gateway.knowledge.documents import Block, Cell, Paragraph, TableGrid, place
-from polyport_gateway.knowledge.readers.office.gathering import words
+from polyport_gateway.knowledge.documents import Block, Cell, TableGrid
+from polyport_gateway.knowledge.readers.office.cells import header_depth, make_cell
 from polyport_gateway.knowledge.readers.office.xml import Element, local
 
 from .names import W, is_on, value
@@ -106,10 +106,7 @@ def _guessed_header(table: Element, places: list[_Place], rows: int) -> int:
     if rows < 2 or (look is not None and not _marks_first_row(look)):
         return 0
     top = [place_ for place_ in places if place_.row == 0]
-    depth = max((place_.rows for place_ in top), default=1)
-    # A tall cell beside wide ones is a header of several rows; one beside narrow ones is just a tall first cell.
-    grouped = any(place_.columns > 1 and place_.rows == 1 for place_ in top)
-    return depth if grouped and depth < rows else 1
+    return header_depth([(place_.rows, place_.columns) for place_ in top], rows)
 
 
 def _marks_first_row(look: Element) -> bool:
@@ -129,31 +126,14 @@ def _first_column_heads(table: Element, styles: Styles) -> bool:
 
 
 def _cell(place_: _Place, blocks: Callable[[Element], list[Block]], header_rows: int, header_columns: int) -> Cell:
-    inside = blocks(place_.element)
-    plain = all(type(block) is Paragraph for block in inside)
-    bold = bool(inside) and plain and all(_all_bold(block) for block in inside)
-    keep = not plain or (any(block.marks for block in inside) and not (bold and _only_bold(inside)))
-    return Cell(
-        place_.row,
-        place_.column,
-        place_.rows,
-        place_.columns,
-        words(inside),
-        place_.row < header_rows,
-        place_.column < header_columns and place_.row >= header_rows,
-        None,
-        bold,
-        _fill(place_.element.find(W + "tcPr")),
-        tuple(place(block) for block in inside) if keep else (),
+    return make_cell(
+        (place_.row, place_.column),
+        (place_.rows, place_.columns),
+        blocks(place_.element),
+        column_header=place_.row < header_rows,
+        row_header=place_.column < header_columns and place_.row >= header_rows,
+        colour=_fill(place_.element.find(W + "tcPr")),
     )
-
-
-def _all_bold(block: Block) -> bool:
-    return any(mark.kind == "bold" and mark.start == 0 and mark.end == len(block.text) for mark in block.marks)
-
-
-def _only_bold(blocks: list[Block]) -> bool:
-    return all(mark.kind == "bold" for block in blocks for mark in block.marks)
 
 
 def _fill(properties: Element | None) -> str | None:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
 
+from polyport_gateway.knowledge.readers.office.sheets.formats import BUILT_IN, number_format
+from polyport_gateway.knowledge.readers.office.sheets.sheet import CellStyle
 from polyport_gateway.knowledge.readers.office.xml import Element
 
-from .formats import BUILT_IN, NumberFormat, number_format
-
-__all__ = ["CellStyle", "S", "read_styles"]
+__all__ = ["S", "read_styles"]
 
 S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _THEME = ("lt1", "dk1", "lt2", "dk2", "accent1", "accent2", "accent3", "accent4", "accent5", "accent6")
 _OFF = {"0", "false"}
-
-
-@dataclass(frozen=True, slots=True)
-class CellStyle:
-    """How a cell looks."""
-
-    format: NumberFormat
-    bold: bool = False
-    colour: str | None = None
 
 
 def read_styles(root: Element | None, theme: Element | None) -> list[CellStyle]:

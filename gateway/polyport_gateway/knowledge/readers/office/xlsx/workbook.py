@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polyport_gateway.knowledge.documents import UnreadableDocumentError
-from polyport_gateway.knowledge.readers.office.gathering import Gathering
+from polyport_gateway.knowledge.documents import UnreadableDocumentError, UnsupportedFormatError
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering
+from polyport_gateway.knowledge.readers.office.ooxml import R
+from polyport_gateway.knowledge.readers.office.sheets.sheet import CellStyle
 from polyport_gateway.knowledge.readers.office.xml import Element, stream
 
-from .styles import CellStyle, S, read_styles
+from .styles import S, read_styles
 
 __all__ = ["SheetEntry", "Workbook"]
-
-_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class SheetEntry:
 class Workbook:
     """What all sheets of a file share."""
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: PackageGathering) -> None:
         package = gathering.package
         main = package.main_part("xl/workbook.xml")
         if main.endswith(".bin"):
-            raise UnreadableDocumentError(gathering.name, "a binary workbook (.xlsb). Save it as .xlsx.")
+            raise UnsupportedFormatError(gathering.name, "it is a binary workbook (.xlsb). Save it as .xlsx.")
         root = package.xml(main)
         if root.tag != S + "workbook":
             raise UnreadableDocumentError(gathering.name, f"its part {main!r} holds no workbook.")
@@ -53,7 +53,7 @@ class Workbook:
         self.strings = _strings(gathering, targets["sharedStrings"]) if "sharedStrings" in targets else []
         self.sheets: list[SheetEntry] = []
         for entry in root.findall(f"{S}sheets/{S}sheet"):
-            relationship = relationships.get(entry.get(_R + "id", ""))
+            relationship = relationships.get(entry.get(R + "id", ""))
             name = entry.get("name", "")
             if relationship is None:
                 gathering.skip("sheet", "The file does not hold it.", part=name)
@@ -62,7 +62,7 @@ class Workbook:
             self.sheets.append(SheetEntry(name, relationship.target, relationship.kind, hidden))
 
 
-def _strings(gathering: Gathering, part: str) -> list[str]:
+def _strings(gathering: PackageGathering, part: str) -> list[str]:
     if not gathering.package.has(part):
         return []
     strings: list[str] = []

@@ -1,93 +1,29 @@
-"""One worksheet, read as a stream: only values are kept, never the XML."""
+"""One worksheet part, read as a stream."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO
 
+from polyport_gateway.knowledge.readers.office.ooxml import R
+from polyport_gateway.knowledge.readers.office.sheets.sheet import (
+    MOST_COLUMNS,
+    MOST_FORMULAS,
+    MOST_ROWS,
+    CellStyle,
+    MergedAreas,
+    Sheet,
+    Value,
+    area,
+    position,
+    reference,
+)
 from polyport_gateway.knowledge.readers.office.xml import Element, local, stream
 
-from .styles import CellStyle, S
+from .styles import S
 
-__all__ = ["Area", "Sheet", "area", "column_letters", "read_sheet", "reference"]
-
-_REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?([0-9]{1,7})")
-_R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-_MOST_ROWS, _MOST_COLUMNS = 1 << 20, 1 << 14
-_MOST_FORMULAS = 10_000
-_MOST_MERGED = 2_000_000  # positions; a few bytes of XML can merge billions
-
-Value = tuple[int, str, int, bool]  # column, text, style, whether it is a number
-Area = tuple[int, int, int, int]  # top, left, bottom, right; all from 0, all inside
-
-
-@dataclass(slots=True)
-class Sheet:
-    """What a sheet holds; rows and columns count from 0.
-
-    Args:
-        rows: The values of each row that has any, from left to right.
-        merged: Merged areas.
-        links: Relationship or place that a cell links to.
-        hidden_rows: Rows not shown.
-        hidden_columns: Columns not shown.
-        frozen: Rows and columns that stay in view.
-        formulas: What a cell is calculated by.
-        dropped: Merged areas that overlap another, or are too large.
-        uncalculated: Formulas without a stored result.
-        tables: Ids of the parts that describe tables.
-        drawing: Id of the part with pictures and charts.
-    """
-
-    rows: dict[int, list[Value]] = field(default_factory=dict)
-    merged: list[Area] = field(default_factory=list)
-    links: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
-    hidden_rows: set[int] = field(default_factory=set)
-    hidden_columns: set[int] = field(default_factory=set)
-    frozen: tuple[int, int] = (0, 0)
-    formulas: dict[str, str] = field(default_factory=dict)
-    uncalculated: int = 0
-    dropped: int = 0
-    tables: list[str] = field(default_factory=list)
-    drawing: str | None = None
-
-
-def column_letters(column: int) -> str:
-    """Return a column's name: 0 is A."""
-    letters = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
-
-
-def reference(row: int, column: int) -> str:
-    """Return a cell's name, such as ``B2``."""
-    return f"{column_letters(column)}{row + 1}"
-
-
-def _position(text: str) -> tuple[int, int] | None:
-    match = _REFERENCE.fullmatch(text)
-    if match is None:
-        return None
-    column = 0
-    for letter in match[1]:
-        column = column * 26 + ord(letter) - ord("A") + 1
-    row = int(match[2])
-    return (row - 1, column - 1) if 0 < row <= _MOST_ROWS and column <= _MOST_COLUMNS else None
-
-
-def area(text: str) -> Area | None:
-    """Read a range such as ``A1:C3``; None when it is no range of a sheet."""
-    first, _, last = text.partition(":")
-    start, end = _position(first), _position(last or first)
-    if start is None or end is None:
-        return None
-    return min(start[0], end[0]), min(start[1], end[1]), max(start[0], end[0]), max(start[1], end[1])
+__all__ = ["read_sheet"]
 
 
 class _SheetReader:
@@ -97,12 +33,12 @@ class _SheetReader:
         self._styles = styles
         self._epoch_1904 = epoch_1904
         self._row = -1
-        self._covered: set[tuple[int, int]] = set()
+        self._merged = MergedAreas(self.sheet)
 
     def row(self, element: Element) -> None:
         given = element.get("r", "")
         number = int(given) - 1 if given.isdecimal() else self._row + 1
-        if not 0 <= number < _MOST_ROWS:
+        if not 0 <= number < MOST_ROWS:
             return
         self._row = number
         if element.get("hidden") in {"1", "true"}:
@@ -110,7 +46,7 @@ class _SheetReader:
         values: list[Value] = []
         column = -1
         for cell in element:
-            place = _position(cell.get("r", ""))
+            place = position(cell.get("r", ""))
             column = place[1] if place else column + 1
             style = cell.get("s", "0")
             index = int(style) if style.isdecimal() and int(style) < len(self._styles) else 0
@@ -124,7 +60,7 @@ class _SheetReader:
         kind = cell.get("t", "n")
         stored = cell.findtext(S + "v")
         formula = cell.find(S + "f")
-        if formula is not None and formula.text and len(self.sheet.formulas) < _MOST_FORMULAS:
+        if formula is not None and formula.text and len(self.sheet.formulas) < MOST_FORMULAS:
             self.sheet.formulas[reference(row, column)] = f"={formula.text}"
         if kind == "inlineStr":
             return "".join(part.text or "" for part in cell.iter(S + "t")), False
@@ -149,7 +85,7 @@ class _SheetReader:
         for entry in element:
             first, last = entry.get("min", ""), entry.get("max", "")
             if entry.get("hidden") in {"1", "true"} and first.isdecimal() and last.isdecimal():
-                self.sheet.hidden_columns.update(range(int(first) - 1, min(int(last), _MOST_COLUMNS)))
+                self.sheet.hidden_columns.update(range(int(first) - 1, min(int(last), MOST_COLUMNS)))
 
     def pane(self, element: Element) -> None:
         if element.get("state") in {"frozen", "frozenSplit"}:
@@ -159,23 +95,14 @@ class _SheetReader:
 
     def merge(self, element: Element) -> None:
         found = area(element.get("ref", ""))
-        if found is None:
-            return
-        top, left, bottom, right = found
-        size = (bottom - top + 1) * (right - left + 1)
-        if size + len(self._covered) <= _MOST_MERGED:
-            positions = {(row, column) for row in range(top, bottom + 1) for column in range(left, right + 1)}
-            if self._covered.isdisjoint(positions):
-                self._covered |= positions
-                self.sheet.merged.append(found)
-                return
-        self.sheet.dropped += 1
+        if found is not None:
+            self._merged.add(found)
 
     def link(self, element: Element) -> None:
         found = area(element.get("ref", ""))
         if found is not None:
             place = element.get("location", "")
-            self.sheet.links[found[:2]] = (element.get(_R + "id", ""), f"#{place}" if place else "")
+            self.sheet.links[found[:2]] = (element.get(R + "id", ""), f"#{place}" if place else "")
 
 
 def _iso(stored: str) -> str:
@@ -206,9 +133,9 @@ def read_sheet(source: IO[bytes], strings: Sequence[str], styles: Sequence[CellS
         if handler is not None:
             handler(element)
         elif name == "tablePart":
-            reader.sheet.tables.append(element.get(_R + "id", ""))
+            reader.sheet.tables.append(element.get(R + "id", ""))
         elif name == "drawing":
-            reader.sheet.drawing = element.get(_R + "id")
+            reader.sheet.drawing = element.get(R + "id")
         if name == "row":
             element.clear()
     return reader.sheet

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 from polyport_gateway.knowledge.documents import MOST_POSITIONS, Cell, Mark, Paragraph, TableGrid, place
 
-from .sheet import Area, Sheet, Value
-from .styles import CellStyle
+from .sheet import Area, CellStyle, Sheet, Value
 
 __all__ = ["make_grid", "rows_at_once"]
 

@@ -1,0 +1,5 @@
+"""PowerPoint presentations."""
+
+from .reader import PptxReader
+
+__all__ = ["PptxReader"]
