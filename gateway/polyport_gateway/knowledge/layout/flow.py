@@ -15,9 +15,8 @@ __all__ = ["code_text", "running_text"]
 
 _HYPHENS = "-\u2010\xad\u2011"
 _KEPT = re.compile(
-    r"(?:^|[\s(])(?:[\w-]+-[\w-]*|self|non|well|semi|multi|pre|post|co|anti|cross|high|low|long|short|so|two|three|"
-    r"full|half|end|state|real|open|[A-Z0-9]+)$",
-    re.IGNORECASE,
+    r"(?:^|[\s(])(?:[\w-]+-[\w-]*|(?i:self|non|well|semi|multi|pre|post|co|anti|cross|high|low|long|short|so|two|three|"
+    r"full|half|end|state|real|open)|[A-Z0-9]{2,})$"
 )
 _STYLES = ("bold", "italic", "mono")
 _KINDS = {"bold": "bold", "italic": "italic", "mono": "code"}

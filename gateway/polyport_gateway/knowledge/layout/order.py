@@ -61,15 +61,27 @@ def _cut(items: list[Item], rtl: bool, depth: int) -> list[list[Item]]:
         )
         ordered = sides[::-1] if rtl else sides
         return [group for side in ordered for group in _cut(side, rtl, depth + 1)]
-    groups: list[list[Item]] = []
     rest = [item for item in items if not item.box.left < middle < item.box.right]
     spanning.sort(key=lambda item: item.box.top)
+    parts: list[tuple[list[Item], bool]] = []
     for band in _bands(spanning, rest):
         above = [item for item in rest if _middle(item) < band[0].box.top + 0.5]
         rest = [item for item in rest if _middle(item) >= band[0].box.top + 0.5]
-        groups += _cut(above, rtl, depth + 1) if above else []
-        groups.append(_sorted(band, rtl))
-    return groups + (_cut(rest, rtl, depth + 1) if rest else [])
+        parts += [(above, False), (band, True)]
+    parts.append((rest, False))
+    groups: list[list[Item]] = []
+    one: list[Item] = []  # what is one column: bands, and what stands between them on one side of the gutter only
+    for part, spans in parts:
+        if spans or _one_sided(part, middle):
+            one += part
+            continue
+        groups += [_sorted(one, rtl), *_cut(part, rtl, depth + 1)]
+        one = []
+    return [*groups, _sorted(one, rtl)]
+
+
+def _one_sided(items: list[Item], middle: float) -> bool:
+    return all(item.box.right <= middle for item in items) or all(item.box.left >= middle for item in items)
 
 
 def _bands(spanning: list[Item], rest: list[Item]) -> list[list[Item]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from polyport_gateway.knowledge.documents import Parsed
 
@@ -23,6 +23,7 @@ class ReadOptions:
         format: Read it as this, whatever it looks like: ``docx``, ``html`` …
         encoding: Of a text file, instead of the one detected.
         pictures: Keep the bytes of pictures.
+        ocr: Recognise text in pictures of it: where a page has no other (``auto``), ``never``, or ``always``.
         hidden: Read hidden sheets, rows, slides and text as well; else they are in the receipt.
         max_bytes: Of the file.
         max_unpacked_bytes: Of all that an archive or a compressed format unpacks to.
@@ -35,6 +36,7 @@ class ReadOptions:
     format: str | None = None
     encoding: str | None = None
     pictures: bool = True
+    ocr: Literal["auto", "never", "always"] = "auto"
     hidden: bool = True
     max_bytes: int = 256 * MEBIBYTE
     max_unpacked_bytes: int = 1024 * MEBIBYTE
