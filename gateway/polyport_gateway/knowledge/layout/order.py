@@ -12,7 +12,7 @@ from .content import PictureBox, union
 from .lines import Line
 from .regions import TableRegion
 
-__all__ = ["Item", "reading_order"]
+__all__ = ["Item", "gutter_of", "reading_order"]
 
 Placed: TypeAlias = Line | TableRegion | PictureBox
 _DEEPEST = 12
@@ -48,7 +48,7 @@ def reading_order(items: Sequence[Item], *, rtl: bool = False) -> list[list[Item
 def _cut(items: list[Item], rtl: bool, depth: int) -> list[list[Item]]:
     if len(items) < 2 or depth > _DEEPEST:
         return [_sorted(items, rtl)]
-    gutter = _gutter(items)
+    gutter = gutter_of(items)
     if gutter is None:
         return [_sorted(items, rtl)]
     left, right = gutter
@@ -123,11 +123,11 @@ def _sorted(items: list[Item], rtl: bool) -> list[Item]:
     return [item for row in rows for item in sorted(row, key=lambda item: -item.box.right if rtl else item.box.left)]
 
 
-def _gutter(items: list[Item]) -> tuple[float, float] | None:
+def gutter_of(items: Sequence[Item]) -> tuple[float, float] | None:
     """Find the widest white strip that parts most of the lines, with a column of text on either side."""
     lines = [item for item in items if isinstance(item.thing, Line)]
     if len(lines) < 4:
-        lines = items
+        lines = list(items)
     edges = sorted({round(item.box.left, 1) for item in lines})
     if len(edges) < 2:
         return None

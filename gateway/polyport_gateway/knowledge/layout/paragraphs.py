@@ -11,7 +11,7 @@ from .lines import Line
 from .regions import RegionKind, TextRegion
 from .scripts import HAN
 
-__all__ = ["is_caption", "text_regions", "with_breaks"]
+__all__ = ["is_caption", "is_marker", "text_regions", "with_breaks"]
 
 _BULLET = re.compile(
     r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\uf0b7\uf0a7\uf0a8\uf06f]"
@@ -187,6 +187,12 @@ def _hangs(group: list[Line], begin: float, column: _Column) -> bool:
 
 def _begin(line: Line, column: _Column) -> float:
     return column.right - line.box.right if line.rtl else line.box.left - column.left
+
+
+def is_marker(text: str) -> bool:
+    """Tell whether a text is a bullet or a number of a list, and nothing else."""
+    found = _BULLET.match(text) or _NUMBER.match(text + " ")
+    return found is not None and found.end() >= len(text.rstrip())
 
 
 def _marker(line: Line) -> re.Match[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from polyport_gateway.knowledge.documents import Box
 
@@ -13,7 +13,7 @@ from .lines import lines_of
 from .paragraphs import with_breaks
 from .regions import CellRegion, TableRegion
 
-__all__ = ["Grid", "grids_of", "table_of_grid"]
+__all__ = ["Grid", "grids_of", "header_marked", "table_of_grid", "with_headers"]
 
 _NEAR = 3.0  # points between lines that are meant to touch
 _SAME = 4.0  # points between lines that are meant as one
@@ -129,7 +129,7 @@ def table_of_grid(grid: Grid, words: Sequence[Word]) -> TableRegion | None:
     filled = sum(bool(cell.lines) for cell in cells)
     if columns < 2 or rows < 2 or filled < 2 or filled < 0.3 * len(cells):
         return None
-    return TableRegion(grid.box, rows, columns, tuple(with_headers(cells)), ruled=True)
+    return TableRegion(grid.box, rows, columns, with_headers(cells), ruled=True)
 
 
 def _places(found: Iterable[float], low: float, high: float) -> list[float]:
@@ -239,15 +239,14 @@ def _compacted(cells: list[CellRegion]) -> tuple[list[CellRegion], int, int]:
     return result, len(rows), len(columns)
 
 
-def with_headers(cells: Sequence[CellRegion]) -> list[CellRegion]:
+def with_headers(cells: Sequence[CellRegion]) -> tuple[CellRegion, ...]:
     """Mark the header: the first row, and the rows that its spans reach over or part into."""
-    deep = _header_rows(cells)
-    return [
-        CellRegion(
-            cell.row, cell.column, cell.row_span, cell.column_span, cell.lines, cell.row + cell.row_span <= deep, False
-        )
-        for cell in cells
-    ]
+    return header_marked(cells, _header_rows(cells))
+
+
+def header_marked(cells: Sequence[CellRegion], rows: int) -> tuple[CellRegion, ...]:
+    """Mark the cells of so many rows at the top as the header."""
+    return tuple(replace(cell, column_header=cell.row + cell.row_span <= rows) for cell in cells)
 
 
 def _header_rows(cells: Sequence[CellRegion]) -> int:

@@ -9,7 +9,7 @@ from polyport_gateway.knowledge.documents import Box
 from .content import PageContent, Word, centre, covers, overlap
 from .regions import TableRegion
 from .ruled import Grid, grids_of, table_of_grid
-from .unruled import tables_by_alignment, tables_between_rules
+from .unruled import tables_between_rules, tables_by_alignment
 
 __all__ = ["tables_of"]
 

@@ -13,7 +13,7 @@ __all__ = ["FontLook", "Fonts"]
 _FIXED, _ITALIC, _FORCE_BOLD = 1 << 0, 1 << 6, 1 << 18  # ISO 32000-1, table 123
 _BOLD = re.compile(r"bold|black|heavy|semibold|demi(?!ng)|cmbx|sfbx|[-,]bd\b|-b$", re.IGNORECASE)
 _SLANTED = re.compile(r"italic|oblique|cmti|cmmi|sfti|[-,]it\b|slanted", re.IGNORECASE)
-_MONO = re.compile(r"courier|mono(?!type|tone)|consol|menlo|typewriter|cmtt|sftt|fixedsys|inconsolata|\bcode|source ?code",
+_MONO = re.compile(r"courier|mono(?!type|tone)|consol|menlo|typewriter|cmtt|sftt|fixedsys|inconsolata|\bcode",
                    re.IGNORECASE)  # fmt: skip
 
 
