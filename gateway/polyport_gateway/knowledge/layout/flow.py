@@ -15,9 +15,8 @@ __all__ = ["code_text", "running_text"]
 
 _HYPHENS = "-\u2010\xad\u2011"
 _KEPT = re.compile(
-    r"(?:^|[\s(])(?:[\w-]+-[\w-]*|self|non|well|semi|multi|pre|post|co|anti|cross|high|low|long|short|so|two|three|"
-    r"full|half|end|state|real|open|[A-Z0-9]+)$",
-    re.IGNORECASE,
+    r"(?:^|[\s(])(?:[\w-]+-[\w-]*|(?i:self|non|well|semi|multi|pre|post|co|anti|cross|high|low|long|short|so|two|three|"
+    r"full|half|end|state|real|open)|[A-Z0-9]{2,})$"
 )
 _STYLES = ("bold", "italic", "mono")
 _KINDS = {"bold": "bold", "italic": "italic", "mono": "code"}
@@ -36,11 +35,12 @@ def running_text(
     parts: list[str] = []
     pieces: list[tuple[int, int, Word]] = []
     length = 0
+    broken = False
     for line in lines:
         for index, word in enumerate(line.words):
             before = "" if word.glued or not parts else " "
             if index == 0 and parts:
-                before, cut = _between(parts[-1], parts, line, pieces[-1][2] if pieces else None)
+                before, cut = ("\n", 0) if broken else _between(parts[-1], parts, line, pieces[-1][2])
                 if cut:
                     parts[-1] = parts[-1][:-cut]
                     length -= cut
@@ -58,11 +58,12 @@ def running_text(
             pieces.append((length, length + len(text), word))
             parts.append(text)
             length += len(text)
+        broken = line.broken
     text = "".join(parts)
     return text, tuple(_marks(pieces, styles))
 
 
-def _between(last: str, parts: list[str], line: Line, word: Word | None) -> tuple[str, int]:
+def _between(last: str, parts: list[str], line: Line, word: Word) -> tuple[str, int]:
     """Return what stands between two lines, and how many characters at the end of the first are dropped."""
     first = line.words[0].text[:1]
     if last.endswith("\xad"):
@@ -76,7 +77,7 @@ def _between(last: str, parts: list[str], line: Line, word: Word | None) -> tupl
         return "", 0
     if HAN.match(last[-1:]) and HAN.match(first):
         return "", 0
-    if HANGUL.match(last[-1:]) and HANGUL.match(first) and word is not None and not word.spaced:
+    if HANGUL.match(last[-1:]) and HANGUL.match(first) and not word.spaced:
         return "", 0
     return " ", 0
 

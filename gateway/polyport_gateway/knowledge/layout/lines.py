@@ -26,12 +26,14 @@ class Line:
         box: Around them.
         size: Of most of its letters.
         rtl: It runs from right to left.
+        broken: It was ended on purpose: the next word had room on it.
     """
 
     words: tuple[Word, ...]
     box: Box
     size: float
     rtl: bool = False
+    broken: bool = False
 
     @property
     def text(self) -> str:

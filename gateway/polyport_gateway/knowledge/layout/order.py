@@ -12,7 +12,7 @@ from .content import PictureBox, union
 from .lines import Line
 from .regions import TableRegion
 
-__all__ = ["Item", "reading_order"]
+__all__ = ["Item", "gutter_of", "reading_order"]
 
 Placed: TypeAlias = Line | TableRegion | PictureBox
 _DEEPEST = 12
@@ -48,7 +48,7 @@ def reading_order(items: Sequence[Item], *, rtl: bool = False) -> list[list[Item
 def _cut(items: list[Item], rtl: bool, depth: int) -> list[list[Item]]:
     if len(items) < 2 or depth > _DEEPEST:
         return [_sorted(items, rtl)]
-    gutter = _gutter(items)
+    gutter = gutter_of(items)
     if gutter is None:
         return [_sorted(items, rtl)]
     left, right = gutter
@@ -61,15 +61,27 @@ def _cut(items: list[Item], rtl: bool, depth: int) -> list[list[Item]]:
         )
         ordered = sides[::-1] if rtl else sides
         return [group for side in ordered for group in _cut(side, rtl, depth + 1)]
-    groups: list[list[Item]] = []
     rest = [item for item in items if not item.box.left < middle < item.box.right]
     spanning.sort(key=lambda item: item.box.top)
+    parts: list[tuple[list[Item], bool]] = []
     for band in _bands(spanning, rest):
         above = [item for item in rest if _middle(item) < band[0].box.top + 0.5]
         rest = [item for item in rest if _middle(item) >= band[0].box.top + 0.5]
-        groups += _cut(above, rtl, depth + 1) if above else []
-        groups.append(_sorted(band, rtl))
-    return groups + (_cut(rest, rtl, depth + 1) if rest else [])
+        parts += [(above, False), (band, True)]
+    parts.append((rest, False))
+    groups: list[list[Item]] = []
+    one: list[Item] = []  # what is one column: bands, and what stands between them on one side of the gutter only
+    for part, spans in parts:
+        if spans or _one_sided(part, middle):
+            one += part
+            continue
+        groups += [_sorted(one, rtl), *_cut(part, rtl, depth + 1)]
+        one = []
+    return [*groups, _sorted(one, rtl)]
+
+
+def _one_sided(items: list[Item], middle: float) -> bool:
+    return all(item.box.right <= middle for item in items) or all(item.box.left >= middle for item in items)
 
 
 def _bands(spanning: list[Item], rest: list[Item]) -> list[list[Item]]:
@@ -111,11 +123,11 @@ def _sorted(items: list[Item], rtl: bool) -> list[Item]:
     return [item for row in rows for item in sorted(row, key=lambda item: -item.box.right if rtl else item.box.left)]
 
 
-def _gutter(items: list[Item]) -> tuple[float, float] | None:
+def gutter_of(items: Sequence[Item]) -> tuple[float, float] | None:
     """Find the widest white strip that parts most of the lines, with a column of text on either side."""
     lines = [item for item in items if isinstance(item.thing, Line)]
     if len(lines) < 4:
-        lines = items
+        lines = list(items)
     edges = sorted({round(item.box.left, 1) for item in lines})
     if len(edges) < 2:
         return None

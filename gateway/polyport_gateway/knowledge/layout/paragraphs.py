@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from .content import union
 from .lines import Line
 from .regions import RegionKind, TextRegion
+from .scripts import HAN
 
-__all__ = ["text_regions"]
+__all__ = ["is_caption", "is_marker", "text_regions", "with_breaks"]
 
 _BULLET = re.compile(
     r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\uf0b7\uf0a7\uf0a8\uf06f]"
@@ -25,7 +27,29 @@ _CAPTION = re.compile(
     r"\[?[그표](?:림)?\s*\d+(?:[.\-]\d+)*[\]\s.:])",
     re.IGNORECASE,
 )
+_CLOSED = re.compile(r"[.,;。，；:：]$")
 _END = re.compile(r"[.!?。！？…:;：；]['\"”’)\]]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """What the lines of a column are measured against.
+
+    Args:
+        left: Of the whole column.
+        right: Likewise.
+        body_size: Of the document's running text.
+        foot: Below this are footnotes.
+    """
+
+    left: float
+    right: float
+    body_size: float
+    foot: float | None
+
+    def is_note(self, line: Line) -> bool:
+        """Tell whether a line stands below the rule over the footnotes."""
+        return self.foot is not None and line.box.top >= self.foot
 
 
 def text_regions(lines: Sequence[Line], *, body_size: float, foot: float | None = None) -> list[TextRegion]:
@@ -39,13 +63,57 @@ def text_regions(lines: Sequence[Line], *, body_size: float, foot: float | None 
     if not lines:
         return []
     left, right = min(line.box.left for line in lines), max(line.box.right for line in lines)
+    column = _Column(left, right, body_size, foot)
     groups: list[list[Line]] = []
-    for line in lines:
-        if groups and not _starts(groups[-1], line, left, right, body_size, foot):
+    for line in with_breaks(lines):
+        if groups and not _starts(groups[-1], line, column):
             groups[-1].append(line)
         else:
             groups.append([line])
-    return [_region(group, left, body_size, foot) for group in groups]
+    return [_region(group, column) for group in groups]
+
+
+def with_breaks(lines: Sequence[Line]) -> list[Line]:
+    """Mark the lines that were ended although the next word had room on them: addresses, verses, cells."""
+    result: list[Line] = []
+    for block in _blocks(lines):
+        left, right = min(line.box.left for line in block), max(line.box.right for line in block)
+        for line, after in zip(block, [*block[1:], None], strict=True):
+            broken = after is not None and _had_room(line, after, left, right)
+            result.append(replace(line, broken=True) if broken else line)
+    return result
+
+
+def _blocks(lines: Sequence[Line]) -> list[list[Line]]:
+    blocks: list[list[Line]] = []
+    for line in lines:
+        last = blocks[-1][-1] if blocks else None
+        if (
+            last is None
+            or not 0 < line.box.top - last.box.top < 1.9 * max(last.size, 1.0)
+            or not _same_size(last, line)
+        ):
+            blocks.append([line])
+        else:
+            blocks[-1].append(line)
+    return blocks
+
+
+def _had_room(line: Line, after: Line, left: float, right: float) -> bool:
+    first, size = after.words[0], max(line.size, 1.0)
+    needed = size if HAN.match(first.text) else first.box.right - first.box.left
+    before, behind = line.box.left - left, right - line.box.right
+    if line.rtl:
+        before, behind = behind, before
+    if before > size and abs(before - behind) < size:
+        return False  # centred
+    return behind > needed + 0.8 * size
+
+
+def _same_size(first: Line, other: Line) -> bool:
+    # The height of a recognised line depends on its letters.
+    recognised = first.words[0].confidence is not None
+    return abs(first.size - other.size) <= (0.3 if recognised else 0.06) * max(first.size, 1.0)
 
 
 def is_caption(line: Line) -> bool:
@@ -53,7 +121,7 @@ def is_caption(line: Line) -> bool:
     return bool(_CAPTION.match(line.text.lstrip("[<（(【 ")))
 
 
-def _starts(group: list[Line], line: Line, left: float, right: float, body_size: float, foot: float | None) -> bool:
+def _starts(group: list[Line], line: Line, column: _Column) -> bool:
     """Tell whether a line begins something new."""
     last, size = group[-1], max(group[-1].size, 1.0)
     beside = min(last.box.bottom, line.box.bottom) - max(last.box.top, line.box.top)
@@ -64,18 +132,20 @@ def _starts(group: list[Line], line: Line, left: float, right: float, body_size:
     step = line.box.top - last.box.top
     if _is_code(line):
         return step > 3.0 * size
-    if foot is not None and (line.box.top >= foot) != (last.box.top >= foot):
+    if column.is_note(line) or column.is_note(last):
+        return column.is_note(line) != column.is_note(last) or bool(_NOTE.match(line.text))
+    if not _same_size(last, line) or step <= 0:
         return True
-    if abs(line.size - last.size) > 0.12 * size or step <= 0:
-        return True
-    usual = group[-1].box.top - group[-2].box.top if len(group) > 1 and group[-2].box.top < group[-1].box.top else None
+    usual = last.box.top - group[-2].box.top if len(group) > 1 and group[-2].box.top < last.box.top else None
     if step > (1.3 * usual if usual else 1.75 * size):
         return True
-    if _marker(line) and (len(group) == 1 or line.box.left < right - 0.25 * (right - left)):
+    if _marker(line) and (len(group) == 1 or line.box.left < column.right - 0.25 * (column.right - column.left)):
         return True
-    if is_caption(line) and last.box.right < right - 2 * size:
+    if is_caption(line) and last.box.right < column.right - 2 * size:
         return True
-    return _styled_apart(last, line) or _indented(group, line, left, right, body_size)
+    if last.broken and _END.search(last.text):
+        return True
+    return _styled_apart(last, line) or _indented(group, line, column)
 
 
 def _styled_apart(last: Line, line: Line) -> bool:
@@ -84,21 +154,45 @@ def _styled_apart(last: Line, line: Line) -> bool:
     return (bold[0] > 0.9 and bold[1] < 0.1) or (bold[0] < 0.1 and bold[1] > 0.9 and bool(_END.search(last.text)))
 
 
-def _indented(group: list[Line], line: Line, left: float, right: float, body_size: float) -> bool:
+def _indented(group: list[Line], line: Line, column: _Column) -> bool:
     """Tell whether a line begins a paragraph by its indent, or by the last one's end far from the margin."""
     last = group[-1]
     size = max(line.size, 1.0)
-    if line.rtl:
-        begin, before, short = right - line.box.right, right - last.box.right, last.box.left - left
-    else:
-        begin, before, short = line.box.left - left, last.box.left - left, right - last.box.right
+    begin, before = _begin(line, column), _begin(last, column)
+    short = last.box.left - column.left if line.rtl else column.right - last.box.right
     if _marker(group[0]):
-        # A list item's lines hang under its text; what returns to the margin is no longer it.
-        return begin < (group[0].box.left - left if not line.rtl else right - group[0].box.right) - 0.5 * size
+        return not _hangs(group, begin, column)
     ended = bool(_END.search(last.text))
     if begin > before + 0.7 * size and begin < before + 5 * size and (ended or short > 2 * size):
         return True
-    return ended and short > 0.3 * (right - left) and len(group) > 1 and begin <= before + 0.3 * size
+    wide = column.right - column.left
+    return ended and short > 0.3 * wide and len(group) > 1 and begin <= before + 0.3 * size
+
+
+def _hangs(group: list[Line], begin: float, column: _Column) -> bool:
+    """Tell whether a line that begins there goes on with a list item: under its text, or where its lines do."""
+    first = group[0]
+    size = max(first.size, 1.0)
+    if len(group) > 1:
+        return abs(begin - _begin(group[1], column)) < 0.7 * size
+    if first.broken:
+        return False
+    start = _begin(first, column)
+    text = start
+    if len(first.words) > 1:
+        word = first.words[1].box
+        text = column.right - word.right if first.rtl else word.left - column.left
+    return start - 0.5 * size <= begin <= max(text, start) + 0.7 * size
+
+
+def _begin(line: Line, column: _Column) -> float:
+    return column.right - line.box.right if line.rtl else line.box.left - column.left
+
+
+def is_marker(text: str) -> bool:
+    """Tell whether a text is a bullet or a number of a list, and nothing else."""
+    found = _BULLET.match(text) or _NUMBER.match(text + " ")
+    return found is not None and found.end() >= len(text.rstrip())
 
 
 def _marker(line: Line) -> re.Match[str] | None:
@@ -110,29 +204,32 @@ def _is_code(line: Line) -> bool:
     return line.share("mono") > 0.85
 
 
-def _region(group: list[Line], left: float, body_size: float, foot: float | None) -> TextRegion:
+def _region(group: list[Line], column: _Column) -> TextRegion:
     box = union(*(line.box for line in group))
     letters = sum(line.letters for line in group) or 1
     size = sum(line.size * line.letters for line in group) / letters
     bold = sum(line.share("bold") * line.letters for line in group) / letters > 0.8
-    kind, marker = _kind(group, size, bold, body_size, foot)
+    kind, marker = _kind(group, size, bold, column)
+    if kind == "heading" or not group[-1].broken:
+        end = replace(group[-1], broken=False)
+        group = [*(replace(line, broken=False) if kind == "heading" else line for line in group[:-1]), end]
     level = 1
     if kind == "list_item":
         # From the left edge of the column, two em a level.
-        level = 1 + max(0, min(5, round((box.left - left) / (2.0 * max(size, 4.0)) - 0.3)))
+        level = 1 + max(0, min(5, round(_begin(group[0], column) / (2.0 * max(size, 4.0)) - 0.3)))
     return TextRegion(kind, box, tuple(group), level, marker, round(size, 1), bold)
 
 
-def _kind(group: list[Line], size: float, bold: bool, body_size: float, foot: float | None) -> tuple[RegionKind, str]:
+def _kind(group: list[Line], size: float, bold: bool, column: _Column) -> tuple[RegionKind, str]:
     text = group[0].text
     if all(_is_code(line) for line in group) and (len(group) > 1 or re.search(r"[;{}()=<>#]|^\s*\w+ -", text)):
         return "code", ""
-    if foot is not None and group[0].box.top >= foot:
+    if column.is_note(group[0]):
         found = _NOTE.match(text)
         return "footnote", found.group() if found else ""
     if is_caption(group[0]):
         return "caption", ""
-    if _is_heading(group, size, bold, body_size):
+    if _is_heading(group, size, bold, column.body_size):
         return "heading", ""
     found = _marker(group[0])
     if found and len(text) > found.end():
@@ -142,12 +239,14 @@ def _kind(group: list[Line], size: float, bold: bool, body_size: float, foot: fl
 
 def _is_heading(group: list[Line], size: float, bold: bool, body_size: float) -> bool:
     text = " ".join(line.text for line in group)
-    if not any(character.isalpha() for character in text) or len(text) > 250 or len(group) > 4:
+    if len(text) > 250 or len(group) > 4 or sum(map(str.isalpha, text)) < 0.5 * len(text.replace(" ", "")):
         return False
     if size >= 1.15 * body_size:
         return len(text) <= 200 and not (_marker(group[0]) and _BULLET.match(text))
-    if not bold or size < 0.95 * body_size or len(group) > 2 or len(text) > 120:
+    if size < 0.95 * body_size or len(group) > 2 or len(text) > 120 or _CLOSED.search(text):
         return False
-    if _marker(group[0]) and not _SECTION.match(text):
+    numbered = _marker(group[0])
+    if numbered and not (_SECTION.match(text) or text.startswith("(")):
         return False
-    return not re.search(r"[.,;。，；:：]$", text) and sum(c.isalpha() for c in text) > 0.5 * len(text.replace(" ", ""))
+    recognised = group[0].words[0].confidence is not None
+    return bold or (size >= 1.035 * body_size and not recognised and len(group) == 1 and not group[0].share("mono"))
