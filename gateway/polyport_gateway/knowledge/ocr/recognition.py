@@ -11,9 +11,10 @@ from polyport_gateway.knowledge.documents import Box
 from polyport_gateway.knowledge.layout import Ruling, Word
 
 from .engine import Engine, Reading, engine
+from .leftovers import leftovers
 from .orientation import in_order, skew, turn_quads, upright
 from .pixels import rgb
-from .rulings import Stroke, find_strokes, without_strokes
+from .rulings import Stroke, find_strokes, usual_height, without_strokes
 from .strips import Strip, cut, pieces_of, split
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _TILE = 1600
 _SHARED = 160  # pixels that two tiles share
 _SURE = 0.5
 """Confidence of a line below which it is no text."""
+_VERY_SURE = 0.8
+"""Of what the detector did not take for text."""
 _EM = 0.78
 """Of the font in a detected line's height: the detector draws its boxes somewhat larger than the letters."""
 
@@ -88,7 +91,9 @@ def recognise(image: Image, *, dpi: float) -> Recognised:
     if angle:
         pixels, quads = _straightened(pixels, quads, angle)
     strokes = find_strokes(pixels, quads, dpi=dpi)
-    strips = _strips(models, without_strokes(pixels, strokes), quads, strokes, vertical=turned.vertical)
+    pixels = without_strokes(pixels, strokes)
+    strips = _strips(models, pixels, quads, strokes, vertical=turned.vertical)
+    strips += _single(pixels, leftovers(pixels, quads, usual=usual_height(quads)))
     words, unread = _words(strips, models.read([strip.pixels for strip in strips]), 72 / dpi)
     letters = sum(len(word.text) for word in words)
     return Recognised(
@@ -232,13 +237,25 @@ def _strips(
     return strips
 
 
+def _single(pixels: Pixels, quads: NDArray[np.float64]) -> list[Strip]:
+    strips = []
+    for quad in quads:
+        left, top, right, bottom = (*map(float, quad.min(axis=0)), *map(float, quad.max(axis=0)))
+        strips.append(Strip(cut(pixels, quad), left, top, right, bottom, doubtful=True))
+    return strips
+
+
 def _words(strips: Sequence[Strip], readings: Sequence[Reading], scale: float) -> tuple[list[Word], int]:
     sizes = _sizes([min(strip.bottom - strip.top, strip.right - strip.left) if strip.vertical
                     else strip.bottom - strip.top for strip in strips],
                    [len(reading.text) for reading in readings])  # fmt: skip
     words, unread = list[Word](), 0
     for strip, reading, size in zip(strips, readings, sizes, strict=True):
-        if reading.text.strip() and reading.confidence >= _SURE:
+        if strip.doubtful:
+            # Dirt reads as a dot or a dash; it is no loss.
+            if reading.confidence >= _VERY_SURE and any(map(str.isalnum, reading.text)):
+                words += _placed(strip, reading, round(size * _EM * scale, 1), scale)
+        elif reading.text.strip() and reading.confidence >= _SURE:
             words += _placed(strip, reading, round(size * _EM * scale, 1), scale)
         else:
             unread += 1

@@ -36,6 +36,7 @@ class Strip:
         right: Likewise.
         bottom: Likewise.
         vertical: It runs from top to bottom there.
+        doubtful: It may be no text at all.
     """
 
     pixels: Pixels
@@ -44,6 +45,7 @@ class Strip:
     right: float
     bottom: float
     vertical: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
