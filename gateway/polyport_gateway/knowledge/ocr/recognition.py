@@ -32,6 +32,7 @@ _SMALLEST = 8.0  # pixels of a line's height there; below, it is looked for once
 _LARGER = 1.8
 _TILE = 1600
 _SHARED = 160  # pixels that two tiles share
+_SEVERAL = 1.6  # usual heights of a line that more than one character, from top to bottom, is high
 _SURE = 0.5
 """Confidence of a line below which it is no text."""
 _VERY_SURE = 0.8
@@ -87,7 +88,7 @@ def recognise(image: Image, *, dpi: float) -> Recognised:
 
         pixels = np.ascontiguousarray(np.rot90(pixels, -turned.rotation // 90))
         quads = turn_quads(quads, turned.rotation, width, height)
-    angle = 0.0 if turned.vertical else skew(quads)
+    angle = 0.0 if turned.vertical else skew(pixels, quads)
     if angle:
         pixels, quads = _straightened(pixels, quads, angle)
     strokes = find_strokes(pixels, quads, dpi=dpi)
@@ -218,10 +219,11 @@ def _strips(
     import numpy as np
 
     strips, tall = list[Strip](), list[Strip]()
+    usual = usual_height(quads)
     for quad in quads:
         line = cut(pixels, quad)
         left, top, right, bottom = (*map(float, quad.min(axis=0)), *map(float, quad.max(axis=0)))
-        if line.shape[0] >= 1.5 * line.shape[1]:
+        if line.shape[0] >= 1.5 * line.shape[1] and line.shape[0] > _SEVERAL * usual:
             turned = np.ascontiguousarray(np.rot90(line))
             tall.append(Strip(turned, left, top, right, bottom, vertical=True))
             continue
