@@ -122,8 +122,6 @@ def code_text(lines: Sequence[Line]) -> str:
             text, position = "", left
         for word in line.words:
             blanks = round((word.box.left - position) / pitch)
-            if text and not word.glued:
-                blanks = max(blanks, 1)
             text += " " * max(blanks, 0) + word.text
             position = word.box.right
         result.append(text.rstrip())

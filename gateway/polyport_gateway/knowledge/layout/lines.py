@@ -120,7 +120,7 @@ def _raised(words: Sequence[Word], size: float) -> list[Word]:
     for word in words:
         off = middle - (word.box.top + word.box.bottom) / 2
         if word.size < _RISEN * size and not word.rise and abs(off) > 0.08 * size:
-            word = word._replace(rise=1 if off > 0 else -1)
+            word = word._replace(rise=1 if off > 0 else -1, glued=word.glued or _touch(marked[-1:], word))
         marked.append(word)
     return marked
 
@@ -137,10 +137,14 @@ def _from_right(words: Sequence[Word]) -> list[Word]:
             run.append(word)
     ordered += reversed(run)
     # "Glued" was said of the neighbour on the left; from the right it is the other word that has no blank before it.
-    return [word._replace(glued=_touch(ordered[index - 1], word) if index else False)
+    return [word._replace(glued=_touch(ordered[max(0, index - 1) : index], word))
             for index, word in enumerate(ordered)]  # fmt: skip
 
 
-def _touch(first: Word, second: Word) -> bool:
-    gap = max(first.box.left, second.box.left) - min(first.box.right, second.box.right)
-    return gap < 0.1 * (second.size or 10.0)
+def _touch(before: Sequence[Word], word: Word) -> bool:
+    """Tell whether the last of some words stands right beside another, with no room for a blank."""
+    if not before:
+        return False
+    first = before[-1]
+    gap = max(first.box.left, word.box.left) - min(first.box.right, word.box.right)
+    return gap < 0.1 * (first.size or 10.0)

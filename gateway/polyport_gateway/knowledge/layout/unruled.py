@@ -25,7 +25,7 @@ _TALLEST = 700.0
 
 
 def tables_between_rules(grids: Sequence[Grid], words: Sequence[Word]) -> list[TableRegion]:
-    """Find the tables that have horizontal rules only, as books set them: one above, one below, one under the header."""
+    """Find the tables with horizontal rules only, as books set them: above, below, and under the header."""
     rules = sorted(
         (line for grid in grids if not grid.verticals and grid.strong for line in grid.horizontals),
         key=lambda box: box.top,

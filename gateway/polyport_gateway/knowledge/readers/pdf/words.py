@@ -25,12 +25,12 @@ from .frame import Frame
 __all__ = ["PageText", "page_text"]
 
 MOST_CHARACTERS = 400_000
+_TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end
 _RTL = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LIGATURES = re.compile(r"[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
-_GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1f]|\(cid:\d+\)")
-_SYMBOLS = re.compile(r"[\uf0a7\uf0a8\uf0b7\uf06e\uf06f\uf0fc\uf0fe\uf0d8]")  # bullets of Symbol and Wingdings
+_GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff\x01\x03-\x08\x0e-\x1f\x7f-\x9f]|\(cid:\d+\)")
 
 
 class PageText(NamedTuple):
@@ -89,7 +89,7 @@ class _Extraction:
                 found[-1] = found[-1]._replace(spaced=False)
             words += found
             characters += end - start
-        garbage = len(_GARBAGE.findall(_SYMBOLS.sub("", text)))
+        garbage = len(_GARBAGE.findall(text))
         return PageText(words, characters, garbage, total - count)
 
     def _text(self, count: int) -> str:
@@ -233,6 +233,10 @@ def _run_word(run: list[Glyph], style: _Style) -> Word:
 
 
 def _word(text: str, box: Box, style: _Style, *, vertical: bool = False) -> Word:
+    excess = box.bottom - box.top - _TALL * style.size
+    if excess > 0 and not vertical and style.size > 1.0:
+        # A font that claims more room than its letters take would reach into the lines above and below.
+        box = Box(box.left, box.top + excess / 2, box.right, box.bottom - excess / 2)
     if not text.isascii():
         text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
     elif "\x02" not in text:
