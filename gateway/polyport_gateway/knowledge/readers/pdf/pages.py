@@ -23,6 +23,7 @@ from .words import PageText, page_text
 __all__ = ["Page", "Pages"]
 
 _MOST_PICTURES = 500  # of a page
+_FEW_SIGNS = 5  # bullets of a font of signs have no meaning either
 _SMALLEST = 12.0  # points: below that an image is a bullet or a rule
 
 
@@ -118,6 +119,10 @@ class Pages:
                 return Page(number, content, {}, comments)
         elif text_is_garbage(text):
             self._warn_garbage(number)
+        elif text.garbage >= _FEW_SIGNS:
+            self.warnings.append(
+                f"{text.garbage} characters of page {number} are signs that its fonts give no meaning."
+            )
         words = with_links([*text.words, *notes.fields], notes.links)
         places, pictures = self._pictures(page, frame, drawings, words, number)
         content = PageContent(frame.width, frame.height, tuple(words), tuple(drawings.rulings), places)

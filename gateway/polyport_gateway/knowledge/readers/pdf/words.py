@@ -25,6 +25,7 @@ from .frame import Frame
 __all__ = ["PageText", "page_text"]
 
 MOST_CHARACTERS = 400_000
+_MEANINGLESS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end
@@ -239,6 +240,7 @@ def _word(text: str, box: Box, style: _Style, *, vertical: bool = False) -> Word
         box = Box(box.left, box.top + excess / 2, box.right, box.bottom - excess / 2)
     if not text.isascii():
         text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
-    elif "\x02" not in text:
+    elif text.isprintable():
         return Word(text, box, style.size, *style.look, vertical=vertical)
-    return Word(_HYPHEN.sub("-", text), box, style.size, *style.look, vertical=vertical)
+    text = _MEANINGLESS.sub("\ufffd", _HYPHEN.sub("-", text))
+    return Word(text, box, style.size, *style.look, vertical=vertical)
