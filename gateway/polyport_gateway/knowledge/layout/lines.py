@@ -78,11 +78,8 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
 
 def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
     """Make lines of words; a gap wider than ``gap`` em begins a new one, as between two columns."""
-    upright, vertical = [], []
-    for word in words:
-        (vertical if word.vertical else upright).append(word)
     lines = []
-    for row in rows_of(upright):
+    for row in rows_of(words):
         run = [row[0]]
         right = row[0].box.right
         for word in row[1:]:
@@ -92,7 +89,6 @@ def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
             run.append(word)
             right = max(right, word.box.right) if len(run) > 1 else word.box.right
         lines.append(line_of(run))
-    lines += [line_of([word]) for word in vertical]
     return lines
 
 

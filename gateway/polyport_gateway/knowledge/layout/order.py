@@ -10,11 +10,11 @@ from polyport_gateway.knowledge.documents import Box
 
 from .content import PictureBox, union
 from .lines import Line
-from .regions import TableRegion
+from .regions import TableRegion, TextRegion
 
 __all__ = ["Item", "gutter_of", "reading_order"]
 
-Placed: TypeAlias = Line | TableRegion | PictureBox
+Placed: TypeAlias = Line | TextRegion | TableRegion | PictureBox
 _DEEPEST = 12
 _NARROWEST = 6.0  # points that a gutter between two columns has at least
 

@@ -30,6 +30,7 @@ from polyport_gateway.knowledge.layout import (
     block_of,
     body_size,
     heading_levels,
+    lines_of,
     look_of,
     numbered_level,
 )
@@ -93,6 +94,9 @@ class Assembly:
         for comment in page.comments:
             where = Provenance(page=page.number, bbox=comment.box)
             drafts.append(_Draft(Note(text=comment.text, category="comment", author=comment.author, provenance=where)))
+        for line in lines_of(page.outside):
+            where = Provenance(page=page.number, bbox=line.box)
+            drafts.append(_Draft(Note(text=line.text, category="other", label="outside the page", provenance=where)))
         self._pages.append((page.number, drafts))
 
     def _draft(self, region: Region, page: Page, edge: Edge | None) -> _Draft:

@@ -10,6 +10,7 @@ import ctypes
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -42,12 +43,14 @@ class PageText(NamedTuple):
         characters: How many there are.
         garbage: How many have no meaning: fonts that don't say which characters their glyphs are.
         dropped: Characters beyond what is read of one page.
+        turned: Quarter turns clockwise by which most of its letters stand on the page as it is shown.
     """
 
     words: list[Word]
     characters: int
     garbage: int
     dropped: int
+    turned: int = 0
 
 
 class _Style(NamedTuple):
@@ -76,6 +79,7 @@ class _Extraction:
         self.matrix = pdfium.FS_MATRIX()
         self.reference = ctypes.byref(self.rectangle)
         self.styles: dict[int, _Style] = {}
+        self.turns: Counter[int] = Counter()
 
     def run(self) -> PageText:
         total = max(0, pdfium.FPDFText_CountChars(self.page))
@@ -91,7 +95,8 @@ class _Extraction:
             words += found
             characters += end - start
         garbage = len(_GARBAGE.findall(text))
-        return PageText(words, characters, garbage, total - count)
+        turned, letters = self.turns.most_common(1)[0] if self.turns else (0, 0)
+        return PageText(words, characters, garbage, total - count, turned if letters > 0.7 * characters else 0)
 
     def _text(self, count: int) -> str:
         """Return one character for each of PDFium's, so that an index into the text is one of theirs."""
@@ -110,6 +115,8 @@ class _Extraction:
         first, last = self._box(start), self._box(end - 1)
         style = self._style(start)
         token = text[start:end]
+        if style is not None:
+            self.turns[style.turned] += end - start
         if style is None or first is None or last is None:
             yield from self._apart(text, start, end)
             return
