@@ -115,7 +115,7 @@ def _raised(words: Sequence[Word], size: float) -> list[Word]:
         return list(words)
     top, bottom = sum(box.top for box in plain) / len(plain), sum(box.bottom for box in plain) / len(plain)
     middle = (top + bottom) / 2
-    marked = []
+    marked: list[Word] = []
     for word in words:
         off = middle - (word.box.top + word.box.bottom) / 2
         if word.size < _RISEN * size and not word.rise and abs(off) > 0.08 * size:

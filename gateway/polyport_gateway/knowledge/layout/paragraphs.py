@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .content import union
+from .flow import HYPHENS
 from .lines import Line
 from .regions import RegionKind, TextRegion
 from .scripts import HAN
@@ -109,11 +111,15 @@ def _rank(indent: float, indents: Sequence[float], tolerance: float) -> int:
 def with_breaks(lines: Sequence[Line]) -> list[Line]:
     """Mark the lines that were ended although the next word had room on them: addresses, verses, cells."""
     result: list[Line] = []
+    widest = max((line.box.right for line in lines), default=0.0) - min((line.box.left for line in lines), default=0.0)
     for block in _blocks(lines):
         left, right = min(line.box.left for line in block), max(line.box.right for line in block)
-        for line, after in zip(block, [*block[1:], None], strict=True):
-            broken = after is not None and _had_room(line, after, left, right)
-            result.append(replace(line, broken=True) if broken else line)
+        broken = [_had_room(line, after, left, right) for line, after in itertools.pairwise(block)]
+        if any(broken) and right - left < 0.6 * widest:
+            # Narrower than the rest, so the longest of them does not show how wide they could have been.
+            broken = [line.words[-1].text[-1:] not in HYPHENS for line in block[:-1]]
+        result += [replace(line, broken=True) if ends else line for line, ends in zip(block, broken, strict=False)]
+        result.append(block[-1])
     return result
 
 
@@ -134,6 +140,8 @@ def _blocks(lines: Sequence[Line]) -> list[list[Line]]:
 
 def _had_room(line: Line, after: Line, left: float, right: float) -> bool:
     first, size = after.words[0], max(line.size, 1.0)
+    if line.words[-1].text[-1:] in HYPHENS:
+        return False
     needed = size if HAN.match(first.text) else first.box.right - first.box.left
     before, behind = line.box.left - left, right - line.box.right
     if line.rtl:
