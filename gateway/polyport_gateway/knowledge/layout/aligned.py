@@ -136,7 +136,7 @@ def _columns_under(cell: Line, columns: Sequence[tuple[float, float]]) -> list[i
 
 
 def _merged_rows(rows: Sequence[AlignedRow], columns: Sequence[tuple[float, float]]) -> list[list[Line]]:
-    """Put the second and further lines of cells to their rows: closer than rows are, and nothing in the first column."""
+    """Put further lines of cells to their rows: closer than rows are, and nothing in the first column."""
     starts = [row.top for row in rows if _columns_under(row.cells[0], columns)[:1] == [0]]
     steps = [after - before for before, after in itertools.pairwise(starts)]
     usual = median(steps) if steps else 0.0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from .captions import with_captions
-from .content import PageContent, Ruling
+from .content import PageContent, PictureBox, Ruling
 from .headings import body_size as usual_size
 from .lines import Line, lines_of
 from .order import Item, reading_order
 from .paragraphs import text_regions
-from .regions import PictureRegion, Region, TableRegion
+from .regions import PictureRegion, Region
+from .scripts import HAN
 from .tables import tables_of
+from .vertical import vertical_lines, vertical_regions
 
 __all__ = ["arrange"]
 
@@ -24,7 +27,8 @@ def arrange(page: PageContent, *, body_size: float | None = None) -> list[Region
         body_size: Font size of the document's running text; without it, of most letters on this page.
     """
     tables, words = tables_of(page)
-    lines = lines_of(words)
+    lines = lines_of(word for word in words if not word.vertical)
+    columns = vertical_lines([word for word in words if word.vertical])
     if body_size is None:
         letters: Counter[float] = Counter()
         for line in lines:
@@ -32,14 +36,22 @@ def arrange(page: PageContent, *, body_size: float | None = None) -> list[Region
         body_size = usual_size(letters)
     items = [
         *(Item(line.box, line) for line in lines),
+        *(Item(region.box, region) for region in vertical_regions(columns)),
         *(Item(table.box, table) for table in tables),
         *(Item(picture.box, picture) for picture in page.pictures),
     ]
-    rtl = sum(line.letters for line in lines if line.rtl) > 0.5 * sum(line.letters for line in lines)
+    rtl = _from_right(lines, columns)
     regions: list[Region] = []
     for group in reading_order(items, rtl=rtl):
         regions += _column(group, body_size, page)
     return with_captions(regions)
+
+
+def _from_right(lines: Sequence[Line], columns: Sequence[Line]) -> bool:
+    """Tell whether most of a page is written from right to left, or in columns that are."""
+    of_it = [line.letters for line in lines if line.rtl]
+    of_it += [column.letters for column in columns if HAN.match(column.text)]
+    return sum(of_it) > 0.5 * sum(line.letters for line in (*lines, *columns))
 
 
 def _column(group: list[Item], body_size: float, page: PageContent) -> list[Region]:
@@ -53,7 +65,7 @@ def _column(group: list[Item], body_size: float, page: PageContent) -> list[Regi
         regions += text_regions(run, body_size=body_size, foot=foot)
         run = []
         thing = item.thing
-        regions.append(thing if isinstance(thing, TableRegion) else PictureRegion(thing.box, thing.key))
+        regions.append(PictureRegion(thing.box, thing.key) if isinstance(thing, PictureBox) else thing)
     return [*regions, *text_regions(run, body_size=body_size, foot=foot)]
 
 

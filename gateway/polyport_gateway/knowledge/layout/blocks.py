@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from polyport_gateway.knowledge.documents import (
@@ -24,6 +25,7 @@ from .regions import PictureRegion, Region, TableRegion, TextRegion
 
 __all__ = ["block_of"]
 
+_UNKNOWN = re.compile(r"[\x80-\x9f\ue000-\uf8ff]")
 _SIGNS = {"☑": "[x]", "☒": "[x]", "☐": "[ ]", "\uf0a8": "[ ]", "\uf06f": "[ ]", "\uf0fe": "[x]"}
 
 
@@ -49,7 +51,8 @@ def block_of(region: Region, *, page: int | None = None, heading_level: int = 1)
     text, marks = running_text(region.lines, skip=skip)
     if region.kind == "list_item":
         ordered = region.marker.strip("()")[:1].isalnum()
-        marker = _SIGNS.get(region.marker, region.marker if ordered or region.marker.isprintable() else "•")
+        # A sign of a font of signs has a number of that font only.
+        marker = _SIGNS.get(region.marker, "•" if _UNKNOWN.match(region.marker) else region.marker)
         return ListItem(text=text, marks=marks, level=region.level, ordered=ordered, marker=marker, provenance=where)
     if region.kind == "footnote":
         return Note(text=text, marks=marks, category="footnote", label=region.marker.strip("[]()"), provenance=where)

@@ -11,9 +11,9 @@ from .content import Word
 from .lines import Line
 from .scripts import HAN, HANGUL
 
-__all__ = ["code_text", "running_text"]
+__all__ = ["HYPHENS", "code_text", "running_text"]
 
-_HYPHENS = "-\u2010\xad\u2011"
+HYPHENS = "-\u2010\xad\u2011"
 _KEPT = re.compile(
     r"(?:^|[\s(])(?:[\w-]+-[\w-]*|(?i:self|non|well|semi|multi|pre|post|co|anti|cross|high|low|long|short|so|two|three|"
     r"full|half|end|state|real|open)|[A-Z0-9]{2,})$"
@@ -68,7 +68,7 @@ def _between(last: str, parts: list[str], line: Line, word: Word) -> tuple[str, 
     first = line.words[0].text[:1]
     if last.endswith("\xad"):
         return "", 1
-    if last[-1:] in _HYPHENS and len(last) > 1 and last[-2].isalpha() and first.isalpha():
+    if last[-1:] in HYPHENS and len(last) > 1 and last[-2].isalpha() and first.isalpha():
         stem = ("".join(parts[-3:]))[:-1]
         if first.islower() and not _KEPT.search(stem):
             return "", 1
@@ -122,8 +122,6 @@ def code_text(lines: Sequence[Line]) -> str:
             text, position = "", left
         for word in line.words:
             blanks = round((word.box.left - position) / pitch)
-            if text and not word.glued:
-                blanks = max(blanks, 1)
             text += " " * max(blanks, 0) + word.text
             position = word.box.right
         result.append(text.rstrip())

@@ -78,11 +78,8 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
 
 def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
     """Make lines of words; a gap wider than ``gap`` em begins a new one, as between two columns."""
-    upright, vertical = [], []
-    for word in words:
-        (vertical if word.vertical else upright).append(word)
     lines = []
-    for row in rows_of(upright):
+    for row in rows_of(words):
         run = [row[0]]
         right = row[0].box.right
         for word in row[1:]:
@@ -92,7 +89,6 @@ def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
             run.append(word)
             right = max(right, word.box.right) if len(run) > 1 else word.box.right
         lines.append(line_of(run))
-    lines += [line_of([word]) for word in vertical]
     return lines
 
 
@@ -105,6 +101,9 @@ def line_of(words: Sequence[Word]) -> Line:
     box = union(*(word.box for word in words))
     if len(sizes) > 1:
         words = _raised(words, size)
+        # A bullet or an initial letter that is larger says nothing about where the line stands.
+        usual = union(*(word.box for word in words if abs(word.size - size) <= 0.2 * size))
+        box = Box(box.left, usual.top, box.right, usual.bottom)
     rtl = rtl_share("".join(word.text for word in words)) > 0.5
     return Line(tuple(_from_right(words) if rtl else words), box, size, rtl)
 
@@ -116,11 +115,11 @@ def _raised(words: Sequence[Word], size: float) -> list[Word]:
         return list(words)
     top, bottom = sum(box.top for box in plain) / len(plain), sum(box.bottom for box in plain) / len(plain)
     middle = (top + bottom) / 2
-    marked = []
+    marked: list[Word] = []
     for word in words:
         off = middle - (word.box.top + word.box.bottom) / 2
         if word.size < _RISEN * size and not word.rise and abs(off) > 0.08 * size:
-            word = word._replace(rise=1 if off > 0 else -1)
+            word = word._replace(rise=1 if off > 0 else -1, glued=word.glued or _touch(marked[-1:], word))
         marked.append(word)
     return marked
 
@@ -137,10 +136,14 @@ def _from_right(words: Sequence[Word]) -> list[Word]:
             run.append(word)
     ordered += reversed(run)
     # "Glued" was said of the neighbour on the left; from the right it is the other word that has no blank before it.
-    return [word._replace(glued=_touch(ordered[index - 1], word) if index else False)
+    return [word._replace(glued=_touch(ordered[max(0, index - 1) : index], word))
             for index, word in enumerate(ordered)]  # fmt: skip
 
 
-def _touch(first: Word, second: Word) -> bool:
-    gap = max(first.box.left, second.box.left) - min(first.box.right, second.box.right)
-    return gap < 0.1 * (second.size or 10.0)
+def _touch(before: Sequence[Word], word: Word) -> bool:
+    """Tell whether the last of some words stands right beside another, with no room for a blank."""
+    if not before:
+        return False
+    first = before[-1]
+    gap = max(first.box.left, word.box.left) - min(first.box.right, word.box.right)
+    return gap < 0.1 * (first.size or 10.0)

@@ -10,11 +10,11 @@ from polyport_gateway.knowledge.documents import Box
 
 from .content import PictureBox, union
 from .lines import Line
-from .regions import TableRegion
+from .regions import TableRegion, TextRegion
 
 __all__ = ["Item", "gutter_of", "reading_order"]
 
-Placed: TypeAlias = Line | TableRegion | PictureBox
+Placed: TypeAlias = Line | TextRegion | TableRegion | PictureBox
 _DEEPEST = 12
 _NARROWEST = 6.0  # points that a gutter between two columns has at least
 
@@ -113,7 +113,8 @@ def _sorted(items: list[Item], rtl: bool) -> list[Item]:
     """Sort by rows: what stands side by side is read across."""
     rows: list[list[Item]] = []
     for item in sorted(items, key=lambda item: (item.box.top, item.box.left)):
-        if rows:
+        # A picture or a table is a row of its own: beside it stand lines, and not one row of them.
+        if rows and isinstance(item.thing, Line) and isinstance(rows[-1][0].thing, Line):
             first = rows[-1][0].box
             shared = min(first.bottom, item.box.bottom) - max(first.top, item.box.top)
             if shared > 0.6 * min(first.bottom - first.top, item.box.bottom - item.box.top) and shared > 0:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .content import union
+from .flow import HYPHENS
 from .lines import Line
 from .regions import RegionKind, TextRegion
 from .scripts import HAN
@@ -14,10 +16,10 @@ from .scripts import HAN
 __all__ = ["is_caption", "is_marker", "text_regions", "with_breaks"]
 
 _BULLET = re.compile(
-    r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\uf0b7\uf0a7\uf0a8\uf06f]"
+    r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\x80-\x9f\uf020-\uf0ff](?!\w)"
 )
 _NUMBER = re.compile(
-    r"(?:\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)](?=\s)|\(\d{1,3}\)|[①-⑳]|[一二三四五六七八九十]{1,3}、|\d{1,3}、)"
+    r"(?:\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)](?=\s|$)|\(\d{1,3}\)|[①-⑳]|[一二三四五六七八九十]{1,3}、|\d{1,3}、)"
 )
 _NOTE = re.compile(r"(?:\[?\d{1,3}[\])]?|[*†‡§])(?=\s|\w|$)")
 _SECTION = re.compile(r"(?:\d+(?:\.\d+)+\.?|\d+\.?|[IVX]+\.|[A-Z]\.|第[一二三四五六七八九十百\d]+[章节條条部篇])\s*\S")
@@ -70,17 +72,54 @@ def text_regions(lines: Sequence[Line], *, body_size: float, foot: float | None 
             groups[-1].append(line)
         else:
             groups.append([line])
-    return [_region(group, column) for group in groups]
+    return _levelled([_region(group, column) for group in groups])
+
+
+def _levelled(regions: list[TextRegion]) -> list[TextRegion]:
+    """Give the items of each list their levels: those that begin farther in are of a deeper one."""
+    result = list(regions)
+    start = 0
+    for end in range(len(regions) + 1):
+        if end < len(regions) and regions[end].kind in ("list_item", "paragraph"):
+            continue
+        indents = [
+            -regions[index].box.right if regions[index].lines[0].rtl else regions[index].box.left
+            for index in range(start, end)
+            if regions[index].kind == "list_item"
+        ]
+        for index in range(start, end):
+            region = regions[index]
+            if region.kind == "list_item":
+                indent = -region.box.right if region.lines[0].rtl else region.box.left
+                result[index] = replace(region, level=_rank(indent, indents, 0.6 * max(region.size, 4.0)))
+        start = end + 1
+    return result
+
+
+def _rank(indent: float, indents: Sequence[float], tolerance: float) -> int:
+    """Return how many different indents there are up to this one; 6 at most."""
+    steps = 1
+    last = min(indents)
+    for other in sorted(indents):
+        if other > indent + tolerance / 2:
+            break
+        if other - last > tolerance:
+            steps, last = steps + 1, other
+    return min(steps, 6)
 
 
 def with_breaks(lines: Sequence[Line]) -> list[Line]:
     """Mark the lines that were ended although the next word had room on them: addresses, verses, cells."""
     result: list[Line] = []
+    widest = max((line.box.right for line in lines), default=0.0) - min((line.box.left for line in lines), default=0.0)
     for block in _blocks(lines):
         left, right = min(line.box.left for line in block), max(line.box.right for line in block)
-        for line, after in zip(block, [*block[1:], None], strict=True):
-            broken = after is not None and _had_room(line, after, left, right)
-            result.append(replace(line, broken=True) if broken else line)
+        broken = [_had_room(line, after, left, right) for line, after in itertools.pairwise(block)]
+        if any(broken) and right - left < 0.6 * widest:
+            # Narrower than the rest, so the longest of them does not show how wide they could have been.
+            broken = [line.words[-1].text[-1:] not in HYPHENS for line in block[:-1]]
+        result += [replace(line, broken=True) if ends else line for line, ends in zip(block, broken, strict=False)]
+        result.append(block[-1])
     return result
 
 
@@ -101,6 +140,8 @@ def _blocks(lines: Sequence[Line]) -> list[list[Line]]:
 
 def _had_room(line: Line, after: Line, left: float, right: float) -> bool:
     first, size = after.words[0], max(line.size, 1.0)
+    if line.words[-1].text[-1:] in HYPHENS:
+        return False
     needed = size if HAN.match(first.text) else first.box.right - first.box.left
     before, behind = line.box.left - left, right - line.box.right
     if line.rtl:
@@ -136,8 +177,8 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
         return column.is_note(line) != column.is_note(last) or bool(_NOTE.match(line.text))
     if not _same_size(last, line) or step <= 0:
         return True
-    usual = last.box.top - group[-2].box.top if len(group) > 1 and group[-2].box.top < last.box.top else None
-    if step > (1.3 * usual if usual else 1.75 * size):
+    usual = last.box.top - group[-2].box.top if len(group) > 1 else 0.0
+    if step > (1.3 * usual if usual > 0.5 * size else 1.75 * size):
         return True
     if _marker(line) and (len(group) == 1 or line.box.left < column.right - 0.25 * (column.right - column.left)):
         return True
@@ -213,11 +254,7 @@ def _region(group: list[Line], column: _Column) -> TextRegion:
     if kind == "heading" or not group[-1].broken:
         end = replace(group[-1], broken=False)
         group = [*(replace(line, broken=False) if kind == "heading" else line for line in group[:-1]), end]
-    level = 1
-    if kind == "list_item":
-        # From the left edge of the column, two em a level.
-        level = 1 + max(0, min(5, round(_begin(group[0], column) / (2.0 * max(size, 4.0)) - 0.3)))
-    return TextRegion(kind, box, tuple(group), level, marker, round(size, 1), bold)
+    return TextRegion(kind, box, tuple(group), 1, marker, round(size, 1), bold)
 
 
 def _kind(group: list[Line], size: float, bold: bool, column: _Column) -> tuple[RegionKind, str]:
@@ -232,7 +269,7 @@ def _kind(group: list[Line], size: float, bold: bool, column: _Column) -> tuple[
     if _is_heading(group, size, bold, column.body_size):
         return "heading", ""
     found = _marker(group[0])
-    if found and len(text) > found.end():
+    if found and (len(text) > found.end() or len(group) > 1):
         return "list_item", found.group()
     return "paragraph", ""
 

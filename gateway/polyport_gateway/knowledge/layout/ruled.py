@@ -127,8 +127,11 @@ def table_of_grid(grid: Grid, words: Sequence[Word]) -> TableRegion | None:
     cells = _regions(owner, columns, rows, members)
     cells, rows, columns = _compacted(cells)
     filled = sum(bool(cell.lines) for cell in cells)
-    if columns < 2 or rows < 2 or filled < 2 or filled < 0.3 * len(cells):
+    if columns < 2 or rows < 2 or filled < 2 or filled < (0.3 if grid.strong else 0.6) * len(cells):
         return None
+    letters = [sum(line.letters for line in cell.lines) for cell in cells]
+    if max(letters) > 200 and max(letters) > 0.6 * sum(letters):
+        return None  # a frame around running text
     return TableRegion(grid.box, rows, columns, with_headers(cells), ruled=True)
 
 

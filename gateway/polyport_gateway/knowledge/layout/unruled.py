@@ -25,7 +25,7 @@ _TALLEST = 700.0
 
 
 def tables_between_rules(grids: Sequence[Grid], words: Sequence[Word]) -> list[TableRegion]:
-    """Find the tables that have horizontal rules only, as books set them: one above, one below, one under the header."""
+    """Find the tables with horizontal rules only, as books set them: above, below, and under the header."""
     rules = sorted(
         (line for grid in grids if not grid.verticals and grid.strong for line in grid.horizontals),
         key=lambda box: box.top,
@@ -159,7 +159,10 @@ def _goes_on(run: Sequence[AlignedRow], row: AlignedRow) -> bool:
     # A single text may be the second line of a cell, or the name of a group of rows; a line of prose is neither.
     cell = row.cells[0]
     return len(cell.words) <= 8 and any(
-        abs(cell.box.left - other.box.left) < 3 or abs(cell.box.right - other.box.right) < 3 for other in run[-1].cells
+        abs(cell.box.left - other.box.left) < 3
+        or abs(cell.box.right - other.box.right) < 3
+        or abs(cell.box.left + cell.box.right - other.box.left - other.box.right) < 6
+        for other in run[-1].cells
     )
 
 

@@ -30,6 +30,7 @@ from polyport_gateway.knowledge.layout import (
     block_of,
     body_size,
     heading_levels,
+    lines_of,
     look_of,
     numbered_level,
 )
@@ -40,6 +41,8 @@ from .outline import OutlineEntry, language_of, outline_of, plain_title, propert
 from .pages import Page
 
 __all__ = ["Assembly"]
+
+_ORNAMENT = 3  # times that the same picture stands in a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Assembly:
         self.warnings: list[str] = []
         self._pages: list[tuple[int, list[_Draft]]] = []
         self._furniture = Furniture()
+        self._drawn: Counter[str] = Counter()
+        self._shown: set[str] = set()
         self._body = 10.0
         self._outline = outline_of(document)
         self._titles = titles_by_page(self._outline)
@@ -89,6 +94,9 @@ class Assembly:
         for comment in page.comments:
             where = Provenance(page=page.number, bbox=comment.box)
             drafts.append(_Draft(Note(text=comment.text, category="comment", author=comment.author, provenance=where)))
+        for line in lines_of(page.outside):
+            where = Provenance(page=page.number, bbox=line.box)
+            drafts.append(_Draft(Note(text=line.text, category="other", label="outside the page", provenance=where)))
         self._pages.append((page.number, drafts))
 
     def _draft(self, region: Region, page: Page, edge: Edge | None) -> _Draft:
@@ -97,6 +105,7 @@ class Assembly:
             found = page.pictures.get(region.key)
             if found is not None:
                 block = replace(block, sha256=self.builder.keep(found.data), mime=found.mime)
+                self._drawn[block.sha256] += 1
         return _Draft(block, look_of(region), edge)
 
     def finish(self, skipped: Sequence[Skipped]) -> Document:
@@ -114,6 +123,8 @@ class Assembly:
             if number > 1:
                 self.builder.add(PageBreak(page=number, provenance=Provenance(page=number)))
             for draft in drafts:
+                if self._is_ornament(draft.block):
+                    continue
                 edge = draft.edge
                 if edge is None or not self._furniture.is_one(edge):
                     self.builder.add(self._levelled(draft, levels, number))
@@ -127,6 +138,15 @@ class Assembly:
                     )
         self._tell(told, labels)
         return self.builder.build()
+
+    def _is_ornament(self, block: Block) -> bool:
+        """Tell whether a picture stood in the document before and is there again and again: a logo, a bar."""
+        if not isinstance(block, Picture) or block.caption or self._drawn[block.sha256] < _ORNAMENT:
+            return False
+        if block.sha256 in self._shown:
+            return True
+        self._shown.add(block.sha256)
+        return False
 
     def _looks(self) -> list[Look]:
         return [
@@ -159,6 +179,8 @@ class Assembly:
             metadata["page_labels"] = labels
         if told and len(self._pages) > 1:
             self.warnings.append(f"{len(told)} running headers and footers stand in the document once each.")
+        if self._shown:
+            self.warnings.append(f"{len(self._shown)} pictures that repeat (logos, ornaments) stand in it once each.")
 
 
 def _plain(entry: OutlineEntry) -> JSON:

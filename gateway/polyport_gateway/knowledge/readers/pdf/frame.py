@@ -18,13 +18,19 @@ class Frame:
     Args:
         box: Left, bottom, right and top in the page's own coordinates.
         rotation: Quarter turns clockwise.
+        extra: How many of them are ours, and not the page's own.
     """
 
-    def __init__(self, box: tuple[float, float, float, float], rotation: int) -> None:
+    def __init__(self, box: tuple[float, float, float, float], rotation: int, extra: int = 0) -> None:
+        self.extra = extra % 4
         self.left, self.bottom, self.right, self.top = box
         self.rotation = rotation % 4
         across, down = self.right - self.left, self.top - self.bottom
         self.width, self.height = (down, across) if self.rotation % 2 else (across, down)
+
+    def turned(self, quarters: int) -> Frame:
+        """Return the frame of the page turned clockwise by so many quarters."""
+        return Frame((self.left, self.bottom, self.right, self.top), self.rotation + quarters, self.extra + quarters)
 
     def place(self, left: float, bottom: float, right: float, top: float) -> Box:
         """Return a rectangle's place on the page as it is shown."""

@@ -6,20 +6,17 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polyport.errors import MissingDependencyError
 from polyport_gateway.knowledge.documents import EncryptedDocumentError, UnreadableDocumentError
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 __all__ = ["opened", "require_pdfium"]
 
 _lock = threading.RLock()  # PDFium is not made for threads
 
 
-def require_pdfium() -> ModuleType:
+def require_pdfium() -> Any:
     """Return pypdfium2.
 
     Raises:

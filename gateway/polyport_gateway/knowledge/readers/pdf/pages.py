@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from .words import PageText, page_text
 __all__ = ["Page", "Pages"]
 
 _MOST_PICTURES = 500  # of a page
+_FEW_SIGNS = 5  # bullets of a font of signs have no meaning either
 _SMALLEST = 12.0  # points: below that an image is a bullet or a rule
 
 
@@ -35,12 +36,14 @@ class Page:
         content: For `arrange`.
         pictures: Bytes by the key of their place.
         comments: Remarks over it.
+        outside: What stands beyond its edges, where it is not shown: marks for the printer and so on.
     """
 
     number: int
     content: PageContent
     pictures: dict[int, PictureBytes] = field(default_factory=dict)
     comments: tuple[Comment, ...] = ()
+    outside: tuple[Word, ...] = ()
 
 
 class Pages:
@@ -100,6 +103,12 @@ class Pages:
     def _content(self, page: Any, number: int) -> Page:
         frame = frame_of(page)
         text = page_text(page, frame, Fonts())
+        if text.turned:
+            # Text that lies on its side on the page as it is shown: read the page the way its text stands.
+            quarters = -text.turned % 4
+            frame = frame.turned(quarters)
+            text = page_text(page, frame, Fonts())
+            self.warnings.append(f"Page {number} was turned by {90 * quarters} degrees to be read.")
         drawings = drawings_of(page, frame)
         if text.dropped:
             self.skip("characters", "The page has more text than is read of one.", number, count=text.dropped)
@@ -118,10 +127,15 @@ class Pages:
                 return Page(number, content, {}, comments)
         elif text_is_garbage(text):
             self._warn_garbage(number)
-        words = with_links([*text.words, *notes.fields], notes.links)
+        elif text.garbage >= _FEW_SIGNS:
+            self.warnings.append(
+                f"{text.garbage} characters of page {number} are signs that its fonts give no meaning."
+            )
+        seen, outside = _on_page(text.words, frame)
+        words = with_links([*seen, *notes.fields], notes.links)
         places, pictures = self._pictures(page, frame, drawings, words, number)
         content = PageContent(frame.width, frame.height, tuple(words), tuple(drawings.rulings), places)
-        return Page(number, content, pictures, comments)
+        return Page(number, content, pictures, comments, tuple(outside) if self.options.hidden else ())
 
     def _warn_garbage(self, number: int) -> None:
         self.warnings.append(
@@ -193,6 +207,16 @@ class Pages:
                 pictures[key] = region_image(page, frame, box)
             places.append(PictureBox(box, key))
         return tuple(places), pictures
+
+
+def _on_page(words: Sequence[Word], frame: Frame) -> tuple[list[Word], list[Word]]:
+    seen: list[Word] = []
+    outside: list[Word] = []
+    for word in words:
+        left, top, right, bottom = word.box
+        shown = right > 0 and bottom > 0 and left < frame.width and top < frame.height
+        (seen if shown else outside).append(word)
+    return seen, outside
 
 
 def _is_seen(box: Box) -> bool:

@@ -77,14 +77,20 @@ def _encoded(image: Any) -> bytes:
 
 def region_image(page: Any, frame: Frame, box: Box) -> PictureBytes:
     """Render a part of a page."""
-    crop = (
-        max(0.0, box.left), max(0.0, frame.height - box.bottom),
-        max(0.0, frame.width - box.right), max(0.0, box.top),
-    )  # fmt: skip
-    scale = min(_SHARP, (MOST_PIXELS / max(1.0, (box.right - box.left) * (box.bottom - box.top))) ** 0.5)
-    bitmap = page.render(scale=scale, crop=crop)
+    left, top, right, bottom = box
+    if frame.extra:
+        # PDFium crops what it has not turned yet.
+        scale = min(_SHARP, (MOST_PIXELS / max(1.0, frame.width * frame.height)) ** 0.5)
+        bitmap = page.render(scale=scale, rotation=90 * frame.extra)
+    else:
+        scale = min(_SHARP, (MOST_PIXELS / max(1.0, (right - left) * (bottom - top))) ** 0.5)
+        crop = tuple(max(0.0, edge) for edge in (left, frame.height - bottom, frame.width - right, top))
+        bitmap = page.render(scale=scale, crop=crop)
     try:
-        return PictureBytes(_encoded(bitmap.to_pil()), "image/png")
+        image = bitmap.to_pil()
+        if frame.extra:
+            image = image.crop(tuple(round(edge * scale) for edge in box))
+        return PictureBytes(_encoded(image), "image/png")
     finally:
         bitmap.close()
 

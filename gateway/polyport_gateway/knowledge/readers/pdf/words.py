@@ -10,6 +10,7 @@ import ctypes
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -25,12 +26,13 @@ from .frame import Frame
 __all__ = ["PageText", "page_text"]
 
 MOST_CHARACTERS = 400_000
+_MEANINGLESS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end
 _RTL = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LIGATURES = re.compile(r"[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdff\ufe70-\ufefc]")
-_GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff\x01-\x08\x0e-\x1f]|\(cid:\d+\)")
-_SYMBOLS = re.compile(r"[\uf0a7\uf0a8\uf0b7\uf06e\uf06f\uf0fc\uf0fe\uf0d8]")  # bullets of Symbol and Wingdings
+_GARBAGE = re.compile(r"[\ufffd\ue000-\uf8ff\x01\x03-\x08\x0e-\x1f\x7f-\x9f]|\(cid:\d+\)")
 
 
 class PageText(NamedTuple):
@@ -41,12 +43,14 @@ class PageText(NamedTuple):
         characters: How many there are.
         garbage: How many have no meaning: fonts that don't say which characters their glyphs are.
         dropped: Characters beyond what is read of one page.
+        turned: Quarter turns clockwise by which most of its letters stand on the page as it is shown.
     """
 
     words: list[Word]
     characters: int
     garbage: int
     dropped: int
+    turned: int = 0
 
 
 class _Style(NamedTuple):
@@ -75,6 +79,7 @@ class _Extraction:
         self.matrix = pdfium.FS_MATRIX()
         self.reference = ctypes.byref(self.rectangle)
         self.styles: dict[int, _Style] = {}
+        self.turns: Counter[int] = Counter()
 
     def run(self) -> PageText:
         total = max(0, pdfium.FPDFText_CountChars(self.page))
@@ -89,8 +94,9 @@ class _Extraction:
                 found[-1] = found[-1]._replace(spaced=False)
             words += found
             characters += end - start
-        garbage = len(_GARBAGE.findall(_SYMBOLS.sub("", text)))
-        return PageText(words, characters, garbage, total - count)
+        garbage = len(_GARBAGE.findall(text))
+        turned, letters = self.turns.most_common(1)[0] if self.turns else (0, 0)
+        return PageText(words, characters, garbage, total - count, turned if letters > 0.7 * characters else 0)
 
     def _text(self, count: int) -> str:
         """Return one character for each of PDFium's, so that an index into the text is one of theirs."""
@@ -109,6 +115,8 @@ class _Extraction:
         first, last = self._box(start), self._box(end - 1)
         style = self._style(start)
         token = text[start:end]
+        if style is not None:
+            self.turns[style.turned] += end - start
         if style is None or first is None or last is None:
             yield from self._apart(text, start, end)
             return
@@ -233,8 +241,13 @@ def _run_word(run: list[Glyph], style: _Style) -> Word:
 
 
 def _word(text: str, box: Box, style: _Style, *, vertical: bool = False) -> Word:
+    excess = box.bottom - box.top - _TALL * style.size
+    if excess > 0 and not vertical and style.size > 1.0:
+        # A font that claims more room than its letters take would reach into the lines above and below.
+        box = Box(box.left, box.top + excess / 2, box.right, box.bottom - excess / 2)
     if not text.isascii():
         text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
-    elif "\x02" not in text:
+    elif text.isprintable():
         return Word(text, box, style.size, *style.look, vertical=vertical)
-    return Word(_HYPHEN.sub("-", text), box, style.size, *style.look, vertical=vertical)
+    text = _MEANINGLESS.sub("\ufffd", _HYPHEN.sub("-", text))
+    return Word(text, box, style.size, *style.look, vertical=vertical)
