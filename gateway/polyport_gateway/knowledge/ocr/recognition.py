@@ -235,7 +235,10 @@ def _strips(
         strips += split(Strip(line, left, top, right, bottom), walls)
     heads = [0.0] * len(tall) if vertical else models.upside_down([strip.pixels for strip in tall])
     for strip, head in zip(tall, heads, strict=True):
-        strips.append(replace(strip, pixels=np.ascontiguousarray(np.rot90(strip.pixels, 2))) if head > 0 else strip)
+        if head > 0:
+            strips.append(replace(strip, pixels=np.ascontiguousarray(np.rot90(strip.pixels, 2)), upwards=True))
+        else:
+            strips.append(strip)
     return strips
 
 
@@ -269,7 +272,8 @@ def _placed(strip: Strip, reading: Reading, size: float, scale: float) -> list[W
     words = []
     for piece in pieces_of(strip, reading):
         if strip.vertical:
-            box = Box(left, top + piece.start * (bottom - top), right, top + piece.end * (bottom - top))
+            start, end = (1 - piece.end, 1 - piece.start) if strip.upwards else (piece.start, piece.end)
+            box = Box(left, top + start * (bottom - top), right, top + end * (bottom - top))
         else:
             box = Box(left + piece.start * (right - left), top, left + piece.end * (right - left), bottom)
         words.append(
