@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,7 +53,7 @@ def test_tiles_cover_a_page_and_share_a_band(length):
     tiles = _tiles(length)
     assert tiles[0] == 0
     assert tiles[-1] + 1600 >= length
-    assert all(after <= before + 1600 - 100 for before, after in zip(tiles, tiles[1:], strict=False))
+    assert all(after <= before + 1600 - 100 for before, after in pairwise(tiles))
 
 
 @given(st.lists(st.floats(5, 200), max_size=40))
