@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError
 
@@ -52,6 +52,7 @@ class ReadOptions:
         encoding: Of a text file, instead of the one detected.
         engine: Read with this instead of with our own readers, where it reads the format: ``docling``.
         pictures: Keep the bytes of pictures.
+        ocr: Recognise text in pictures of it: where a page has no other (``auto``), ``never``, or ``always``.
         hidden: Read hidden sheets, rows, slides and text as well; else they are in the receipt.
         max_bytes: Of the file.
         max_unpacked_bytes: Of all that an archive or a compressed format unpacks to.
@@ -67,6 +68,7 @@ class ReadOptions:
     encoding: str | None = None
     engine: str | None = None
     pictures: bool = True
+    ocr: Literal["auto", "never", "always"] = "auto"
     hidden: bool = True
     max_bytes: int = 256 * MEBIBYTE
     max_unpacked_bytes: int = 1024 * MEBIBYTE
