@@ -13,6 +13,7 @@ from .aligned import AlignedRow, columns_of, table_of_rows, text_rows
 from .content import Word, centre, covers, overlap, union
 from .lines import Line, lines_of
 from .order import Item, gutter_of
+from .paragraphs import is_code
 from .regions import TableRegion
 from .ruled import Grid, header_marked
 from .scripts import HAN
@@ -93,7 +94,8 @@ def tables_by_alignment(words: Sequence[Word], width: float) -> list[TableRegion
         width: Of the page.
     """
     upright = [word for word in words if not word.vertical]
-    lines = lines_of(upright, gap=1.2)
+    # Code has columns of its own, which its blanks keep.
+    lines = [line for line in lines_of(upright, gap=1.2) if not is_code(line)]
     gutter = gutter_of([Item(line.box, line) for line in lines if _is_prose(line, width)])
     if gutter is None:
         return _tables_in(lines, width)

@@ -37,7 +37,7 @@ from polyport_gateway.knowledge.layout import (
 from polyport_gateway.knowledge.readers.detect import FORMATS
 
 from .furniture import Edge, Furniture, edge_of
-from .outline import OutlineEntry, language_of, outline_of, plain_title, properties_of, titles_by_page
+from .outline import OutlineEntry, language_of, level_of_title, outline_of, properties_of, titles_by_page
 from .pages import Page
 
 __all__ = ["Assembly"]
@@ -162,7 +162,7 @@ class Assembly:
         if not isinstance(block, Heading | Paragraph) or len(block.text) > 400:
             return block
         titles = self._titles.get(number)
-        level = titles.get(plain_title(block.text)) if titles else None
+        level = level_of_title(block.text, titles) if titles else None
         if level is not None:
             return Heading(text=block.text, marks=block.marks, level=level, provenance=block.provenance)
         if isinstance(block, Heading) and draft.look is not None:
