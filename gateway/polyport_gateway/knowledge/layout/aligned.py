@@ -83,7 +83,11 @@ def table_of_rows(
     several = [row for row in rows if len(row.cells) > 1]
     if len(columns) < 2 or len(several) < fewest or len(cells) > _MOST_CELLS:
         return None
-    members = [[cell for cell in cells if _columns_under(cell, columns) == [index]] for index in range(len(columns))]
+    members: list[list[Line]] = [[] for _ in columns]
+    for cell in cells:
+        under = _columns_under(cell, columns)
+        if len(under) == 1:
+            members[under[0]].append(cell)
     if not _is_table(members, several, columns, alignment, width):
         return None
     placed = _merged_rows(rows, columns)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pypdfium2 import PdfiumError
+
 from polyport_gateway.knowledge.documents import (
     JSON,
     Block,
@@ -72,10 +74,14 @@ class Assembly:
         self._drawn: Counter[str] = Counter()
         self._shown: set[str] = set()
         self._body = 10.0
-        self._outline = outline_of(document)
+        self._outline: tuple[OutlineEntry, ...] = ()
+        try:
+            self.builder.metadata.update(properties_of(document))
+            self.builder.language = language_of(document)
+            self._outline = outline_of(document)
+        except (ValueError, PdfiumError) as error:
+            self.warnings.append(f"What the file says of itself is damaged ({type(error).__name__}).")
         self._titles = titles_by_page(self._outline)
-        self.builder.metadata.update(properties_of(document))
-        self.builder.language = language_of(document)
 
     def learn(self, pages: Iterable[Page]) -> None:
         """Learn from some pages the size of the running text."""
