@@ -9,7 +9,7 @@ from statistics import median
 
 from polyport_gateway.knowledge.documents import Box
 
-from .aligned import AlignedRow, columns_of, table_of_rows, text_rows
+from .aligned import AlignedRow, columns_of, columns_under, table_of_rows, text_rows
 from .content import Word, centre, covers, overlap, union
 from .lines import Line, lines_of
 from .order import Item, gutter_of
@@ -171,9 +171,7 @@ def _goes_on(run: Sequence[AlignedRow], row: AlignedRow) -> bool:
 def _shares_columns(run: Sequence[AlignedRow], row: AlignedRow) -> bool:
     """Tell whether most cells of a row stand over columns that are there, and none over a gap of all."""
     columns = columns_of([cell for other in run[-6:] for cell in other.cells])
-    over = [
-        sum(min(cell.box.right, right) - max(cell.box.left, left) > 0 for left, right in columns) for cell in row.cells
-    ]
+    over = [len(columns_under(cell, columns)) for cell in row.cells]
     return sum(count == 1 for count in over) >= min(2, len(over))
 
 
