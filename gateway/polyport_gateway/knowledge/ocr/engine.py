@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,9 @@ _NEEDED = ("rapidocr", "onnxruntime", "cv2", "PIL")
 _MOST_THREADS = 4
 _LINE_HEIGHT = 48
 """Pixels: the height at which the recognition model reads."""
+_MOST_LINES = 6
+_MOST_WIDTH = 3072  # pixels of all lines of a batch
+_NO_MEMORY = re.compile(r"bad_alloc|allocate|out of memory|Resource temporarily unavailable", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ def engine() -> Engine:
     """
     if not is_installed():
         raise MissingDependencyError("Recognising text in pictures", extra="ocr")
-    return Engine()
+    with _memory_errors():
+        return Engine()
 
 
 class Engine:
@@ -94,24 +100,54 @@ class Engine:
         """Return where text stands: corners (n, 4, 2) of each line, clockwise from its top left, in pixels."""
         import numpy as np
 
-        found = getattr(self._rapid(image[:, :, ::-1], use_det=True, use_cls=False, use_rec=False), "boxes", None)
+        with _memory_errors():
+            result = self._rapid(image[:, :, ::-1], use_det=True, use_cls=False, use_rec=False)
+        found = getattr(result, "boxes", None)
         if found is None or not len(found):
             return np.zeros((0, 4, 2))
         return np.asarray(found, dtype=np.float64)
 
     def read(self, strips: Sequence[Pixels]) -> list[Reading]:
         """Return what lines of text say; each is one line from left to right."""
-        if not strips:
-            return []
-        result = self._rapid.recognize_txt([_at_line_height(strip) for strip in strips])
-        return [_reading(text, info) for text, info in zip(result.txts, result.word_results, strict=True)]
+        lines = [_at_line_height(strip) for strip in strips]
+        readings: list[Reading | None] = [None] * len(lines)
+        for batch in _batches([line.shape[1] for line in lines]):
+            with _memory_errors():
+                result = self._rapid.recognize_txt([lines[index] for index in batch])
+            for index, text, info in zip(batch, result.txts, result.word_results, strict=True):
+                readings[index] = _reading(text, info)
+        return [reading for reading in readings if reading is not None]
 
     def upside_down(self, strips: Sequence[Pixels]) -> list[float]:
         """Return for each line of text how sure it is that it stands on its head: from -1 (upright) to 1."""
         if not strips:
             return []
-        found = self._rapid.cls_and_rotate([_bgr(strip) for strip in strips])[1].cls_res
+        with _memory_errors():
+            found = self._rapid.cls_and_rotate([_bgr(strip) for strip in strips])[1].cls_res
         return [float(score) * (1 if label == "180" else -1) for label, score in found]
+
+
+@contextlib.contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Make Python's own error of the runtime's: it has none of its own for memory that ran out."""
+    try:
+        yield
+    except Exception as error:
+        if _NO_MEMORY.search(str(error)):
+            raise MemoryError from None
+        raise
+
+
+def _batches(widths: Sequence[int]) -> Iterator[list[int]]:
+    """Group lines of nearly one width, so many that a batch takes bounded memory."""
+    batch: list[int] = []
+    for index in sorted(range(len(widths)), key=widths.__getitem__):
+        if batch and (len(batch) == _MOST_LINES or (len(batch) + 1) * widths[index] > _MOST_WIDTH):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def _processors() -> int:

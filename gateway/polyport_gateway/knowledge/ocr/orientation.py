@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .engine import Engine, Reading
+from .pixels import grey
 from .strips import cut
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ _SAMPLED = 10  # lines that are asked which way up they are
 _PROBED = 5  # lines that are read both ways where these don't agree
 _AGREED = 0.75
 _LONG = 1.5  # width over height of what is a line and not a single character
+_SEVERAL = 2.2  # usual heights of a line that more than one character is long
 _MOST_SKEW = 10.0
+_SEEN = 1200  # pixels of the page's long side at which its angle is measured
+_SHARPER = 1.05
 _LEAST_SKEW = 0.15  # degrees; less is not worth resampling for
 
 
@@ -46,7 +49,9 @@ def upright(engine: Engine, image: Pixels, quads: NDArray[np.float64]) -> Uprigh
 
     widths, heights = _sides(quads)
     lengths = np.maximum(widths, heights)
-    wide, tall = widths >= _LONG * heights, heights >= _LONG * widths
+    # A digit by itself is higher than wide, and says nothing.
+    long = lengths >= _SEVERAL * np.median(np.minimum(widths, heights))
+    wide, tall = long & (widths >= _LONG * heights), long & (heights >= _LONG * widths)
     if not (wide.any() or tall.any()):
         return Upright(0)
     lying = bool(lengths[tall].sum() > lengths[wide].sum())
@@ -162,20 +167,58 @@ def turn_quads(quads: NDArray[np.float64], rotation: int, width: float, height: 
     return np.roll(np.stack(turned, axis=2), rotation // 90, axis=1)
 
 
-def skew(quads: NDArray[np.float64]) -> float:
-    """Return by how many degrees the lines fall to the right; 0 where there are none, or they don't agree."""
+def skew(image: Pixels, quads: NDArray[np.float64]) -> float:
+    """Return by how many degrees the lines fall to the right; 0 where there are none, or they don't agree.
+
+    The exact angle is the one at which the rows of pixels differ most (Postl, 1986).
+    """
+    angle = _mean_angle(quads)
+    if angle is None:
+        # No line is long enough to have one; the lines of a table may.
+        coarse = _thumbnail(image, _SEEN // 2)
+        angle = max((number / 2 for number in range(-12, 13)), key=lambda tried: _sharpness(coarse, tried))
+    if abs(angle) < _LEAST_SKEW:
+        return 0.0
+    fine = _thumbnail(image, _SEEN)
+    for step in (0.3, 0.1):
+        angle = max((angle + step * number for number in range(-3, 4)), key=lambda tried: _sharpness(fine, tried))
+    worth = abs(angle) >= _LEAST_SKEW and _sharpness(fine, angle) > _SHARPER * _sharpness(fine, 0.0)
+    return angle if worth else 0.0
+
+
+def _thumbnail(image: Pixels, side: int) -> NDArray[np.float32]:
+    import cv2
+    import numpy as np
+
+    plain = grey(image)
+    scale = min(1.0, side / max(plain.shape))
+    size = max(1, round(plain.shape[1] * scale)), max(1, round(plain.shape[0] * scale))
+    small = np.asarray(cv2.resize(plain, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(np.maximum(np.median(small) - small, 0), dtype=np.float32)
+
+
+def _sharpness(dark: NDArray[np.float32], angle: float) -> float:
+    import cv2
+    import numpy as np
+
+    height, width = dark.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
+    rows = np.asarray(cv2.warpAffine(dark, matrix, (width, height))).sum(axis=1)
+    return float(np.square(np.diff(rows)).sum())
+
+
+def _mean_angle(quads: NDArray[np.float64]) -> float | None:
+    """Return the middle angle of the long lines; None where there are few, and 0 where they don't agree."""
     import numpy as np
 
     widths, heights = _sides(quads)
-    long = widths > 4 * heights
-    if not long.any():
-        return 0.0
+    long = widths > 6 * heights
+    if long.sum() < 3:
+        return None
     along = quads[long, 1] - quads[long, 0] + quads[long, 2] - quads[long, 3]
     angles, weights = np.degrees(np.arctan2(along[:, 1], along[:, 0])), widths[long]
     order = np.argsort(angles)
     middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
     angle = float(angles[order][min(middle, len(order) - 1)])
     agreeing = weights[np.abs(angles - angle) < 1.5].sum() / weights.sum()
-    if not _LEAST_SKEW < abs(angle) < _MOST_SKEW or agreeing < 0.6 or math.isnan(angle):
-        return 0.0
-    return angle
+    return angle if abs(angle) < _MOST_SKEW and agreeing >= 0.6 else 0.0

@@ -11,9 +11,10 @@ from polyport_gateway.knowledge.documents import Box
 from polyport_gateway.knowledge.layout import Ruling, Word
 
 from .engine import Engine, Reading, engine
+from .leftovers import leftovers
 from .orientation import in_order, skew, turn_quads, upright
 from .pixels import rgb
-from .rulings import Stroke, find_strokes, without_strokes
+from .rulings import Stroke, find_strokes, usual_height, without_strokes
 from .strips import Strip, cut, pieces_of, split
 
 if TYPE_CHECKING:
@@ -31,8 +32,11 @@ _SMALLEST = 8.0  # pixels of a line's height there; below, it is looked for once
 _LARGER = 1.8
 _TILE = 1600
 _SHARED = 160  # pixels that two tiles share
+_SEVERAL = 1.6  # usual heights of a line that more than one character, from top to bottom, is high
 _SURE = 0.5
 """Confidence of a line below which it is no text."""
+_VERY_SURE = 0.8
+"""Of what the detector did not take for text."""
 _EM = 0.78
 """Of the font in a detected line's height: the detector draws its boxes somewhat larger than the letters."""
 
@@ -84,11 +88,13 @@ def recognise(image: Image, *, dpi: float) -> Recognised:
 
         pixels = np.ascontiguousarray(np.rot90(pixels, -turned.rotation // 90))
         quads = turn_quads(quads, turned.rotation, width, height)
-    angle = 0.0 if turned.vertical else skew(quads)
+    angle = 0.0 if turned.vertical else skew(pixels, quads)
     if angle:
         pixels, quads = _straightened(pixels, quads, angle)
     strokes = find_strokes(pixels, quads, dpi=dpi)
-    strips = _strips(models, without_strokes(pixels, strokes), quads, strokes, vertical=turned.vertical)
+    pixels = without_strokes(pixels, strokes)
+    strips = _strips(models, pixels, quads, strokes, vertical=turned.vertical)
+    strips += _single(pixels, leftovers(pixels, quads, usual=usual_height(quads)))
     words, unread = _words(strips, models.read([strip.pixels for strip in strips]), 72 / dpi)
     letters = sum(len(word.text) for word in words)
     return Recognised(
@@ -213,10 +219,11 @@ def _strips(
     import numpy as np
 
     strips, tall = list[Strip](), list[Strip]()
+    usual = usual_height(quads)
     for quad in quads:
         line = cut(pixels, quad)
         left, top, right, bottom = (*map(float, quad.min(axis=0)), *map(float, quad.max(axis=0)))
-        if line.shape[0] >= 1.5 * line.shape[1]:
+        if line.shape[0] >= 1.5 * line.shape[1] and line.shape[0] > _SEVERAL * usual:
             turned = np.ascontiguousarray(np.rot90(line))
             tall.append(Strip(turned, left, top, right, bottom, vertical=True))
             continue
@@ -228,7 +235,18 @@ def _strips(
         strips += split(Strip(line, left, top, right, bottom), walls)
     heads = [0.0] * len(tall) if vertical else models.upside_down([strip.pixels for strip in tall])
     for strip, head in zip(tall, heads, strict=True):
-        strips.append(replace(strip, pixels=np.ascontiguousarray(np.rot90(strip.pixels, 2))) if head > 0 else strip)
+        if head > 0:
+            strips.append(replace(strip, pixels=np.ascontiguousarray(np.rot90(strip.pixels, 2)), upwards=True))
+        else:
+            strips.append(strip)
+    return strips
+
+
+def _single(pixels: Pixels, quads: NDArray[np.float64]) -> list[Strip]:
+    strips = []
+    for quad in quads:
+        left, top, right, bottom = (*map(float, quad.min(axis=0)), *map(float, quad.max(axis=0)))
+        strips.append(Strip(cut(pixels, quad), left, top, right, bottom, doubtful=True))
     return strips
 
 
@@ -238,7 +256,11 @@ def _words(strips: Sequence[Strip], readings: Sequence[Reading], scale: float) -
                    [len(reading.text) for reading in readings])  # fmt: skip
     words, unread = list[Word](), 0
     for strip, reading, size in zip(strips, readings, sizes, strict=True):
-        if reading.text.strip() and reading.confidence >= _SURE:
+        if strip.doubtful:
+            # Dirt reads as a dot or a dash; it is no loss.
+            if reading.confidence >= _VERY_SURE and any(map(str.isalnum, reading.text)):
+                words += _placed(strip, reading, round(size * _EM * scale, 1), scale)
+        elif reading.text.strip() and reading.confidence >= _SURE:
             words += _placed(strip, reading, round(size * _EM * scale, 1), scale)
         else:
             unread += 1
@@ -250,7 +272,8 @@ def _placed(strip: Strip, reading: Reading, size: float, scale: float) -> list[W
     words = []
     for piece in pieces_of(strip, reading):
         if strip.vertical:
-            box = Box(left, top + piece.start * (bottom - top), right, top + piece.end * (bottom - top))
+            start, end = (1 - piece.end, 1 - piece.start) if strip.upwards else (piece.start, piece.end)
+            box = Box(left, top + start * (bottom - top), right, top + end * (bottom - top))
         else:
             box = Box(left + piece.start * (right - left), top, left + piece.end * (right - left), bottom)
         words.append(

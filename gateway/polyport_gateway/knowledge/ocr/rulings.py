@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-__all__ = ["Stroke", "find_strokes", "without_strokes"]
+__all__ = ["Stroke", "find_strokes", "usual_height", "without_strokes"]
 
 # All in heights of a usual line of text: what the file says of its resolution is often not so.
 _WINDOW = 1.5
@@ -50,7 +50,7 @@ def find_strokes(image: Pixels, quads: NDArray[np.float64], *, dpi: float) -> li
     import cv2
     import numpy as np
 
-    usual = _usual_height(quads) if len(quads) else dpi / 6
+    usual = usual_height(quads) if len(quads) else dpi / 6
     window = max(int(_WINDOW * usual) | 1, 11)
     dark = np.asarray(
         cv2.adaptiveThreshold(grey(image), 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, window, _CONTRAST),
@@ -67,7 +67,8 @@ def find_strokes(image: Pixels, quads: NDArray[np.float64], *, dpi: float) -> li
     return strokes
 
 
-def _usual_height(quads: NDArray[np.float64]) -> float:
+def usual_height(quads: NDArray[np.float64]) -> float:
+    """Return how high most lines of text are."""
     import numpy as np
 
     heights, widths = (

@@ -35,7 +35,9 @@ class Strip:
         top: Likewise.
         right: Likewise.
         bottom: Likewise.
-        vertical: It runs from top to bottom there.
+        vertical: It runs from top to bottom there, or upwards.
+        upwards: Its left is at the bottom.
+        doubtful: It may be no text at all.
     """
 
     pixels: Pixels
@@ -44,6 +46,8 @@ class Strip:
     right: float
     bottom: float
     vertical: bool = False
+    upwards: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ MOST_PIXELS = 150_000_000
 """Of one page; A4 at 1200 dpi has 139 million."""
 MOST_PAGES = 5000
 _READ_AT_MOST = 40_000_000  # pixels; more is averaged down: A3 at 300 dpi has 17 million
-_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "GIF", "BMP", "DIB", "WEBP")  # not the ones that start other programs
+_FORMATS = ("PNG", "JPEG", "TIFF", "GIF", "BMP", "DIB", "WEBP")  # not the ones that start other programs
 _LEAST_DPI, _MOST_DPI = 50.0, 2400.0
 _SCREEN_DPI = 96.0
 _A4_RATIO, _LETTER_RATIO = 2**0.5, 11 / 8.5
@@ -132,6 +132,8 @@ class Opened:
         try:
             self.image.load()
         except (OSError, SyntaxError, ValueError):
+            if self.paged:  # what libtiff gives of a damaged page is all black
+                raise
             number, strict = self.image.tell(), ImageFile.LOAD_TRUNCATED_IMAGES
             ImageFile.LOAD_TRUNCATED_IMAGES = True
             try:
