@@ -35,15 +35,14 @@ def image_bytes(document: Any, page: Any, handle: Any) -> PictureBytes | None:
         return None
     matrix = pdfium.FS_MATRIX()
     pdfium.FPDFPageObj_GetMatrix(handle, ctypes.byref(matrix))
-    # One that is see-through, turned or mirrored must be drawn to be what the page shows.
-    plain = matrix.a > 0 and matrix.d > 0 and abs(matrix.b) + abs(matrix.c) < 1e-3
-    plain = plain and not pdfium.FPDFPageObj_HasTransparency(handle)
-    if plain and _filters(handle) == [b"DCTDecode"]:
+    upright = matrix.a > 0 and matrix.d > 0 and abs(matrix.b) + abs(matrix.c) < 1e-3
+    if upright and _filters(handle) == [b"DCTDecode"]:
         data = _raw(handle)
         if data.startswith(b"\xff\xd8"):
             return PictureBytes(data, "image/jpeg")
-    bitmap = pdfium.FPDFImageObj_GetBitmap(handle) if plain else None
-    bitmap = bitmap or _drawn(document, page, handle, matrix, width.value * height.value)
+    # What is see-through, turned or mirrored must be drawn to be what the page shows.
+    bitmap = _drawn(document, page, handle, matrix, width.value * height.value)
+    bitmap = bitmap or pdfium.FPDFImageObj_GetBitmap(handle)
     if not bitmap:
         return None
     try:
@@ -112,6 +111,8 @@ def _encoded(image: Any) -> bytes:
     target = io.BytesIO()
     if image.mode not in ("1", "L", "RGB", "RGBA"):
         image = image.convert("RGBA" if "A" in image.mode or image.mode == "RGBX" else "RGB")
+    if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
+        image = image.convert("RGB")
     image.save(target, "PNG", compress_level=1)
     return target.getvalue()
 
