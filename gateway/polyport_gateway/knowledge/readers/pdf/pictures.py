@@ -43,12 +43,7 @@ def image_bytes(document: Any, page: Any, handle: Any) -> PictureBytes | None:
     # What is see-through, turned or mirrored must be drawn to be what the page shows.
     bitmap = _drawn(document, page, handle, matrix, width.value * height.value)
     bitmap = bitmap or pdfium.FPDFImageObj_GetBitmap(handle)
-    if not bitmap:
-        return None
-    try:
-        return PictureBytes(_png(bitmap), "image/png")
-    finally:
-        pdfium.FPDFBitmap_Destroy(bitmap)
+    return PictureBytes(_png(bitmap), "image/png") if bitmap else None
 
 
 def _drawn(document: Any, page: Any, handle: Any, matrix: Any, pixels: int) -> Any:
@@ -104,6 +99,7 @@ def _raw(handle: Any) -> bytes:
 def _png(bitmap: Any) -> bytes:
     from pypdfium2 import PdfBitmap
 
+    # The wrapper frees the bitmap when it goes, and would do so again if it were freed here.
     return _encoded(PdfBitmap.from_raw(bitmap).to_pil())
 
 
