@@ -24,6 +24,8 @@ _SPEAKER = (
     r"(?:user|assistant|system|human|ai|bot|tool|agent|customer|interviewer|interviewee|moderator|host|guest|caller|"
     r"speaker[ _]?\d{1,3}|q|a|用户|助手|系统|客服|客户|机器人|主持人|嘉宾|记者|问|答|发言人\s?\d{1,3})"
 )
+_NUMBER = r"(?:[\[(（<]\S{4,40}[\])）>])?"  # QQ's, or an address
+_BOLD_COLON = r"\*\*\s*[:：]|\s*[:：]\s*\*\*"
 # Forms whose head is on the line itself, strongest first: each is a chat if two lines have it.
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern, re.MULTILINE | flags))
@@ -32,13 +34,13 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("bracketed", rf"^[\[【(（](?P<time>{_TIME})[\]】)）]\s*(?P<who>{_NAME})\s*[:：]", 0),
         ("timed", rf"^(?P<time>{_TIME})\s*(?:[-–—|]\s*)?<?(?P<who>{_NAME})(?:>|\s*[:：](?!\d\d))", 0),
         ("named then timed", rf"^(?P<who>{_NAME})\s*[\[(（](?P<time>{_TIME})[\])）]\s*[:：]", 0),
-        ("header", rf"^(?P<who>{_NAME})\s*(?:[\[(（]\d{{4,12}}[\])）])?\s*(?:—\s*)?[\[(（]?(?P<time>{_TIME})[\])）]?\s*$", 0),
-        ("header, time first", rf"^[\[(（]?(?P<time>{_TIME})[\])）]?\s+(?P<who>{_NAME})(?:[\[(（<]\S{{4,40}}[\])）>])?\s*$", 0),
+        ("header", rf"^(?P<who>{_NAME})\s*{_NUMBER}\s*(?:—\s*)?[\[(（]?(?P<time>{_TIME})[\])）]?\s*$", 0),
+        ("header, time first", rf"^[\[(（]?(?P<time>{_TIME})[\])）]?\s+(?P<who>{_NAME}){_NUMBER}\s*$", 0),
         ("irc", r"^<[@+ ]?(?P<who>[^\s<>|]{1,40})>\s", 0),
-        ("role", rf"^(?:\*\*|#{{1,6}} )?(?P<who>{_SPEAKER})(?:\*\*\s*[:：]|\s*[:：]\s*\*\*|\s*[:：]|(?<=[a-z])\s*$)", re.IGNORECASE),
-        ("named", rf"^(?:\*\*)?(?P<who>{_NAME})(?:\*\*\s*[:：]|\s*[:：]\*\*|[:：])(?:\s|(?<=：))", 0),
+        ("role", rf"^(?:\*\*|#{{1,6}} )?(?P<who>{_SPEAKER})(?:{_BOLD_COLON}|\s*[:：]|(?<=[a-z])\s*$)", re.IGNORECASE),
+        ("named", rf"^(?:\*\*)?(?P<who>{_NAME})(?:{_BOLD_COLON}|[:：])(?:\s|(?<=：))", 0),
     )
-)  # fmt: skip
+)
 _LONGEST_LINE = 160
 
 

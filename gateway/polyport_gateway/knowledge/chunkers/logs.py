@@ -19,7 +19,7 @@ _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 _ZONE = r"(?:\s?(?:Z\b|UTC\b|[+-]\d{2}:?\d{2}\b))?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-# ISO 8601 and its relatives; Chinese; Apache's access and error logs; syslog and its like; Android; glog; a clock; seconds.
+# ISO 8601 and its relatives; Chinese; Apache's logs; syslog and its like; Android; glog; a clock; seconds.
 _TIME = re.compile(
     rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}[T ]\s?{_CLOCK}{_ZONE}"
     rf"|\d{{4}}年\d{{1,2}}月\d{{1,2}}日\s*(?:上午|下午)?\s*(?:\d{{1,2}}时\d{{1,2}}分(?:\d{{1,2}}秒)?|{_CLOCK})"

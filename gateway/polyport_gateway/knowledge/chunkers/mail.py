@@ -19,20 +19,22 @@ _QUOTES = re.compile(r"(?:[^\S\n]{0,2}[>＞])+[^\S\n]?")
 # Said before a quotation, on one line or broken over two or three.
 _WROTE = re.compile(
     r"(?:On|Am|Le|El|Em|Il|Op|Den)\b[^\n]{6,160}(?:\n[^\n]{0,120}){0,2}?"
-    r"(?:wrote|schrieb[^\n]{0,80}|a écrit|escribió|escreveu|ha scritto|schreef[^\n]{0,80}|skrev[^\n]{0,80})\s?:[^\S\n]*(?=\n|$)"
+    r"(?:wrote|schrieb[^\n]{0,80}|a écrit|escribió|escreveu|ha scritto|schreef[^\n]{0,80}|skrev[^\n]{0,80})"
+    r"\s?:[^\S\n]*(?=\n|$)"
     r"|[^\n]{0,120}\d[^\n]{0,120}(?:\n[^\n]{0,80})?(?:写道|寫道|编写)\s?[:：][^\S\n]*(?=\n|$)"
     r"|[^\n<>]{0,80}<[^\s<>@]+@[^\s<>]+>\s?(?:于|於)?[^\n]{0,60}(?:wrote|写道|寫道)\s?[:：][^\S\n]*(?=\n|$)"
 )
 _RULE = re.compile(
     r"[-_=—*\s]{2,40}(?:Original Message|Original Appointment|Forwarded message|Forwarded by[^\n]{0,80}|"
-    r"Ursprüngliche Nachricht|Message d'origine|Mensaje original|原始邮件|原始郵件|原邮件|转发的?邮件(?:信息)?|轉寄郵件)[-_=—*\s]{0,40}(?=\n|$)"
+    r"Ursprüngliche Nachricht|Message d'origine|Mensaje original|"
+    r"原始邮件|原始郵件|原邮件|转发的?邮件(?:信息)?|轉寄郵件)[-_=—*\s]{0,40}(?=\n|$)"
     r"|Begin forwarded message:[^\S\n]*(?=\n|$)|_{20,}[^\S\n]*(?=\n|$)",
     re.IGNORECASE,
 )
-_FIELDS = r"From|Sent|Date|To|Cc|Bcc|Subject|Reply-To|Von|Gesendet|An|Betreff|De|Envoyé|À|Objet|发件人|寄件者|寄件人|发送时间|发送日期|寄件日期|时间|日期|收件人|抄送|主题|主旨"
-_FIELD = re.compile(rf"[*]{{0,2}}({_FIELDS})[*]{{0,2}}\s?[:：][*]{{0,2}}[^\S\n]*([^\n]*)")
 _FROM = frozenset({"From", "Von", "De", "发件人", "寄件者", "寄件人"})
 _DATES = frozenset({"Sent", "Date", "Gesendet", "Envoyé", "发送时间", "发送日期", "寄件日期", "时间", "日期"})
+_OTHERS = ("To", "Cc", "Bcc", "Subject", "Reply-To", "An", "Betreff", "À", "Objet", "收件人", "抄送", "主题", "主旨")
+_FIELD = re.compile(rf"[*]{{0,2}}({'|'.join(sorted({*_FROM, *_DATES, *_OTHERS}))})[*]{{0,2}}\s?[:：][*]{{0,2}}([^\n]*)")
 _SIGNATURE = re.compile(
     r"--\s?$|(?:Sent from my|Get Outlook for|Von meinem|Envoyé de mon|发自我的|發自我的|从我的)[^\n]{0,60}$",
     re.MULTILINE,
@@ -40,7 +42,8 @@ _SIGNATURE = re.compile(
 _ADDRESS = re.compile(r"[\"“”']?([^\"“”'<>,，\n]{0,60}?)[\"“”']?\s*[<(（]([^\s<>()（）]+@[^\s<>()（）]+)[>)）]")
 _WHEN = re.compile(
     r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?[^\n<\"“,，]{0,30}\d{1,2}[:：]\d{2}(?::\d{2})?(?:\s?[AP]M)?"
-    r"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?(?:\d{1,2}\.? )?[A-Z][a-z]{2,8}\.? (?:\d{1,2}, )?\d{4}(?:,? at|,)? \d{1,2}:\d{2}(?::\d{2})?(?:\s?[AP]M)?"
+    r"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?(?:\d{1,2}\.? )?[A-Z][a-z]{2,8}\.? (?:\d{1,2}, )?\d{4}"
+    r"(?:,? at|,)? \d{1,2}:\d{2}(?::\d{2})?(?:\s?[AP]M)?"
     r"|\d{1,2}[/.]\d{1,2}[/.]\d{2,4},? (?:at |um )?\d{1,2}:\d{2}"
 )
 _MOST_BLOCK = 12
@@ -70,11 +73,12 @@ class MailTurn(NamedTuple):
 class MailTurns(Step):
     """Cuts a mail between the reply and what it quotes, message by message.
 
-    An attachment that was read with it is passed on: ``MailTurns() | Recursive()``. A message begins at ``On … wrote:`` (and ``写道：``, ``schrieb``, ``a écrit`` …), at ``-----Original Message-----``
-    and its like, at a block of ``From:``/``发件人：`` lines, and where the depth of ``>`` changes. Each is a chunk of its
-    own unless ``join`` is set. ``metadata`` has ``speakers``, ``times``, ``depth`` (0 for the newest message),
-    ``quoted``, ``signature_span`` where one is signed, and ``part``, where one takes several chunks. The fields of the
-    mail itself (``from``, ``date``) are taken from the document's metadata where its reader has put them there.
+    A message begins at ``On … wrote:`` (and ``写道：``, ``schrieb``, ``a écrit`` …), at ``-----Original Message-----``
+    and its like, at a block of ``From:`` or ``发件人：`` lines, and where the depth of ``>`` changes. Each is a chunk
+    of its own unless ``join`` is set. ``metadata`` has ``speakers``, ``times``, ``depth`` (0 for the newest message),
+    ``quoted``, ``signature_span`` where one is signed, and ``part``, where one takes several chunks. The fields of
+    the mail itself (``from``, ``date``) are taken from the document's metadata where its reader has put them there.
+    An attachment that was read with it is passed on: ``MailTurns() | Recursive()``.
 
     Args:
         max_tokens: Of a chunk; a message that is longer by itself is cut between its lines.

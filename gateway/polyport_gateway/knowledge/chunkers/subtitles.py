@@ -103,13 +103,18 @@ class Subtitles(Step):
             return {"cues": 0}
         ends = [cue.ends for cue in cues if cue.ends is not None]
         said = work.text[cues[0].start : end]
-        speakers = distinct(
+        speakers = _speakers(said)
             [*_VOICE.findall(said), *(match[3].strip() for match in _DIALOGUE.finditer(said)), *_SPEAKER.findall(said)]
         )
         metadata: dict[str, JSON] = {
             "cues": len(cues), "start_seconds": cues[0].begins, "end_seconds": max([cues[-1].begins, *ends]),
         }  # fmt: skip
         return metadata | ({"speakers": speakers} if speakers else {})
+
+
+def _speakers(said: str) -> list[JSON]:
+    named = [match[3].strip() for match in _DIALOGUE.finditer(said)]
+    return distinct(named or [*_VOICE.findall(said), *_SPEAKER.findall(said)])
 
 
 def looks_like_subtitles(text: str) -> bool:
@@ -167,9 +172,8 @@ def _seconds(time: str) -> float:
 
 
 def _words(text: str, cues: list[Cue], start: int, end: int) -> str:
-    stops = [*(cue.start for cue in cues[1:]), end]
     said = []
-    for cue, stop in zip(cues, stops, strict=True):
+    for cue, stop in zip(cues, [*(cue.start for cue in cues[1:]), end], strict=False):
         words = _TAGS.sub("", text[max(cue.text, start) : stop]).replace("\\N", " ")
         said.append(" ".join(words.split()))
     return "\n".join(line for line in said if line)
