@@ -11,6 +11,7 @@ from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .base import Cut, Step, Work, check_limit
 from .packing import fit
+from .tables import pack_made
 
 __all__ = ["Pictures"]
 
@@ -42,38 +43,41 @@ class Pictures(Step):
         for picture in _pictures(work, cut.span):
             if work.text[position : picture.span.start].strip():
                 yield cut.part(Span(position, picture.span.start))
-            yield from self._picture(work, cut, picture)
+            yield from self.picture(work, cut, picture)
             position = picture.span.end
         if work.text[position : cut.span.end].strip():
             yield cut.part(Span(position, cut.span.end))
 
-    def _picture(self, work: Work, cut: Cut, picture: Picture) -> Iterator[Cut]:
+    def picture(self, work: Work, cut: Cut, picture: Picture) -> Iterator[Cut]:
+        """Make the chunk of one picture; several if what is said of it is over the limit."""
+        said = "\n".join(_line(text) for text in dict.fromkeys((picture.caption, picture.alt)) if text.strip())
         before, after = work.document.neighbours(picture) if self.around else (None, None)
-        said = [_line(text) for text in dict.fromkeys((picture.caption, picture.alt)) if text.strip()]
         near = [block for block in (before, after) if block and block.text.strip() and cut.span.covers(block.span)]
-        text = self._text(said, near)
-        if not text.strip():
-            return
         places = [block.span for block in (picture, *near) if block.span.end > block.span.start]
-        span = (
-            Span(min(place.start for place in places), max(place.end for place in places)) if places else picture.span
-        )
-        known: dict[str, JSON] = {
-            "sha256": picture.sha256, "mime": picture.mime, "caption": picture.caption, "alt": picture.alt,
-            "link": picture.link,
-        }  # fmt: skip
-        yield cut.made(span, text, picture=picture.index, **{name: value for name, value in known.items() if value})
+        if not places:
+            return
+        known = {"sha256": picture.sha256, "mime": picture.mime, "link": picture.link}
+        about: dict[str, JSON] = {name: value for name, value in known.items() if value}
+        about |= {"picture": picture.index, "caption": picture.caption, "alt": picture.alt}
+        if self.counter().count(said) > self.max_tokens:
+            yield from pack_made(cut, picture.span, said, self.max_tokens, self.counter(), **about)
+            return
+        span = Span(min(place.start for place in places), max(place.end for place in places))
+        yield cut.made(span, self._with(said, near), **about)
 
-    def _text(self, said: list[str], near: list[Block]) -> str:
-        # What is said of the picture itself comes first, so that it is what a limit leaves.
-        text = "\n".join(said)
+    def _with(self, said: str, near: list[Block]) -> str:
+        # What is said of the picture itself comes first; of what is around it, as much as there is room for.
+        count = self.counter().count
+        text = said
         for block in near:
-            longer = f"{text}\n\n{block.text.strip()}" if text else block.text.strip()
-            if text and self.counter().count(longer) > self.max_tokens and block is not near[-1]:
-                continue
-            text = longer
-        kept = fit(self.counter().measure(text), text, 0, len(text), self.max_tokens)
-        return text[: kept.end]
+            lead = f"{text}\n\n" if text else ""
+            around = block.text.strip()
+            room = self.max_tokens - count(lead) - 1
+            if room > 0 and count(lead + around) > self.max_tokens:
+                around = around[: fit(self.counter().measure(around), around, 0, len(around), room).end].rstrip()
+            if around and count(lead + around) <= self.max_tokens:
+                text = lead + around
+        return text
 
 
 def _pictures(work: Work, span: Span) -> Iterator[Picture]:

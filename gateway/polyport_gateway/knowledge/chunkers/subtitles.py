@@ -75,7 +75,7 @@ class Subtitles(Step):
         # What stands before the first cue (WEBVTT, styles, a title) is put with it, where there is room.
         bounds = [cut.span.start, *(cue.start for cue in cues if cue.start > cut.span.start), cut.span.end]
         lead = len(bounds) - 1 - len(cues)
-        apart = {index + lead for index in self._pauses(cues)}
+        apart = [index + lead for index in self._pauses(cues)]
         for found in gather(work.measure(self.counter()), work.text, bounds, self.max_tokens, apart=apart):
             inside = cues[max(0, found.first - lead) : found.after - lead]
             metadata = self._metadata(work, inside, found.end)
@@ -104,8 +104,6 @@ class Subtitles(Step):
         ends = [cue.ends for cue in cues if cue.ends is not None]
         said = work.text[cues[0].start : end]
         speakers = _speakers(said)
-            [*_VOICE.findall(said), *(match[3].strip() for match in _DIALOGUE.finditer(said)), *_SPEAKER.findall(said)]
-        )
         metadata: dict[str, JSON] = {
             "cues": len(cues), "start_seconds": cues[0].begins, "end_seconds": max([cues[-1].begins, *ends]),
         }  # fmt: skip
