@@ -51,25 +51,24 @@ class Term(NamedTuple):
     end: int
 
 
-def terms_of(text: str, start: int = 0, end: int | None = None, *, common: bool = False) -> Iterator[Term]:
-    """Yield the terms of a part of a text, in its order.
+def terms_of(text: str, start: int = 0, end: int | None = None) -> Iterator[Term]:
+    """Yield the terms of a part of a text, in its order; words that are in every text are none.
 
     Args:
         text: The text.
         start: Where the part begins.
         end: Where it ends; with the text by default.
-        common: Give the words that are in every text too.
     """
     for match in _RUNS.finditer(text, start, len(text) if end is None else end):
         if match.lastgroup == "word":
             word = match.group().lower().replace("’", "'")[:_LONGEST]
-            if common or word not in _STOP:
+            if word not in _STOP:
                 yield Term(stem(word), match.start(), match.end())
             continue
         run, begin = match.group(), match.start()
         for place in range(max(1, len(run) - 1)):
             pair = run[place : place + 2]
-            if common or not _BINDING.intersection(pair):
+            if not _BINDING.intersection(pair):
                 yield Term(pair, begin + place, begin + place + len(pair))
 
 

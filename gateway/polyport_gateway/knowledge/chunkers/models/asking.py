@@ -28,7 +28,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\(?\d{1,3}[.)、]\s*|\[\d{1,3}\]\s*)
 
 
 class ModelAnswerError(UpstreamError):
-    """A model answered nothing, so going on makes no sense.
+    """A model failed on everything it was asked, so going on makes no sense.
 
     Args:
         model: Its name.
@@ -36,7 +36,7 @@ class ModelAnswerError(UpstreamError):
     """
 
     def __init__(self, model: str, reason: str) -> None:
-        super().__init__(f"The model {model!r} answered nothing that it was asked: {reason}")
+        super().__init__(f"The model {model!r} failed on everything that it was asked: {reason}")
         self.model, self.reason = model, reason
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -49,10 +49,12 @@ class Answer(NamedTuple):
     Args:
         text: Without its thoughts and a fence around it; empty where it failed.
         error: Why there is none.
+        raised: It failed, rather than saying nothing.
     """
 
     text: str
     error: str | None = None
+    raised: bool = False
 
 
 def ask(model: TextModel, questions: Iterable[tuple[Asked, str | None]]) -> Iterator[tuple[Asked, Answer | None]]:
@@ -62,7 +64,7 @@ def ask(model: TextModel, questions: Iterable[tuple[Asked, str | None]]) -> Iter
     by themselves stay without an answer.
 
     Raises:
-        ModelAnswerError: Nothing of the first batch was answered, or of a later one of some size.
+        ModelAnswerError: It failed on all of the first batch, or of a later one of some size.
     """
     known: dict[str, Answer] = {}
     waiting = iter(questions)
@@ -70,7 +72,7 @@ def ask(model: TextModel, questions: Iterable[tuple[Asked, str | None]]) -> Iter
         new = list(dict.fromkeys(prompt for _, prompt in batch if prompt is not None and prompt not in known))
         if new:
             answers = _answers(model, new)
-            if all(answer.error for answer in answers) and (len(new) >= _ENOUGH or not known):
+            if all(answer.raised for answer in answers) and (len(new) >= _ENOUGH or not known):
                 raise ModelAnswerError(model.name, str(answers[-1].error))
             known |= zip(new, answers, strict=True)
         for thing, prompt in batch:
@@ -83,7 +85,7 @@ def _answers(model: TextModel, prompts: list[str]) -> list[Answer]:
     except Exception as error:  # noqa: BLE001 - the model is anybody's code
         _log.warning("the model %r failed on %d prompts: %s", model.name, len(prompts), error)
         if len(prompts) == 1:
-            return [Answer("", _said(error))]
+            return [Answer("", _said(error), raised=True)]
         return [_one(model, prompt) for prompt in prompts]
     if len(texts) != len(prompts):
         raise ModelAnswerError(model.name, f"it gave {len(texts)} answers to {len(prompts)} prompts.")
@@ -94,7 +96,7 @@ def _one(model: TextModel, prompt: str) -> Answer:
     try:
         (text,) = model.complete([prompt])
     except Exception as error:  # noqa: BLE001 - the model is anybody's code
-        return Answer("", _said(error))
+        return Answer("", _said(error), raised=True)
     return _answer(text)
 
 
