@@ -151,8 +151,8 @@ EXTENSIONS = {
     "text": "txt", "xz": "txt.xz",
 }  # fmt: skip
 NEEDS = {
-    "docx": "docx", "encrypted-office": "msoffcrypto", "odp": "odfdo", "ods": "odfdo", "odt": "odfdo", "pdf": "reportlab",
-    "pptx": "pptx", "xls": "xlwt", "xlsx": "openpyxl",
+    "docx": "docx", "encrypted-office": "msoffcrypto", "odp": "odfdo", "ods": "odfdo", "odt": "odfdo",
+    "pdf": "reportlab", "pptx": "pptx", "xls": "xlwt", "xlsx": "openpyxl",
 } | dict.fromkeys(("bmp", "gif", "jpeg", "png", "tiff", "webp"), "PIL")  # fmt: skip
 
 

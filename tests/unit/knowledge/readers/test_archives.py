@@ -154,6 +154,25 @@ def test_a_password_opens(read_file):
             read_file(data, "a.zip", password=password)
 
 
+# Made by pyzipper 0.4.0: "a.txt", deflated and encrypted with AES-256, password "tea".
+AES = base64.b64decode(
+    "UEsDBBQAAQBjANcOe10AAAAAKgAAALIAAAAFAAsAYS50eHQBmQcAAgBBRQMIAIZzWEe7NdDeu3HyMbxYhPnZG16Jisn1+UZLh+Rq"
+    "e5qHHIYUNYyk01M4slBLAQIUAxQAAQBjANcOe10AAAAAKgAAALIAAAAFAAsAAAAAAAAAAACAAQAAAABhLnR4dAGZBwACAEFFAwgA"
+    "UEsFBgAAAAABAAEAPgAAAFgAAAAAAA=="
+)
+
+
+@pytest.mark.requires("cryptography")
+def test_aes_opens_too(read_file):
+    assert read_file(AES, "a.zip", password="tea").document.blocks[-1].text == "hot tea, " * 19 + "hot tea"
+    for password in (None, "coffee"):
+        with pytest.raises(EncryptedDocumentError, match=r"a\.zip.*password"):
+            read_file(AES, "a.zip", password=password)
+    broken = AES.replace(AES[70:80], bytes(10))
+    with pytest.raises(UnreadableDocumentError, match="authentication code"):
+        read_file(broken, "a.zip", password="tea")
+
+
 @pytest.mark.parametrize("make", [lambda: zipped([]), lambda: zipped([("a/", b"")]), lambda: tarred([])])
 def test_an_archive_without_a_file_is_refused(read_file, make):
     with pytest.raises(UnreadableDocumentError, match=r"a\.zip.*without a file"):

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
 
+from polyport.errors import MissingDependencyError
 from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError, Skipped, UnreadableDocumentError
 from polyport_gateway.knowledge.readers.base import ReadOptions
 
+from .aes import AES_METHOD, WrongPasswordError, decrypted, encryption_of
 from .gathering import ENCRYPTED, Member, gather
 from .names import decoded
 
@@ -23,7 +25,7 @@ _MOST_FILES = 20_000
 _HIGHEST_RATIO = 400
 _RATIO_FROM = 16 << 20
 _UTF8_NAME, _ENCRYPTED_FLAG = 0x800, 1
-_AES = 99
+_LOCAL_HEAD = 30
 _UNICODE_PATH = 0x7075
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, struct.error)
 
@@ -69,13 +71,13 @@ def _refusal(entry: zipfile.ZipInfo, password: str | None) -> str | None:
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "it is a link, and links are not followed."
     if entry.flag_bits & _ENCRYPTED_FLAG:
-        if entry.compress_type == _AES:
-            return "it is encrypted with AES, which is not decrypted here; unpack it first."
         return ENCRYPTED if password is None else None
     return None
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, password: str | None) -> bytes:
+    if entry.compress_type == AES_METHOD:
+        return _unpack_aes(archive, entry, password or "")
     try:
         # No more is read than the size that was counted: a member that lies about it fails its checksum.
         with archive.open(entry, pwd=None if password is None else password.encode()) as source:
@@ -91,6 +93,25 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, password: str | No
         if entry.flag_bits & _ENCRYPTED_FLAG:  # one wrong password of 256 passes the check, and unpacks to nonsense
             reason = ENCRYPTED
         raise UnreadableDocumentError(entry.filename, reason) from None
+
+
+def _unpack_aes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, password: str) -> bytes:
+    how = encryption_of(entry.extra)
+    source = archive.fp
+    if how is None or source is None:
+        raise UnreadableDocumentError(entry.filename, "it does not say how it is encrypted; it is damaged.")
+    try:
+        source.seek(entry.header_offset)
+        name_bytes, extra_bytes = struct.unpack_from("<HH", source.read(_LOCAL_HEAD), 26)
+        source.seek(name_bytes + extra_bytes, 1)
+        return decrypted(source.read(entry.compress_size), how, password.encode(), entry.file_size)
+    except WrongPasswordError:
+        raise UnreadableDocumentError(entry.filename, ENCRYPTED) from None
+    except ImportError:
+        missing = MissingDependencyError("Decrypting AES", extra="documents")
+        raise UnreadableDocumentError(entry.filename, str(missing)) from None
+    except _DAMAGE as error:
+        raise UnreadableDocumentError(entry.filename, f"it is damaged ({error}).") from None
 
 
 def _names(entries: list[zipfile.ZipInfo]) -> list[str]:
