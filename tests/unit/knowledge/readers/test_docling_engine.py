@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,8 @@ from polyport_gateway.knowledge.documents import (
 )
 from polyport_gateway.knowledge.parsing import ParserPool
 from polyport_gateway.knowledge.readers import ReadOptions, engines
+
+from .samples import SAMPLES
 
 docling = pytest.mark.requires("docling")
 PNG = base64.b64decode(
@@ -151,6 +154,37 @@ def test_models_that_are_not_there_are_said(read_file, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises((MissingDependencyError, UnreadableDocumentError), match=r"docling-models|ARTIFACTS_PATH"):
         read_file(b"%PDF-1.4\n", "a.pdf", engine="docling")
+
+
+@pytest.mark.slow
+@docling
+@pytest.mark.requires("reportlab")
+def test_a_folder_without_models_is_said(tmp_path):
+    file = tmp_path / "a.pdf"
+    file.write_bytes(SAMPLES["pdf"]())
+    # Far enough to where docling looks for its models: torch itself is not asked for anything yet.
+    code = """
+import importlib.machinery, sys
+from unittest.mock import MagicMock
+for name in ("torch", "torch.nn", "torch.nn.functional", "torch.cuda", "torch.backends", "torchvision", "transformers"):
+    if name not in sys.modules:
+        stand_in = MagicMock(__spec__=importlib.machinery.ModuleSpec(name, None), __version__="2.5.0", __path__=[])
+        sys.modules[name] = stand_in
+from polyport_gateway.knowledge.readers import ReadOptions, read
+try:
+    read(open(sys.argv[1], "rb").read(), "a.pdf", ReadOptions(engine="docling"))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)],
+        env={**os.environ, "DOCLING_ARTIFACTS_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "UnreadableDocumentError a.pdf: docling's models can't be loaded" in done.stdout, done.stderr[-2000:]
+    assert "docling-tools models download" in done.stdout
 
 
 @docling

@@ -47,9 +47,15 @@ def convert_by_models(
             "models download -o FOLDER` where there is a network; nothing is downloaded here. Without "
             '`engine="docling"` the file is read without models.',
         )
-    result = _converter(str(folder)).convert(
-        DocumentStream(name=name, stream=BytesIO(data)), raises_on_error=False
-    )  # fmt: skip
+    try:
+        result = _converter(str(folder)).convert(DocumentStream(name=name, stream=BytesIO(data)), raises_on_error=False)
+    except Exception as error:  # noqa: BLE001 - a model that is missing or damaged fails in any way while it is loaded
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UnreadableDocumentError(
+            name,
+            f"docling's models can't be loaded from {folder}: {why} Get them with `docling-tools models download -o "
+            f"{folder}` where there is a network.",
+        ) from None
     said = "; ".join(" ".join(error.error_message.split())[:200] for error in result.errors) or "it gives no reason"
     if result.status not in (ConversionStatus.SUCCESS, ConversionStatus.PARTIAL_SUCCESS):
         raise UnreadableDocumentError(name, f"docling's models can't convert it: {said}.")
