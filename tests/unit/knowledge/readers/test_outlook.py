@@ -82,7 +82,7 @@ def test_a_message(read_file):
 
 RTF = (
     rb"{\rtf1\ansi\ansicpg936\fromhtml1 \deff0{\fonttbl{\f0\fswiss Arial;}{\f1\fcharset134 SimSun;}}"
-    rb"{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 hot \'b2\'e8 \u8364\'3f \u-10179?\u-9085? \{x\}"
+    rb"{\*\htmltag19 <html>}{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 hot \'b2\'e8 \u8364\'3f \u-10180?\u-8381? \{x\}"
     rb"{\*\htmltag84 <b>}\htmlrtf {\b \htmlrtf0 bold{\*\htmltag92 </b>}\htmlrtf }\htmlrtf0"
     rb"\htmlrtf\par}\htmlrtf0{\*\htmltag72 </p>}{\*\htmltag244 <table><tr><td>1</td></tr></table>}{\*\mhtmltag0 no}}"
 )
