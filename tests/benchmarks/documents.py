@@ -61,7 +61,8 @@ def plain(text: str) -> str:
     """Take Markdown's signs away, so that how a style or a list is written does not count."""
     text = html.unescape(text).replace("<br>", " ").replace("<!-- image -->", " ")
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text, flags=re.DOTALL)
-    text = re.sub(r"\\([!-/:-@\[-`{-~])|[*_`~$]+", r"\1", text)
+    text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+    text = re.sub(r"[*_`~$]+", "", text)
     return " ".join(re.sub(r"(^|\s)(?:[-•●○▪#>]+|\[[ x]\]|\d+\.)(?=\s)", " ", text).split())
 
 

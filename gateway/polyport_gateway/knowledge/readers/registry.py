@@ -28,7 +28,6 @@ _ADVICE = {
     "doc": "Save it as .docx: Word, LibreOffice and Pages do.",
     "ppt": "Save it as .pptx: PowerPoint, LibreOffice and Keynote do.",
     "xlsb": "Save it as .xlsx: Excel and LibreOffice do.",
-    "rtf": "Save it as .docx: Word and LibreOffice do.",
 }
 _log = logging.getLogger("polyport.knowledge.readers")
 

@@ -1,4 +1,8 @@
-"""Charts (DrawingML, ECMA-376 part 1, section 21.2): the numbers they were drawn from, as a table."""
+"""Charts: the numbers they were drawn from, as a table.
+
+Those of DrawingML (ECMA-376 part 1, section 21.2), and those that came with Office 2016 ([MS-ODRAWXML], section 2.24),
+such as waterfalls and treemaps.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from .xml import Element, local
 __all__ = ["chart_table"]
 
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+_CX = "{http://schemas.microsoft.com/office/drawing/2014/chartex}"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _MOST_POINTS = 100_000
 
@@ -19,6 +24,8 @@ def chart_table(root: Element, provenance: Provenance) -> Table | None:
     Returns:
         None when it caches no values.
     """
+    if root.tag == _CX + "chartSpace":
+        return _newer_chart(root, provenance)
     series = list(root.iter(_C + "ser"))
     names = [_label(entry.find(_C + "tx")) or f"Series {number}" for number, entry in enumerate(series, 1)]
     categories: dict[int, str] = {}
@@ -27,6 +34,16 @@ def chart_table(root: Element, provenance: Provenance) -> Table | None:
         found = _points(entry.find(_C + "cat"), entry.find(_C + "xVal"))
         categories = {**found, **categories}
         values.append(_points(entry.find(_C + "val"), entry.find(_C + "yVal")))
+    return _table(names, categories, values, _caption(root), provenance)
+
+
+def _table(
+    names: list[str],
+    categories: dict[int, str],
+    values: list[dict[int, str]],
+    caption: str,
+    provenance: Provenance,
+) -> Table | None:
     indices = sorted(set(categories).union(*values))
     if not indices:
         return None
@@ -36,7 +53,40 @@ def chart_table(root: Element, provenance: Provenance) -> Table | None:
         cells.append(Cell(row, 0, text=categories.get(index, ""), row_header=True))
         cells += [Cell(row, column, text=points[index]) for column, points in enumerate(values, 1) if index in points]
     grid = TableGrid(len(indices) + 1, len(names) + 1, tuple(cells))
-    return Table(grid=grid, caption=_caption(root), provenance=provenance)
+    return Table(grid=grid, caption=caption, provenance=provenance)
+
+
+def _newer_chart(root: Element, provenance: Provenance) -> Table | None:
+    data = {entry.get("id", ""): entry for entry in root.iter(_CX + "data")}
+    names: list[str] = []
+    categories: dict[int, str] = {}
+    values: list[dict[int, str]] = []
+    kinds: list[str] = []
+    for number, series in enumerate(root.iter(_CX + "series"), 1):
+        reference = series.find(_CX + "dataId")
+        entry = data.get("" if reference is None else reference.get("val", ""))
+        if entry is None:
+            continue
+        name = series.find(_CX + "tx")
+        written = "" if name is None else "".join(part.text or "" for part in name.iter(_CX + "v"))
+        names.append(written or f"Series {number}")
+        kinds.append(series.get("layoutId", ""))
+        categories = {**_levels(entry, "strDim"), **categories}
+        values.append(_levels(entry, "numDim"))
+    title = root.find(f"{_CX}chart/{_CX}title")
+    shown = "" if title is None else "".join(part.text or "" for part in title.iter(_A + "t"))
+    kind = f"{kinds[0].capitalize()} chart" if kinds and kinds[0] else "Chart"
+    return _table(names, categories, values, f"{kind}: {shown}" if shown else kind, provenance)
+
+
+def _levels(entry: Element, name: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for level in entry.iterfind(f"{_CX}{name}/{_CX}lvl"):
+        for point in level.findall(_CX + "pt"):
+            index, text = point.get("idx", ""), (point.text or "").strip()
+            if index.isdecimal() and len(found) < _MOST_POINTS:
+                found[int(index)] = f"{text} {found[int(index)]}" if int(index) in found else text
+    return found
 
 
 def _caption(root: Element) -> str:

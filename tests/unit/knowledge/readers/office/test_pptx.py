@@ -29,10 +29,13 @@ from polyport_gateway.knowledge.documents import (
     Paragraph,
     Parsed,
     Picture,
+    Provenance,
     Table,
     UnreadableDocumentError,
 )
 from polyport_gateway.knowledge.readers import ReadOptions, read
+from polyport_gateway.knowledge.readers.office.charts import chart_table
+from polyport_gateway.knowledge.readers.office.xml import parse
 
 A = "http://schemas.openxmlformats.org/drawingml/2006/main"
 BLANK, TITLE_AND_BODY = 6, 1
@@ -412,3 +415,19 @@ def test_an_entity_is_refused(deck: PptxFile) -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'
     parsed = opened(changed(saved(deck), lambda name, content: bomb if name.endswith("slide1.xml") else content))
     assert "document type" in parsed.receipt.skipped[0].why
+
+
+def test_a_waterfall_chart_is_the_table_it_was_drawn_from() -> None:
+    cx = "http://schemas.microsoft.com/office/drawing/2014/chartex"
+    root = parse(
+        f'<cx:chartSpace xmlns:cx="{cx}" xmlns:a="{A}"><cx:chartData><cx:data id="0"><cx:strDim type="cat"><cx:lvl>'
+        '<cx:pt idx="0">start</cx:pt><cx:pt idx="1">end</cx:pt></cx:lvl></cx:strDim><cx:numDim type="val"><cx:lvl>'
+        '<cx:pt idx="0">1</cx:pt><cx:pt idx="1">2.5</cx:pt></cx:lvl></cx:numDim></cx:data></cx:chartData><cx:chart>'
+        "<cx:title><cx:tx><cx:rich><a:p><a:r><a:t>Cash</a:t></a:r></a:p></cx:rich></cx:tx></cx:title><cx:plotArea>"
+        '<cx:plotAreaRegion><cx:series layoutId="waterfall"><cx:tx><cx:txData><cx:v>EUR</cx:v></cx:txData></cx:tx>'
+        '<cx:dataId val="0"/></cx:series></cx:plotAreaRegion></cx:plotArea></cx:chart></cx:chartSpace>'.encode()
+    )
+    table = chart_table(root, Provenance(page=1))
+    assert table is not None
+    assert table.caption == "Waterfall chart: Cash"
+    assert [table.grid.texts(row) for row in range(3)] == [("", "EUR"), ("start", "1"), ("end", "2.5")]

@@ -30,6 +30,7 @@ from polyport_gateway.knowledge.documents import (
     UnreadableDocumentError,
 )
 from polyport_gateway.knowledge.readers import ReadOptions
+from polyport_gateway.knowledge.readers import read as read_any
 from polyport_gateway.knowledge.readers.office.sheets.formats import number_format
 from polyport_gateway.knowledge.readers.office.xlsx import XlsxReader
 
@@ -304,6 +305,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from polyport_gateway.knowledge.readers import ReadOptions
+from polyport_gateway.knowledge.readers import read as read_any
 from polyport_gateway.knowledge.readers.office.xlsx import XlsxReader
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 document = XlsxReader().read(Path(sys.argv[1]).read_bytes(), "big.xlsx", ReadOptions()).document
@@ -328,3 +330,29 @@ def test_a_sheet_of_a_hundred_thousand_rows_is_read_whole_in_a_gibibyte(tmp_path
         [sys.executable, "-c", LIMITED, big], capture_output=True, text=True, timeout=110, check=False
     )
     assert (done.stdout, done.stderr) == ("100000 2 100000 0.5\n", "")
+
+
+def test_an_embedded_file_is_read_or_told_of() -> None:
+    data = saved(openpyxl.Workbook())
+    r = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    objects = (
+        f'<oleObjects xmlns:r="{r}"><oleObject progId="Text" shapeId="1" r:id="o1"/>'
+        '<oleObject progId="Odd" shapeId="2" r:id="o2"/></oleObjects></worksheet>'
+    )
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").replace(b"</worksheet>", objects.encode())
+    rels = "".join(
+        f'<Relationship Id="o{number}" Type="{r}/oleObject" Target="../embeddings/{name}"/>'
+        for number, name in enumerate(("a.html", "b.bin"), 1)
+    )
+    whole = (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{rels}</Relationships>'
+    )
+    buffer = io.BytesIO(part_replaced(data, "xl/worksheets/sheet1.xml", sheet))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("xl/worksheets/_rels/sheet1.xml.rels", whole)
+        archive.writestr("xl/embeddings/a.html", "<!doctype html><p>inside</p>")
+        archive.writestr("xl/embeddings/b.bin", b"\0\1\2")
+    parsed = read_any(buffer.getvalue(), "book.xlsx")
+    assert [(block.text, block.provenance.part) for block in parsed.document.blocks][1:] == [("inside", "a.html")]
+    assert [(item.what, item.part) for item in parsed.receipt.skipped] == [("embedded object", "b.bin")]

@@ -33,5 +33,7 @@ def points(length: str | None) -> float | None:
 
 def count(element: Element, name: str, default: int = 1) -> int:
     """Read an attribute that is a whole number, at least 1."""
-    text = element.get(name, "")
+    text = element.get(name)
+    if text is None:
+        return default
     return max(int(text), 1) if text.isdecimal() and len(text) < 10 else default

@@ -45,6 +45,11 @@ _MOST_VALUES = 5_000_000  # a few bytes can repeat a cell over a whole sheet
 _NUMBERS = frozenset({"float", "percentage", "currency", "date", "time"})
 _VALUES = ("value", "date-value", "time-value", "boolean-value", "string-value")
 _HIDDEN = frozenset({"collapse", "filter"})
+_CELL = TABLE + "table-cell"
+_CELLS = frozenset({_CELL, TABLE + "covered-table-cell"})
+_PARAGRAPH, _VALUE_TYPE, _STYLE_NAME = TEXT + "p", OFFICE + "value-type", TABLE + "style-name"
+_REPEATED, _FORMULA = TABLE + "number-columns-repeated", TABLE + "formula"
+_ROWS, _COLUMNS = TABLE + "number-rows-spanned", TABLE + "number-columns-spanned"
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class _Table:
     starts: list[int] = field(default_factory=list)  # of the rows read, as the file has them
     drawings: list[tuple[tuple[int, int], Element]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    styles: dict[int, str | None] = field(default_factory=dict)  # of the columns that were asked for
     name: str = ""
     hidden: bool = False
 
@@ -98,6 +104,16 @@ def read_spreadsheet(gathering: PackageGathering) -> tuple[list[Block], dict[str
 
 def _target(sheet: Sheet) -> Callable[[int, int], str]:
     return lambda row, column: sheet.links.get((row, column), ("", ""))[1]
+
+
+def _plain_text(cell: Element) -> str | None:
+    """Return the text of a cell that has nothing but one, as most cells of a large sheet do; else None."""
+    if len(cell) != 1 or cell.get(_FORMULA) or cell.get(_ROWS) or cell.get(_COLUMNS):
+        return None
+    paragraph = cell[0]
+    if paragraph.tag != _PARAGRAPH or len(paragraph) or not paragraph.text:
+        return None
+    return " ".join(paragraph.text.split()) or None
 
 
 class _CellStyles:
@@ -214,7 +230,8 @@ class _Reader:
             # A million empty rows may be hidden, too.
             table.sheet.hidden_rows.update(range(first, table.row if values else first + 1))
         if values:
-            self._spend(len(values) * (table.row - first))
+            if table.row - first > 1:
+                self._spend(len(values) * (table.row - first))
             for row in range(first, table.row):
                 table.sheet.rows[row] = values
         element.clear()
@@ -222,25 +239,25 @@ class _Reader:
     def _spend(self, values: int) -> None:
         self._values += values
         if self._values > _MOST_VALUES:
-            raise ParsingLimitError(
-                self._gathering.name, f"its sheets have more than {_MOST_VALUES:,} filled cells, most of them repeated."
-            )
+            raise ParsingLimitError(self._gathering.name, f"its sheets have more than {_MOST_VALUES:,} repeated cells.")
 
     def _cells(self, element: Element, row: int) -> list[Value]:
         values: list[Value] = []
         column = 0
         default = element.get(TABLE + "default-cell-style-name")
         for cell in element:
-            covered = cell.tag == TABLE + "covered-table-cell"
-            if not covered and cell.tag != TABLE + "table-cell":
+            if cell.tag not in _CELLS:
                 continue
-            end = min(column + count(cell, TABLE + "number-columns-repeated"), MOST_COLUMNS)
+            end = min(column + count(cell, _REPEATED), MOST_COLUMNS)
             if column < end and (len(cell) or len(cell.attrib) > 1):
-                text = self._cell(cell, row, column)
-                if text and not covered:
+                text = _plain_text(cell)
+                if text is None:
+                    text = self._cell(cell, row, column)
+                if text and cell.tag == _CELL:
                     style = self._style(cell, default, column)
-                    number = cell.get(OFFICE + "value-type") in _NUMBERS
-                    self._spend(end - column)
+                    number = cell.get(_VALUE_TYPE) in _NUMBERS
+                    if end - column > 1:
+                        self._spend(end - column)
                     values += [(at, text, style, number) for at in range(column, end)]
                 elif text:
                     self._gathering.skip("cell", "A merged cell covers its text.", part=reference(row, column))
@@ -248,19 +265,22 @@ class _Reader:
         return values
 
     def _style(self, cell: Element, default: str | None, column: int) -> int:
-        name = cell.get(TABLE + "style-name") or default
+        name = cell.get(_STYLE_NAME) or default
         if name is None:
-            name = next((style for end, style in self._current.column_styles if column < end), None)
+            table = self._current
+            if column not in table.styles:
+                table.styles[column] = next((style for end, style in table.column_styles if column < end), None)
+            name = table.styles[column]
         return self.styles.number(name, self.shared.styles)
 
     def _cell(self, cell: Element, row: int, column: int) -> str:
         """Return what a cell shows; note what else it has."""
         table = self._current
-        height, width = count(cell, TABLE + "number-rows-spanned"), count(cell, TABLE + "number-columns-spanned")
+        height, width = count(cell, _ROWS), count(cell, _COLUMNS)
         if height > 1 or width > 1:
             bottom, right = min(row + height, MOST_ROWS) - 1, min(column + width, MOST_COLUMNS) - 1
             table.merged.add((row, column, bottom, right))
-        formula = cell.get(TABLE + "formula", "")
+        formula = cell.get(_FORMULA, "")
         if formula and len(table.sheet.formulas) < MOST_FORMULAS:
             table.sheet.formulas[reference(row, column)] = formula[formula.find("=") :]
         lines = []

@@ -56,6 +56,7 @@ class Sheet:
         uncalculated: Formulas without a stored result.
         tables: Ids of the parts that describe tables.
         drawing: Id of the part with pictures and charts.
+        objects: Ids of the parts that are embedded files, and the programs they belong to.
     """
 
     rows: dict[int, list[Value]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Sheet:
     dropped: int = 0
     tables: list[str] = field(default_factory=list)
     drawing: str | None = None
+    objects: dict[str, str] = field(default_factory=dict)
 
 
 def column_letters(column: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polyport_gateway.knowledge.documents import JSON, Block, Heading, Parsed, Provenance
 from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, naming_damage
 from polyport_gateway.knowledge.readers.office.package import Relationship
+from polyport_gateway.knowledge.readers.office.references import References
 from polyport_gateway.knowledge.readers.office.sheets.content import Placed, SheetContent
 from polyport_gateway.knowledge.readers.office.sheets.sheet import Area, Sheet, area
 
@@ -98,8 +99,15 @@ class _Worksheet:
         if drawing is not None:
             placed += read_drawing(self._gathering, drawing.target, self._entry.name)
         placed.sort(key=lambda item: item[0])
+        references = References(self._gathering, self._entry.part)
+        where = Provenance(sheet=self._entry.name)
+        embedded = [
+            block
+            for id_, program in sheet.objects.items()
+            for block in references.embedded(id_, program or "another program", where)
+        ]
         notes = read_comments(self._gathering, self._relationships, self._entry.name)
-        return [*(block for _, block in placed), *notes]
+        return [*(block for _, block in placed), *embedded, *notes]
 
     def _target(self, sheet: Sheet) -> Callable[[int, int], str]:
         def target(row: int, column: int) -> str:

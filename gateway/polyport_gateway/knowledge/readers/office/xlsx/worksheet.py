@@ -136,6 +136,9 @@ def read_sheet(source: IO[bytes], strings: Sequence[str], styles: Sequence[CellS
             reader.sheet.tables.append(element.get(R + "id", ""))
         elif name == "drawing":
             reader.sheet.drawing = element.get(R + "id")
+        elif name == "oleObject":
+            # The same object may stand there in a newer and in an older form.
+            reader.sheet.objects[element.get(R + "id", "")] = element.get("progId", "")
         if name == "row":
             element.clear()
     return reader.sheet

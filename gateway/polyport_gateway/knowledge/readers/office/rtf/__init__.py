@@ -1,0 +1,5 @@
+"""Rich Text Format."""
+
+from .reader import RtfReader
+
+__all__ = ["RtfReader"]
