@@ -170,7 +170,7 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
     last, size = group[-1], max(group[-1].size, 1.0)
     beside = min(last.box.bottom, line.box.bottom) - max(last.box.top, line.box.top)
     if beside > 0.5 * min(last.box.bottom - last.box.top, line.box.bottom - line.box.top):
-        return bool(_marker(line))
+        return bool(_marker(line)) or not _same_size(last, line) or last.share("bold") + line.share("bold") == 1.0
     if is_code(line) != is_code(last):
         return True
     step = line.box.top - last.box.top
