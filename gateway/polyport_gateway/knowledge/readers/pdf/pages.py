@@ -23,6 +23,7 @@ from .words import PageText, page_text
 __all__ = ["Page", "Pages"]
 
 _MOST_PICTURES = 500  # of a page
+_FEW_LETTERS = 12
 _FEW_SIGNS = 5  # bullets of a font of signs have no meaning either
 _SMALLEST = 12.0  # points: below that an image is a bullet or a rule
 
@@ -64,6 +65,8 @@ class Pages:
         self._recognise: Recognise | None = None
         self._no_ocr = ""
         self._images = Pictures()
+        self._unread: list[int] = []
+        self._filled: list[int] = []
         self._confidences: list[tuple[float, int]] = []
 
     @property
@@ -77,6 +80,12 @@ class Pages:
             page = self._read(index)
             if page is not None:
                 yield page
+        if self._unread:
+            self.warnings.append(
+                f"Text may stand in the pictures of page {_ranges(self._unread)}; OCR was not asked for."
+            )
+        if self._filled:
+            self.warnings.append(f"Pictures that fill page {_ranges(self._filled)} behind its text were left out.")
 
     def skip(self, what: str, why: str, page: int, *, count: int = 1) -> None:
         """Note that something is not in the document."""
@@ -128,6 +137,8 @@ class Pages:
                 return Page(number, content, {}, comments)
         elif text_is_garbage(text):
             self._warn_garbage(number)
+        elif self.options.ocr == "never" and shows_more_than_text(text, drawings, frame):
+            self._unread.append(number)
         elif text.garbage >= _FEW_SIGNS:
             self.warnings.append(
                 f"{text.garbage} characters of page {number} are signs that its fonts give no meaning."
@@ -179,7 +190,7 @@ class Pages:
     def _without_ocr(self, number: int, text: PageText) -> None:
         if text_is_garbage(text):
             self._warn_garbage(number)
-        elif text.characters < 12:
+        elif text.characters < _FEW_LETTERS:
             self.lost.add(number)
         self.skip("text", f"It is a picture of text, and was not recognised. {self._no_ocr}", number)
 
@@ -189,6 +200,11 @@ class Pages:
         places: list[PictureBox] = []
         pictures: dict[int, PictureBytes] = {}
         images = [image for image in drawings.images if _is_seen(image.box)]
+        if sum(len(word.text) for word in words) >= _FEW_LETTERS:
+            # A scan whose text was recognised before, or the background of a slide.
+            behind = [image for image in images if _fills(image.box, frame)]
+            images = [image for image in images if image not in behind]
+            self._filled += [number] * bool(behind)
         for image in images[:_MOST_PICTURES]:
             key = len(places)
             if self.options.pictures:
@@ -218,6 +234,21 @@ def _on_page(words: Sequence[Word], frame: Frame) -> tuple[list[Word], list[Word
         shown = right > 0 and bottom > 0 and left < frame.width and top < frame.height
         (seen if shown else outside).append(word)
     return seen, outside
+
+
+def _fills(box: Box, frame: Frame) -> bool:
+    return (box.right - box.left) * (box.bottom - box.top) > 0.85 * frame.width * frame.height
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write numbers that rise as ranges: 1–3, 7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in parts)
 
 
 def _is_seen(box: Box) -> bool:

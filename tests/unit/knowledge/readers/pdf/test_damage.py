@@ -257,3 +257,19 @@ def test_images_of_one_bit_and_of_print_colours_are_kept():
     assert parsed.receipt.pictures == 2
     for data in parsed.document.assets.values():
         Image.open(io.BytesIO(data)).load()
+
+
+def test_a_scan_that_has_its_text_is_text_and_one_that_has_not_is_told():
+    image = ImageReader(Image.new("L", (200, 280), 240))
+
+    def draw(canvas):
+        for page in range(3):
+            canvas.drawImage(image, 0, 0, 595, 842)
+            if page < 2:
+                prose(canvas, 72, 700, 300, 4)
+            canvas.showPage()
+
+    parsed = read(made(draw))
+    assert parsed.receipt.pictures == 1
+    assert "Pictures that fill page 1–2 behind its text were left out." in parsed.receipt.warnings
+    assert any("pictures of page 3" in warning for warning in parsed.receipt.warnings)
