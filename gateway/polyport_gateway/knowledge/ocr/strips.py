@@ -23,7 +23,7 @@ _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00
 _APART = 1.1  # heights of a line: a wider blank parts what has nothing to do with each other
 _SPACED = 0.5
 """Heights of a line: where two wide characters are further apart, a blank was meant."""
-_BLANK = 0.24
+_BLANK = 0.17
 """Heights of a line between the ink of a wide character and of a Latin one where a blank stands."""
 
 
