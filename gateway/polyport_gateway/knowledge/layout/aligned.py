@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median
@@ -14,7 +15,7 @@ from .paragraphs import is_marker, with_breaks
 from .regions import CellRegion, TableRegion
 from .ruled import with_headers
 
-__all__ = ["AlignedRow", "columns_of", "table_of_rows", "text_rows"]
+__all__ = ["AlignedRow", "columns_of", "columns_under", "table_of_rows", "text_rows"]
 
 _MOST_CELLS = 20_000
 
@@ -54,15 +55,31 @@ def text_rows(lines: Sequence[Line]) -> list[AlignedRow]:
 
 def columns_of(cells: Sequence[Line]) -> list[tuple[float, float]]:
     """Return the columns that texts stand in: narrow ones first, so that what spans several joins none of them."""
-    columns: list[list[float]] = []
+    lows: list[float] = []
+    highs: list[float] = []
     for cell in sorted(cells, key=lambda cell: cell.box.right - cell.box.left):
         left, right = cell.box.left, cell.box.right
-        under = [column for column in columns if min(right, column[1]) - max(left, column[0]) > 0]
-        if not under:
-            columns.append([left, right])
-        elif len(under) == 1:
-            under[0][0], under[0][1] = min(left, under[0][0]), max(right, under[0][1])
-    return sorted((left, right) for left, right in columns)
+        first = bisect_right(highs, left)
+        last = first
+        while last < len(lows) and lows[last] < right:
+            last += 1
+        if last == first:
+            lows.insert(first, left)
+            highs.insert(first, right)
+        elif last == first + 1:
+            lows[first], highs[first] = min(left, lows[first]), max(right, highs[first])
+    return list(zip(lows, highs, strict=True))
+
+
+def columns_under(cell: Line, columns: Sequence[tuple[float, float]]) -> list[int]:
+    """Return which of some columns, that are sorted and stand apart, a text reaches over."""
+    left, right = cell.box.left, cell.box.right
+    index = bisect_right(columns, left, key=lambda column: column[1])
+    found = []
+    while index < len(columns) and columns[index][0] < right:
+        found.append(index)
+        index += 1
+    return found
 
 
 def table_of_rows(
@@ -83,7 +100,11 @@ def table_of_rows(
     several = [row for row in rows if len(row.cells) > 1]
     if len(columns) < 2 or len(several) < fewest or len(cells) > _MOST_CELLS:
         return None
-    members = [[cell for cell in cells if _columns_under(cell, columns) == [index]] for index in range(len(columns))]
+    members: list[list[Line]] = [[] for _ in columns]
+    for cell in cells:
+        under = columns_under(cell, columns)
+        if len(under) == 1:
+            members[under[0]].append(cell)
     if not _is_table(members, several, columns, alignment, width):
         return None
     placed = _merged_rows(rows, columns)
@@ -130,20 +151,15 @@ def _alignment(column: Sequence[Line]) -> float:
     return best
 
 
-def _columns_under(cell: Line, columns: Sequence[tuple[float, float]]) -> list[int]:
-    left, right = cell.box.left, cell.box.right
-    return [index for index, (low, high) in enumerate(columns) if min(right, high) - max(left, low) > 0]
-
-
 def _merged_rows(rows: Sequence[AlignedRow], columns: Sequence[tuple[float, float]]) -> list[list[Line]]:
     """Put further lines of cells to their rows: closer than rows are, and nothing in the first column."""
-    starts = [row.top for row in rows if _columns_under(row.cells[0], columns)[:1] == [0]]
+    starts = [row.top for row in rows if columns_under(row.cells[0], columns)[:1] == [0]]
     steps = [after - before for before, after in itertools.pairwise(starts)]
     usual = median(steps) if steps else 0.0
     placed: list[list[Line]] = []
     last: AlignedRow | None = None
     for row in rows:
-        first = _columns_under(row.cells[0], columns)[:1] == [0]
+        first = columns_under(row.cells[0], columns)[:1] == [0]
         close = last is not None and row.top - last.top < 0.8 * usual
         size = row.cells[0].size or 10.0
         tight = last is not None and row.top - last.top < 1.45 * size
@@ -161,7 +177,7 @@ def _cells(rows: Sequence[Sequence[Line]], columns: Sequence[tuple[float, float]
         taken: dict[int, tuple[int, list[Line]]] = {}
         owner: dict[int, int] = {}
         for line in row:
-            under = _columns_under(line, columns) or [_nearest(line, columns)]
+            under = columns_under(line, columns) or [_nearest(line, columns)]
             start = next((owner[index] for index in under if index in owner), under[0])
             end, lines = taken.get(start, (start, []))
             # Where it would reach over a neighbour's cell it ends before it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from polyport_gateway.knowledge.documents import Box
 
 from .content import Word, union
-from .scripts import rtl_share
+from .scripts import facing, rtl_share
 
 __all__ = ["Line", "line_of", "lines_of", "rows_of"]
 
@@ -136,7 +136,7 @@ def _from_right(words: Sequence[Word]) -> list[Word]:
             run.append(word)
     ordered += reversed(run)
     # "Glued" was said of the neighbour on the left; from the right it is the other word that has no blank before it.
-    return [word._replace(glued=_touch(ordered[max(0, index - 1) : index], word))
+    return [word._replace(text=facing(word.text), glued=_touch(ordered[max(0, index - 1) : index], word))
             for index, word in enumerate(ordered)]  # fmt: skip
 
 

@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .content import union
+from .content import Word, union
 from .flow import HYPHENS
 from .lines import Line
 from .regions import RegionKind, TextRegion
 from .scripts import HAN
 
-__all__ = ["is_caption", "is_marker", "text_regions", "with_breaks"]
+__all__ = ["is_caption", "is_code", "is_marker", "text_regions", "with_breaks"]
 
 _BULLET = re.compile(
     r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\x80-\x9f\uf020-\uf0ff](?!\w)"
@@ -29,6 +29,9 @@ _CAPTION = re.compile(
     r"\[?[그표](?:림)?\s*\d+(?:[.\-]\d+)*[\]\s.:])",
     re.IGNORECASE,
 )
+_DOTS = re.compile(r"\.+|…")
+_LEADERS = re.compile(r"\.{4,}")
+_ENTRY = re.compile(r"…\s*[\divxlc]{1,6}$", re.IGNORECASE)  # of a table of contents
 _CLOSED = re.compile(r"[.,;。，；:：]$")
 _END = re.compile(r"[.!?。！？…:;：；]['\"”’)\]]*$")
 
@@ -67,7 +70,7 @@ def text_regions(lines: Sequence[Line], *, body_size: float, foot: float | None 
     left, right = min(line.box.left for line in lines), max(line.box.right for line in lines)
     column = _Column(left, right, body_size, foot)
     groups: list[list[Line]] = []
-    for line in with_breaks(lines):
+    for line in map(_without_leaders, with_breaks(lines)):
         if groups and not _starts(groups[-1], line, column):
             groups[-1].append(line)
         else:
@@ -168,10 +171,10 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
     beside = min(last.box.bottom, line.box.bottom) - max(last.box.top, line.box.top)
     if beside > 0.5 * min(last.box.bottom - last.box.top, line.box.bottom - line.box.top):
         return bool(_marker(line))
-    if _is_code(line) != _is_code(last):
+    if is_code(line) != is_code(last):
         return True
     step = line.box.top - last.box.top
-    if _is_code(line):
+    if is_code(line):
         return step > 3.0 * size
     if column.is_note(line) or column.is_note(last):
         return column.is_note(line) != column.is_note(last) or bool(_NOTE.match(line.text))
@@ -184,7 +187,7 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
         return True
     if is_caption(line) and last.box.right < column.right - 2 * size:
         return True
-    if last.broken and _END.search(last.text):
+    if (last.broken and _END.search(last.text)) or _ENTRY.search(last.text):
         return True
     return _styled_apart(last, line) or _indented(group, line, column)
 
@@ -241,8 +244,25 @@ def _marker(line: Line) -> re.Match[str] | None:
     return _BULLET.match(text) or _NUMBER.match(text)
 
 
-def _is_code(line: Line) -> bool:
-    return line.share("mono") > 0.85
+def is_code(line: Line) -> bool:
+    """Tell whether a line is set like code; an item of a list is not, although all it says may be code."""
+    return line.share("mono") > 0.85 and (line.words[0].mono or not _BULLET.match(line.text))
+
+
+def _without_leaders(line: Line) -> Line:
+    """Make the dots between a title and its page one sign, as in a table of contents."""
+    if ". ." not in line.text and "...." not in line.text:
+        return line
+    words: list[Word] = []
+    for word in line.words:
+        if _DOTS.fullmatch(word.text):
+            if words and words[-1].text == "…":
+                last = words.pop()
+                word = last._replace(box=union(last.box, word.box))
+            words.append(word._replace(text="…", bold=False, italic=False))
+        else:
+            words.append(word._replace(text=_LEADERS.sub(" … ", word.text)))
+    return replace(line, words=tuple(words))
 
 
 def _region(group: list[Line], column: _Column) -> TextRegion:
@@ -259,7 +279,7 @@ def _region(group: list[Line], column: _Column) -> TextRegion:
 
 def _kind(group: list[Line], size: float, bold: bool, column: _Column) -> tuple[RegionKind, str]:
     text = group[0].text
-    if all(_is_code(line) for line in group) and (len(group) > 1 or re.search(r"[;{}()=<>#]|^\s*\w+ -", text)):
+    if all(is_code(line) for line in group) and (len(group) > 1 or re.search(r"[;{}()=<>#]|^\s*\w+ -", text)):
         return "code", ""
     if column.is_note(group[0]):
         found = _NOTE.match(text)
@@ -276,7 +296,12 @@ def _kind(group: list[Line], size: float, bold: bool, column: _Column) -> tuple[
 
 def _is_heading(group: list[Line], size: float, bold: bool, body_size: float) -> bool:
     text = " ".join(line.text for line in group)
-    if len(text) > 250 or len(group) > 4 or sum(map(str.isalpha, text)) < 0.5 * len(text.replace(" ", "")):
+    if (
+        _ENTRY.search(text)
+        or len(text) > 250
+        or len(group) > 4
+        or sum(map(str.isalpha, text)) < 0.5 * len(text.replace(" ", ""))
+    ):
         return False
     if size >= 1.15 * body_size:
         return len(text) <= 200 and not (_marker(group[0]) and _BULLET.match(text))
@@ -286,4 +311,10 @@ def _is_heading(group: list[Line], size: float, bold: bool, body_size: float) ->
     if numbered and not (_SECTION.match(text) or text.startswith("(")):
         return False
     recognised = group[0].words[0].confidence is not None
-    return bold or (size >= 1.035 * body_size and not recognised and len(group) == 1 and not group[0].share("mono"))
+    return bold or (
+        size >= 1.035 * body_size
+        and not recognised
+        and len(group) == 1
+        and not text[0].islower()
+        and group[0].share("mono") + group[0].share("italic") < 0.5
+    )

@@ -9,10 +9,11 @@ from statistics import median
 
 from polyport_gateway.knowledge.documents import Box
 
-from .aligned import AlignedRow, columns_of, table_of_rows, text_rows
+from .aligned import AlignedRow, columns_of, columns_under, table_of_rows, text_rows
 from .content import Word, centre, covers, overlap, union
 from .lines import Line, lines_of
 from .order import Item, gutter_of
+from .paragraphs import is_code
 from .regions import TableRegion
 from .ruled import Grid, header_marked
 from .scripts import HAN
@@ -93,7 +94,8 @@ def tables_by_alignment(words: Sequence[Word], width: float) -> list[TableRegion
         width: Of the page.
     """
     upright = [word for word in words if not word.vertical]
-    lines = lines_of(upright, gap=1.2)
+    # Code has columns of its own, which its blanks keep.
+    lines = [line for line in lines_of(upright, gap=1.2) if not is_code(line)]
     gutter = gutter_of([Item(line.box, line) for line in lines if _is_prose(line, width)])
     if gutter is None:
         return _tables_in(lines, width)
@@ -169,9 +171,7 @@ def _goes_on(run: Sequence[AlignedRow], row: AlignedRow) -> bool:
 def _shares_columns(run: Sequence[AlignedRow], row: AlignedRow) -> bool:
     """Tell whether most cells of a row stand over columns that are there, and none over a gap of all."""
     columns = columns_of([cell for other in run[-6:] for cell in other.cells])
-    over = [
-        sum(min(cell.box.right, right) - max(cell.box.left, left) > 0 for left, right in columns) for cell in row.cells
-    ]
+    over = [len(columns_under(cell, columns)) for cell in row.cells]
     return sum(count == 1 for count in over) >= min(2, len(over))
 
 

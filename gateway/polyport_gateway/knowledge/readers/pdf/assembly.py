@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pypdfium2 import PdfiumError
+
 from polyport_gateway.knowledge.documents import (
     JSON,
     Block,
@@ -37,7 +39,7 @@ from polyport_gateway.knowledge.layout import (
 from polyport_gateway.knowledge.readers.detect import FORMATS
 
 from .furniture import Edge, Furniture, edge_of
-from .outline import OutlineEntry, language_of, outline_of, plain_title, properties_of, titles_by_page
+from .outline import OutlineEntry, language_of, level_of_title, outline_of, properties_of, titles_by_page
 from .pages import Page
 
 __all__ = ["Assembly"]
@@ -72,10 +74,14 @@ class Assembly:
         self._drawn: Counter[str] = Counter()
         self._shown: set[str] = set()
         self._body = 10.0
-        self._outline = outline_of(document)
+        self._outline: tuple[OutlineEntry, ...] = ()
+        try:
+            self.builder.metadata.update(properties_of(document))
+            self.builder.language = language_of(document)
+            self._outline = outline_of(document)
+        except (ValueError, PdfiumError) as error:
+            self.warnings.append(f"What the file says of itself is damaged ({type(error).__name__}).")
         self._titles = titles_by_page(self._outline)
-        self.builder.metadata.update(properties_of(document))
-        self.builder.language = language_of(document)
 
     def learn(self, pages: Iterable[Page]) -> None:
         """Learn from some pages the size of the running text."""
@@ -162,7 +168,7 @@ class Assembly:
         if not isinstance(block, Heading | Paragraph) or len(block.text) > 400:
             return block
         titles = self._titles.get(number)
-        level = titles.get(plain_title(block.text)) if titles else None
+        level = level_of_title(block.text, titles) if titles else None
         if level is not None:
             return Heading(text=block.text, marks=block.marks, level=level, provenance=block.provenance)
         if isinstance(block, Heading) and draft.look is not None:

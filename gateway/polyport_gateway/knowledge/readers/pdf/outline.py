@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 
 from polyport_gateway.knowledge.documents import JSON
 
-__all__ = ["OutlineEntry", "language_of", "outline_of", "plain_title", "properties_of", "titles_by_page"]
+__all__ = ["OutlineEntry", "language_of", "level_of_title", "outline_of", "properties_of", "titles_by_page"]
 
 _MOST_ENTRIES, _DEEPEST = 20_000, 12
 _KEYS = {
@@ -96,10 +96,16 @@ def titles_by_page(entries: tuple[OutlineEntry, ...]) -> Mapping[int, Mapping[st
     found: dict[int, dict[str, int]] = {}
     for level, title, page in entries:
         if page is not None:
-            found.setdefault(page, {}).setdefault(plain_title(title), level)
+            found.setdefault(page, {}).setdefault(_plain_title(title), level)
     return found
 
 
-def plain_title(title: str) -> str:
+def level_of_title(text: str, titles: Mapping[str, int]) -> int | None:
+    """Return the level of a text among the titles of a page; the outline may leave a section's number out."""
+    level = titles.get(_plain_title(text))
+    return level if level is not None else titles.get(_plain_title(re.sub(r"^[\dA-Z]{1,3}(?:\.\d+)*\.?\s+", "", text)))
+
+
+def _plain_title(title: str) -> str:
     """Return what two ways of writing a title have in common."""
     return "".join(character for character in title.casefold() if character.isalnum())

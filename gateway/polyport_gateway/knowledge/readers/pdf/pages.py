@@ -16,7 +16,7 @@ from .drawings import MOST_OBJECTS, Drawings, drawings_of
 from .figures import figures_of
 from .fonts import Fonts
 from .frame import Frame, frame_of
-from .pictures import PictureBytes, image_bytes, page_image, region_image
+from .pictures import PictureBytes, Pictures, page_image, region_image
 from .scans import RESOLUTION, Recognise, recogniser, shows_more_than_text, text_is_garbage
 from .words import PageText, page_text
 
@@ -63,6 +63,7 @@ class Pages:
         self.lost: set[int] = set()
         self._recognise: Recognise | None = None
         self._no_ocr = ""
+        self._images = Pictures()
         self._confidences: list[tuple[float, int]] = []
 
     @property
@@ -191,7 +192,7 @@ class Pages:
         for image in images[:_MOST_PICTURES]:
             key = len(places)
             if self.options.pictures:
-                data = image_bytes(self.document, page, image.handle)
+                data = self._images.image(self.document, page, image.handle)
                 if data is None:
                     self.skip("picture", "Its pixels are damaged, or too many.", number)
                     continue

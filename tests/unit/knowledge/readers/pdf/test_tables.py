@@ -189,3 +189,30 @@ def test_a_picture_on_every_page_stands_once():
     parsed = read(made(draw))
     assert parsed.receipt.pictures == 1
     assert any("repeat" in warning for warning in parsed.receipt.warnings)
+
+
+def test_a_picture_keeps_its_pixels_and_what_is_see_through():
+    image = Image.new("RGBA", (400, 100), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (50, 20, 200, 80))
+    parsed = read(made(lambda canvas: canvas.drawImage(ImageReader(image), 72, 600, 100, 25, mask="auto")))
+    (data,) = parsed.document.assets.values()
+    shown = Image.open(io.BytesIO(data))
+    assert shown.size == (400, 100)
+    assert shown.getpixel((100, 50)) == (0, 0, 255, 255)
+    assert shown.getpixel((300, 50))[3] == 0
+
+
+def test_a_picture_that_is_drawn_turned_is_kept_as_it_is_shown():
+    image = Image.new("RGB", (80, 40), (255, 255, 255))
+    image.paste((0, 0, 0), (0, 0, 40, 40))  # its left half is black
+
+    def draw(canvas):
+        canvas.translate(300, 300)
+        canvas.rotate(90)
+        canvas.drawImage(ImageReader(image), 0, 0, 80, 40)
+
+    (data,) = read(made(draw)).document.assets.values()
+    shown = Image.open(io.BytesIO(data)).convert("L")
+    assert shown.height > shown.width
+    assert shown.getpixel((shown.width // 2, shown.height - 5)) < 50  # now the lower half is
+    assert shown.getpixel((shown.width // 2, 5)) > 200
