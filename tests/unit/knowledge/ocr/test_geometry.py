@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from polyport_gateway.knowledge.ocr.budget import seconds_left
+from polyport_gateway.knowledge.ocr.budget import seconds_left, stop_reading_at
 from polyport_gateway.knowledge.ocr.engine import Reading, _batches, _memory_errors
 from polyport_gateway.knowledge.ocr.orientation import in_order, turn_quads
 from polyport_gateway.knowledge.ocr.pixels import rgb
@@ -124,5 +126,12 @@ def test_memory_that_runs_out_is_said_to_have():
         raise RuntimeError("bad shape")
 
 
-def test_without_a_limit_there_is_all_the_time():
-    assert seconds_left() > 0
+def test_time_ends_by_the_clock_where_it_is_known():
+    assert seconds_left() > 1000
+    contextvars.copy_context().run(ends_in_five_seconds)
+    assert seconds_left() > 1000
+
+
+def ends_in_five_seconds():
+    stop_reading_at(time.monotonic() + 5)
+    assert 4 < seconds_left() <= 5

@@ -255,6 +255,19 @@ async def test_a_confined_process_reads_pictures_too():
 
 @pytest.mark.slow
 @pytest.mark.anyio
+async def test_a_long_scan_ends_in_time_with_the_pages_that_were_read():
+    page = page_of(["The quick brown fox jumps over the lazy dog."] * 24, size=(1240, 1754))
+    data = encoded(page, "TIFF", save_all=True, append_images=[page] * 59)
+    async with ParserPool(workers=1, limits=ParseLimits(wall_s=40)) as pool:
+        receipt = (await pool.parse(data, "scan.tiff")).receipt
+    (lost,) = receipt.skipped
+    assert receipt.pages_in == 60
+    assert receipt.pages_out == 60 - lost.count
+    assert receipt.pages_out >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
 async def test_a_full_page_at_300_dpi_fits_the_default_limits():
     lines = ["The quick brown fox jumps over the lazy dog and then again over it, as ever."] * 50
     data = encoded(page_of(lines, size=(2481, 3509), pixels=50, step=1.25), dpi=(300, 300))

@@ -110,7 +110,7 @@ class _Pages:
         for number in range(1, file.pages + 1):
             before = seconds_left()
             if before < _SPARE * slowest:
-                why = "reading the pages before it took the processor time that one file may take."
+                why = "reading the pages before it took most of the time that one file may take."
                 self.skipped.append(Skipped("page", why, page=number, count=file.frames - number + 1))
                 return
             self._read_page(number)
