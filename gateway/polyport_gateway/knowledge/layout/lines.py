@@ -102,7 +102,7 @@ def line_of(words: Sequence[Word]) -> Line:
     if len(sizes) > 1:
         words = _raised(words, size)
         # A bullet or an initial letter that is larger says nothing about where the line stands.
-        usual = union(*(word.box for word in words if abs(word.size - size) <= 0.2 * size))
+        usual = union(*(word.box for word in words if abs(word.size - size) <= 0.2 * size + 0.1))
         box = Box(box.left, usual.top, box.right, usual.bottom)
     rtl = rtl_share("".join(word.text for word in words)) > 0.5
     return Line(tuple(_from_right(words) if rtl else words), box, size, rtl)

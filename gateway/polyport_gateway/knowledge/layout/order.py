@@ -21,7 +21,7 @@ _MOST_PAIRS = 60_000
 _NARROWEST = 6.0  # points that a gutter between two columns has at least
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """Something with a place.
 
@@ -101,9 +101,9 @@ def _bands(spanning: list[Item], rest: list[Item]) -> list[list[Item]]:
     for band in bands:
         box = union(*(item.box for item in band))
         beside = [item for item in rest if box.top - 0.5 <= _middle(item) <= box.bottom + 0.5]
-        for item in beside:
-            rest.remove(item)
-        band += beside
+        if beside:
+            band += beside
+            rest[:] = [item for item in rest if not box.top - 0.5 <= _middle(item) <= box.bottom + 0.5]
     return bands
 
 

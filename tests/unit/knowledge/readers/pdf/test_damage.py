@@ -201,7 +201,7 @@ def test_a_scanned_page_is_recognised(fake_ocr):
 
 def test_pages_with_text_are_not_recognised_unless_asked(fake_ocr):
     data = made(lambda canvas: prose(canvas, 72, 700, 100, 1))
-    assert read(data, ocr="auto").document.text.startswith("the kettle")
+    assert read(data, ocr="auto").document.text.startswith("The kettle")
     assert not fake_ocr.asked
     read(data, ocr="always")
     assert fake_ocr.asked
