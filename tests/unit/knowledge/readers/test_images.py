@@ -20,6 +20,7 @@ from polyport_gateway.knowledge.documents import (
     Table,
     UnreadableDocumentError,
 )
+from polyport_gateway.knowledge.ocr import budget
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
 from polyport_gateway.knowledge.readers import ReadOptions, read
 from polyport_gateway.knowledge.readers.images import reader as images
@@ -181,9 +182,10 @@ def nothing(image):
 
 
 def test_pages_for_which_no_time_is_left_are_told(read_file, monkeypatch):
-    left = iter([100.0, 60.0, 60.0, 25.0])
+    # Asked before each page, then at its begin and its end: pages of 40 and 30 s leave too little for a third.
+    left = iter([100.0, 100.0, 60.0, 60.0, 60.0, 30.0])
     monkeypatch.setattr(images, "recognise", lambda image, dpi: nothing(image))
-    monkeypatch.setattr(images, "seconds_left", lambda: next(left, 25.0))
+    monkeypatch.setattr(budget, "seconds_left", lambda: next(left, 25.0))
     data = encoded(SMALL, "TIFF", save_all=True, append_images=[SMALL] * 4)
     receipt = read_file(data, "scan.tiff").receipt
     (lost,) = receipt.skipped
