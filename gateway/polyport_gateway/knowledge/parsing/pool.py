@@ -174,6 +174,7 @@ class ParserPool:
         header = {
             "name": name,
             "options": plain_options(options),
+            "wall_s": limits.wall_s,
             "cpu_s": limits.cpu_s,
             "memory_mb": limits.memory_mb,
         }

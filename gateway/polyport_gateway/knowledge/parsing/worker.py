@@ -13,10 +13,12 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from polyport_gateway.knowledge.documents import ParsingLimitError, UnreadableDocumentError
+from polyport_gateway.knowledge.ocr import stop_reading_at
 from polyport_gateway.knowledge.readers import ReadOptions, read, readers
 
 from .frames import HEAD, answer, options_of, pack, written_error
@@ -59,6 +61,7 @@ def _served(header: Mapping[str, Any], body: bytes) -> bytes:
     name, options = header["name"], options_of(header["options"])
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     _limit(header["cpu_s"], header["memory_mb"])
+    stop_reading_at(time.monotonic() + header["wall_s"])
     try:
         return _read(body, name, options)
     except MemoryError:

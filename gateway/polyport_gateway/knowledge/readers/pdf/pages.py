@@ -9,6 +9,7 @@ from typing import Any
 from polyport.errors import MissingDependencyError, PolyportError
 from polyport_gateway.knowledge.documents import Box, Skipped
 from polyport_gateway.knowledge.layout import PageContent, PictureBox, Word
+from polyport_gateway.knowledge.ocr import Pace
 from polyport_gateway.knowledge.readers.base import ReadOptions
 
 from .annotations import Comment, annotations_of, with_links
@@ -64,6 +65,7 @@ class Pages:
         self.lost: set[int] = set()
         self._recognise: Recognise | None = None
         self._no_ocr = ""
+        self._pace = Pace()
         self._images = Pictures()
         self._unread: list[int] = []
         self._filled: list[int] = []
@@ -160,9 +162,14 @@ class Pages:
         if recognise is None:
             self._without_ocr(number, text)
             return None
+        if not self._pace.allows_another():
+            self.lost.add(number)
+            self.skip("text", "It is a picture of text; recognising those before took most of the time.", number)
+            return None
         image, dpi = page_image(page, frame, RESOLUTION)
         try:
-            found = recognise(image, dpi=dpi)
+            with self._pace.page():
+                found = recognise(image, dpi=dpi)
         except MissingDependencyError as error:
             self._no_ocr = str(error)
             self._without_ocr(number, text)
