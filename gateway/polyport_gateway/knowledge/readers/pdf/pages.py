@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.errors import MissingDependencyError, PolyportError
+from polyport_gateway.knowledge import ocr
 from polyport_gateway.knowledge.documents import Box, Skipped
 from polyport_gateway.knowledge.layout import PageContent, PictureBox, Word
-from polyport_gateway.knowledge.ocr import Pace
 from polyport_gateway.knowledge.readers.base import ReadOptions
 
 from .annotations import Comment, annotations_of, with_links
@@ -18,7 +18,7 @@ from .figures import figures_of
 from .fonts import Fonts
 from .frame import Frame, frame_of
 from .pictures import PictureBytes, Pictures, page_image, region_image
-from .scans import RESOLUTION, Recognise, recogniser, shows_more_than_text, text_is_garbage
+from .scans import RESOLUTION, shows_more_than_text, text_is_garbage
 from .words import PageText, page_text
 
 __all__ = ["Page", "Pages"]
@@ -63,9 +63,7 @@ class Pages:
         self.skipped: list[Skipped] = []
         self.warnings: list[str] = []
         self.lost: set[int] = set()
-        self._recognise: Recognise | None = None
-        self._no_ocr = ""
-        self._pace = Pace()
+        self._pace = ocr.Pace()
         self._images = Pictures()
         self._unread: list[int] = []
         self._filled: list[int] = []
@@ -158,8 +156,7 @@ class Pages:
 
     def _recognised(self, page: Any, frame: Frame, number: int, text: PageText) -> PageContent | None:
         """Return what was recognised on a page; None where nothing was, and the receipt then says why."""
-        recognise = self._recogniser()
-        if recognise is None:
+        if not ocr.is_installed():
             self._without_ocr(number, text)
             return None
         if not self._pace.allows_another():
@@ -169,11 +166,7 @@ class Pages:
         image, dpi = page_image(page, frame, RESOLUTION)
         try:
             with self._pace.page():
-                found = recognise(image, dpi=dpi)
-        except MissingDependencyError as error:
-            self._no_ocr = str(error)
-            self._without_ocr(number, text)
-            return None
+                found = ocr.recognise(image, dpi=dpi)
         except PolyportError as error:
             self.skip("text", f"It could not be recognised: {error}", number)
             return None
@@ -186,20 +179,13 @@ class Pages:
             self.warnings.append(f"Page {number} was turned by {found.rotation} degrees to be read.")
         return PageContent(found.width, found.height, tuple(found.words), tuple(found.rulings))
 
-    def _recogniser(self) -> Recognise | None:
-        if self._recognise is None and not self._no_ocr:
-            try:
-                self._recognise = recogniser()
-            except MissingDependencyError as error:
-                self._no_ocr = str(error)
-        return self._recognise
-
     def _without_ocr(self, number: int, text: PageText) -> None:
         if text_is_garbage(text):
             self._warn_garbage(number)
         elif text.characters < _FEW_LETTERS:
             self.lost.add(number)
-        self.skip("text", f"It is a picture of text, and was not recognised. {self._no_ocr}", number)
+        missing = MissingDependencyError("Reading scanned pages", extra="ocr")
+        self.skip("text", f"It is a picture of text, and was not recognised. {missing}", number)
 
     def _pictures(
         self, page: Any, frame: Frame, drawings: Drawings, words: list[Word], number: int
