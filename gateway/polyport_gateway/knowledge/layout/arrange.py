@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .captions import with_captions
+from .columns import with_next_column
 from .content import PageContent, PictureBox, Ruling
 from .headings import body_size as usual_size
 from .lines import Line, lines_of
@@ -43,7 +44,7 @@ def arrange(page: PageContent, *, body_size: float | None = None) -> list[Region
     rtl = _from_right(lines, columns)
     regions: list[Region] = []
     for group in reading_order(items, rtl=rtl):
-        regions += _column(group, body_size, page)
+        regions = with_next_column(regions, _column(group, body_size, page))
     return with_captions(regions)
 
 

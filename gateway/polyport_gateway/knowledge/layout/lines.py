@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from polyport_gateway.knowledge.documents import Box
 
 from .content import Word, union
-from .scripts import rtl_share
+from .scripts import facing, rtl_share
 
 __all__ = ["Line", "line_of", "lines_of", "rows_of"]
 
@@ -102,7 +102,7 @@ def line_of(words: Sequence[Word]) -> Line:
     if len(sizes) > 1:
         words = _raised(words, size)
         # A bullet or an initial letter that is larger says nothing about where the line stands.
-        usual = union(*(word.box for word in words if abs(word.size - size) <= 0.2 * size))
+        usual = union(*(word.box for word in words if abs(word.size - size) <= 0.2 * size + 0.1))
         box = Box(box.left, usual.top, box.right, usual.bottom)
     rtl = rtl_share("".join(word.text for word in words)) > 0.5
     return Line(tuple(_from_right(words) if rtl else words), box, size, rtl)
@@ -136,7 +136,7 @@ def _from_right(words: Sequence[Word]) -> list[Word]:
             run.append(word)
     ordered += reversed(run)
     # "Glued" was said of the neighbour on the left; from the right it is the other word that has no blank before it.
-    return [word._replace(glued=_touch(ordered[max(0, index - 1) : index], word))
+    return [word._replace(text=facing(word.text), glued=_touch(ordered[max(0, index - 1) : index], word))
             for index, word in enumerate(ordered)]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,10 +17,11 @@ __all__ = ["Item", "gutter_of", "reading_order"]
 
 Placed: TypeAlias = Line | TextRegion | TableRegion | PictureBox
 _DEEPEST = 12
+_MOST_PAIRS = 60_000
 _NARROWEST = 6.0  # points that a gutter between two columns has at least
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """Something with a place.
 
@@ -99,9 +101,9 @@ def _bands(spanning: list[Item], rest: list[Item]) -> list[list[Item]]:
     for band in bands:
         box = union(*(item.box for item in band))
         beside = [item for item in rest if box.top - 0.5 <= _middle(item) <= box.bottom + 0.5]
-        for item in beside:
-            rest.remove(item)
-        band += beside
+        if beside:
+            band += beside
+            rest[:] = [item for item in rest if not box.top - 0.5 <= _middle(item) <= box.bottom + 0.5]
     return bands
 
 
@@ -129,7 +131,7 @@ def gutter_of(items: Sequence[Item]) -> tuple[float, float] | None:
     lines = [item for item in items if isinstance(item.thing, Line)]
     if len(lines) < 4:
         lines = list(items)
-    edges = sorted({round(item.box.left, 1) for item in lines})
+    edges = _edges(lines)
     if len(edges) < 2:
         return None
     best: tuple[float, float, float] | None = None
@@ -146,6 +148,15 @@ def gutter_of(items: Sequence[Item]) -> tuple[float, float] | None:
         if best is None or score > best[0] + 1e-6 or (abs(score - best[0]) < 1e-6 and right - left > best[2] - best[1]):
             best = (score, left, right)
     return (best[1], best[2]) if best else None
+
+
+def _edges(lines: Sequence[Item]) -> list[float]:
+    """Return where columns may begin; on a page full of scattered texts only where most of them do."""
+    counts = Counter(round(item.box.left, 1) for item in lines)
+    if len(counts) * len(lines) <= _MOST_PAIRS:
+        return sorted(counts)
+    most = counts.most_common(max(8, _MOST_PAIRS // len(lines)))
+    return sorted({edge for edge, _ in most} | {min(counts)})
 
 
 def _parts(left: list[Item], right: list[Item], crossing: list[Item]) -> float | None:

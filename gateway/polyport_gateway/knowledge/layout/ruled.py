@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from polyport_gateway.knowledge.documents import Box
 
+from .breaks import with_breaks
 from .content import Ruling, Word, centre
 from .lines import lines_of
-from .paragraphs import with_breaks
 from .regions import CellRegion, TableRegion
 
 __all__ = ["Grid", "grids_of", "header_marked", "table_of_grid", "with_headers"]
@@ -36,6 +36,21 @@ class Grid:
     horizontals: tuple[Box, ...]
     verticals: tuple[Box, ...]
     strong: bool
+
+    @property
+    def columns(self) -> list[float]:
+        """Where its columns begin and end."""
+        return _places([line.left for line in self.verticals], self.box.left, self.box.right)
+
+    @property
+    def rows(self) -> list[float]:
+        """Where its rows begin and end."""
+        return _places([line.top for line in self.horizontals], self.box.top, self.box.bottom)
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether it has more than one row and more than one column: a frame has not."""
+        return len(self.columns) > 2 and len(self.rows) > 2
 
 
 def grids_of(rulings: Sequence[Ruling]) -> list[Grid]:
@@ -112,8 +127,7 @@ def table_of_grid(grid: Grid, words: Sequence[Word]) -> TableRegion | None:
     A border that is missing between two positions makes one cell of them. Where the outer borders at the sides are
     missing, the ends of the horizontal lines stand for them.
     """
-    xs = _places([line.left for line in grid.verticals], grid.box.left, grid.box.right)
-    ys = _places([line.top for line in grid.horizontals], grid.box.top, grid.box.bottom)
+    xs, ys = grid.columns, grid.rows
     columns, rows = len(xs) - 1, len(ys) - 1
     if columns < 2 or rows < 2 or columns * rows > _MOST_POSITIONS:
         return None

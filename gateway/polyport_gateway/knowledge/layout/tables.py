@@ -41,6 +41,8 @@ def tables_of(page: PageContent) -> tuple[list[TableRegion], list[Word]]:
 
 
 def _of_grid(grid: Grid, words: Sequence[Word]) -> TableRegion | None:
+    if not grid.has_cells:
+        return None
     inside = [word for word in words if covers(grid.box, centre(word.box), 1.0)]
     table = table_of_grid(grid, inside) if inside else None
     if table is None:

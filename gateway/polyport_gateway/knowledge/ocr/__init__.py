@@ -4,8 +4,8 @@
 turned and straightened first, and the lines of tables found and taken away before the text is read.
 """
 
-from .budget import seconds_left
+from .budget import Pace, stop_reading_at
 from .engine import is_installed
 from .recognition import Recognised, recognise
 
-__all__ = ["Recognised", "is_installed", "recognise", "seconds_left"]
+__all__ = ["Pace", "Recognised", "is_installed", "recognise", "stop_reading_at"]

@@ -283,7 +283,6 @@ def _placed(strip: Strip, reading: Reading, size: float, scale: float) -> list[W
                 size=size,
                 confidence=round(piece.confidence, 4),
                 vertical=strip.vertical,
-                glued=piece.glued,
             )
         )
     return words

@@ -23,6 +23,8 @@ _WIDE = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00
 _APART = 1.1  # heights of a line: a wider blank parts what has nothing to do with each other
 _SPACED = 0.5
 """Heights of a line: where two wide characters are further apart, a blank was meant."""
+_BLANK = 0.17
+"""Heights of a line between the ink of a wide character and of a Latin one where a blank stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,12 @@ class Piece:
         start: Its edge, from 0 (the strip's left) to 1.
         end: Likewise.
         confidence: Mean of its characters'.
-        glued: No blank stands before it.
     """
 
     text: str
     start: float
     end: float
     confidence: float
-    glued: bool = False
 
 
 def cut(image: Pixels, quad: NDArray[np.float64]) -> Pixels:
@@ -109,7 +109,7 @@ def _ink(pixels: Pixels) -> NDArray[np.bool_]:
     plain = grey(pixels).astype(np.int16)
     ground = np.median(plain)
     contrast = max(24.0, 0.35 * (float(ground) - float(plain.min())))
-    return np.asarray((ground - plain > contrast).sum(axis=0) > 0)
+    return np.asarray((ground - plain > contrast).sum(axis=0) > plain.shape[0] // 40)  # a speck is no ink
 
 
 def _blanks(ink: NDArray[np.bool_], least: float) -> list[tuple[int, int]]:
@@ -125,43 +125,49 @@ def _blanks(ink: NDArray[np.bool_], least: float) -> list[tuple[int, int]]:
 
 def pieces_of(strip: Strip, reading: Reading) -> list[Piece]:
     """Part what a strip says at its blanks, each piece with its edges where its ink ends."""
-    words = _words(reading, strip)
-    if not words:
-        return []
     ink = _ink(strip.pixels)
+    words = _words(reading, ink, strip.pixels.shape[0])
     width = len(ink)
     bounds = [0]
-    for (_, before), (_, after) in pairwise(words):
-        bounds.append(_widest_blank(ink, reading.places[before[-1]] * width, reading.places[after[0]] * width))
+    for before, after in pairwise(words):
+        bounds.append(_widest_blank(ink, reading.places[before[-1]] * width, reading.places[after[0]] * width)[0])
     bounds.append(width)
     pieces = []
-    for number, (glued, indices) in enumerate(words):
+    for number, indices in enumerate(words):
         start, end = _tight(ink, bounds[number], bounds[number + 1])
         confidence = sum(reading.confidences[index] for index in indices) / len(indices)
         text = "".join(reading.text[index] for index in indices)
-        pieces.append(Piece(text, start / width, end / width, confidence, glued))
+        pieces.append(Piece(text, start / width, end / width, confidence))
     return pieces
 
 
-def _words(reading: Reading, strip: Strip) -> list[tuple[bool, list[int]]]:
-    """Group the characters; a blank between two Chinese ones is none unless they are far apart."""
-    text, words = reading.text, list[tuple[bool, list[int]]]()
-    width, height = strip.pixels.shape[1], strip.pixels.shape[0]
-    steps = _usual_step(reading, width, height)
+def _words(reading: Reading, ink: NDArray[np.bool_], height: int) -> list[list[int]]:
+    """Group the characters: between two Chinese ones there is no blank unless they are far apart."""
+    words = list[list[int]]()
+    step = _usual_step(reading, len(ink), height)
     blank = True
-    for index, character in enumerate(text):
+    for index, character in enumerate(reading.text):
         if character.isspace():
             blank = True
             continue
-        if words and blank and _WIDE.match(character):
-            last = words[-1][1][-1]
-            apart = (reading.places[index] - reading.places[last]) * width - steps
-            blank = not _WIDE.match(text[last]) or apart > _SPACED * height
+        if words:
+            last = words[-1][-1]
+            begin, end = reading.places[last] * len(ink), reading.places[index] * len(ink)
+            both = bool(_WIDE.match(character)), bool(_WIDE.match(reading.text[last]))
+            if all(both):
+                blank = blank and end - begin - step > _SPACED * height
+            elif any(both) and not blank and _letters(reading.text[last], character):
+                # Between Chinese and Latin the recogniser often leaves a blank out.
+                blank = _widest_blank(ink, begin, end)[1] > _BLANK * height
         if blank or not words:
-            words.append((False, []))
-        words[-1][1].append(index)
+            words.append([])
+        words[-1].append(index)
         blank = False
     return words
+
+
+def _letters(one: str, other: str) -> bool:
+    return one.isalnum() and other.isalnum()
 
 
 def _usual_step(reading: Reading, width: int, height: int) -> float:
@@ -175,15 +181,15 @@ def _usual_step(reading: Reading, width: int, height: int) -> float:
     return steps[len(steps) // 2] if steps else 0.85 * height
 
 
-def _widest_blank(ink: NDArray[np.bool_], begin: float, end: float) -> int:
-    """Return the middle of the widest run of empty columns between two characters' middles."""
+def _widest_blank(ink: NDArray[np.bool_], begin: float, end: float) -> tuple[int, int]:
+    """Return the middle and the length of the widest run of empty columns between two characters' middles."""
     first, last = max(int(begin), 0), min(int(end) + 1, len(ink))
     best, best_at, run = 0, (first + last) // 2, 0
     for column in range(first, last):
         run = 0 if ink[column] else run + 1
         if run > best:
             best, best_at = run, column - run // 2
-    return best_at
+    return best_at, best
 
 
 def _tight(ink: NDArray[np.bool_], start: int, end: int) -> tuple[int, int]:

@@ -191,6 +191,7 @@ class ParserPool:
             "job": job,
             "name": name,
             "options": plain_options(options),
+            "wall_s": limits.wall_s,
             "cpu_s": limits.cpu_s,
             "memory_mb": limits.memory_mb,
         }

@@ -14,10 +14,12 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from polyport_gateway.knowledge.documents import ParsingLimitError, UnreadableDocumentError
+from polyport_gateway.knowledge.ocr import stop_reading_at
 from polyport_gateway.knowledge.readers import ReadOptions, read, readers
 
 from .frames import HEAD, answer, options_of, pack, written_error
@@ -34,6 +36,7 @@ _WARM_UP = (
     (b"# a\n", "a.md"),
     (b"a,b\n1,2\n", "a.csv"),
     (b"caf\xe9 a", "a.txt"),
+    (b"%PDF-1.4 ", "a.pdf"),  # it has no pages, and its reader is loaded to say so
 )
 _FILE_BYTES = 1 << 30
 
@@ -60,6 +63,7 @@ def _served(header: Mapping[str, Any], body: bytes) -> bytes:
     name, options, job = header["name"], options_of(header["options"]), header["job"]
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     _limit(header["cpu_s"], header["memory_mb"])
+    stop_reading_at(time.monotonic() + header["wall_s"])
     try:
         return _read(body, name, options, job)
     except MemoryError:

@@ -84,6 +84,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"II*\x00", "tiff"),
     (b"MM\x00*", "tiff"),
+    (b"II+\x00", "tiff"),
+    (b"MM\x00+", "tiff"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"{\\rtf", "rtf"),

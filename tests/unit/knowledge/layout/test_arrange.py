@@ -182,7 +182,7 @@ def any_ruling(draw):
     return Ruling(box, draw(st.booleans()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(any_word(), max_size=40), st.lists(any_ruling(), max_size=20))
 def test_no_word_is_lost_on_any_page(content, rulings):
     regions = arrange(PageContent(800, 800, tuple(content), tuple(rulings), (PictureBox(Box(10, 10, 90, 90)),)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from polyport_gateway.knowledge.ocr.budget import seconds_left
+from polyport_gateway.knowledge.ocr.budget import seconds_left, stop_reading_at
 from polyport_gateway.knowledge.ocr.engine import Reading, _batches, _memory_errors
 from polyport_gateway.knowledge.ocr.orientation import in_order, turn_quads
 from polyport_gateway.knowledge.ocr.pixels import rgb
@@ -79,9 +81,16 @@ def test_a_strip_is_parted_at_wide_blanks_and_at_walls():
 def test_a_blank_between_chinese_characters_is_none_unless_it_is_wide():
     reading = Reading("第 一章 Tea", (1.0,) * 8, (0.05, 0.05, 0.15, 0.25, 0.25, 0.5, 0.55, 0.6))
     pieces = pieces_of(strip((2, 18), (22, 38), (42, 58), (95, 125)), reading)
-    assert [(piece.text, piece.glued) for piece in pieces] == [("第一章", False), ("Tea", False)]
+    assert [piece.text for piece in pieces] == ["第一章", "Tea"]
     assert (round(pieces[0].start * 200), round(pieces[0].end * 200)) == (2, 58)
     assert (round(pieces[1].start * 200), round(pieces[1].end * 200)) == (95, 125)
+
+
+def test_a_blank_between_chinese_and_latin_is_seen_where_it_is_not_read():
+    places = (0.05, 0.15, 0.35, 0.4)
+    near, far = strip((2, 18), (22, 38), (41, 90)), strip((2, 18), (22, 38), (48, 90))
+    assert [piece.text for piece in pieces_of(near, Reading("使用Py", (1.0,) * 4, places))] == ["使用Py"]
+    assert [piece.text for piece in pieces_of(far, Reading("使用Py", (1.0,) * 4, places))] == ["使用", "Py"]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F", "HSV", "LAB"])
@@ -117,5 +126,12 @@ def test_memory_that_runs_out_is_said_to_have():
         raise RuntimeError("bad shape")
 
 
-def test_without_a_limit_there_is_all_the_time():
-    assert seconds_left() > 0
+def test_time_ends_by_the_clock_where_it_is_known():
+    assert seconds_left() > 1000
+    contextvars.copy_context().run(ends_in_five_seconds)
+    assert seconds_left() > 1000
+
+
+def ends_in_five_seconds():
+    stop_reading_at(time.monotonic() + 5)
+    assert 4 < seconds_left() <= 5

@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 from PIL import Image, ImageDraw
 
+from polyport_gateway.knowledge import layout
 from polyport_gateway.knowledge.ocr import recognise
 from tests.support.drawn import font, page_of, table_of, vertical_page
 
@@ -25,11 +26,8 @@ def plain(text):
 
 
 def lines_of(found):
-    """The words of each line, from the top, blanks between those that are not glued."""
-    lines: dict[int, list] = {}
-    for word in sorted(found.words, key=lambda word: word.box.left):
-        lines.setdefault(round((word.box.top + word.box.bottom) / 40), []).append(word)
-    return [" ".join(word.text for word in lines[key]) for key in sorted(lines)]
+    """The lines from the top."""
+    return [line.text for line in layout.lines_of(found.words)]
 
 
 @pytest.fixture(scope="module")

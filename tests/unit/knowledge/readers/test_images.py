@@ -20,6 +20,7 @@ from polyport_gateway.knowledge.documents import (
     Table,
     UnreadableDocumentError,
 )
+from polyport_gateway.knowledge.ocr import budget
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
 from polyport_gateway.knowledge.readers import ReadOptions, read
 from polyport_gateway.knowledge.readers.images import reader as images
@@ -181,9 +182,10 @@ def nothing(image):
 
 
 def test_pages_for_which_no_time_is_left_are_told(read_file, monkeypatch):
-    left = iter([100.0, 60.0, 60.0, 25.0])
+    # Asked before each page, then at its begin and its end: pages of 40 and 30 s leave too little for a third.
+    left = iter([100.0, 100.0, 60.0, 60.0, 60.0, 30.0])
     monkeypatch.setattr(images, "recognise", lambda image, dpi: nothing(image))
-    monkeypatch.setattr(images, "seconds_left", lambda: next(left, 25.0))
+    monkeypatch.setattr(budget, "seconds_left", lambda: next(left, 25.0))
     data = encoded(SMALL, "TIFF", save_all=True, append_images=[SMALL] * 4)
     receipt = read_file(data, "scan.tiff").receipt
     (lost,) = receipt.skipped
@@ -251,6 +253,19 @@ async def test_a_confined_process_reads_pictures_too():
         parsed = await pool.parse(data, "a.png")
         assert "Confined, and read all the same." in parsed.document.text
         assert (await pool.parse(b"# Tea", "a.md")).document.text == "Tea"
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_a_long_scan_ends_in_time_with_the_pages_that_were_read():
+    page = page_of(["The quick brown fox jumps over the lazy dog."] * 24, size=(1240, 1754))
+    data = encoded(page, "TIFF", save_all=True, append_images=[page] * 59)
+    async with ParserPool(workers=1, limits=ParseLimits(wall_s=40)) as pool:
+        receipt = (await pool.parse(data, "scan.tiff")).receipt
+    (lost,) = receipt.skipped
+    assert receipt.pages_in == 60
+    assert receipt.pages_out == 60 - lost.count
+    assert receipt.pages_out >= 1
 
 
 @pytest.mark.slow

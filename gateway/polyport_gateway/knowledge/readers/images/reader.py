@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field
 
@@ -18,7 +17,7 @@ from polyport_gateway.knowledge.documents import (
     source_of,
 )
 from polyport_gateway.knowledge.layout import PageContent, Region, arrange, block_of, heading_levels, look_of
-from polyport_gateway.knowledge.ocr import Recognised, is_installed, recognise, seconds_left
+from polyport_gateway.knowledge.ocr import Pace, Recognised, is_installed, recognise
 from polyport_gateway.knowledge.readers.base import ReadOptions
 from polyport_gateway.knowledge.readers.detect import FORMATS, detect
 
@@ -27,8 +26,6 @@ from .opening import Opened, opened
 __all__ = ["ImageReader"]
 
 _INSTALL = 'pip install "polyport[ocr]"'
-_SPARE = 1.5
-"""Times what the slowest page took: with less left, no other page is begun."""
 
 
 class ImageReader:
@@ -106,16 +103,14 @@ class _Pages:
             why = f"it is a picture, and reading it needs packages that are not installed. Install them: {_INSTALL}."
             self.skipped.append(Skipped("text of the picture", why, count=file.pages))
             return
-        slowest = 0.0
+        pace = Pace()
         for number in range(1, file.pages + 1):
-            before = seconds_left()
-            if before < _SPARE * slowest:
-                why = "reading the pages before it took the processor time that one file may take."
+            if not pace.allows_another():
+                why = "reading the pages before it took most of the time that one file may take."
                 self.skipped.append(Skipped("page", why, page=number, count=file.frames - number + 1))
                 return
-            self._read_page(number)
-            if before < math.inf:
-                slowest = max(slowest, before - seconds_left())
+            with pace.page():
+                self._read_page(number)
         if file.paged and file.frames > file.pages:
             why = f"at most {file.pages:,} pages of a picture file are read."
             self.skipped.append(Skipped("page", why, page=file.pages + 1, count=file.frames - file.pages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -112,13 +113,17 @@ def _target(document: Any, annotation: Any) -> str:
 
 def with_links(words: Sequence[Word], links: Sequence[tuple[Box, str]]) -> list[Word]:
     """Give the words under a link its target."""
+    if not links:
+        return list(words)
     result = list(words)
+    order = sorted(range(len(words)), key=lambda index: words[index].box.top)
+    tops = [words[index].box.top for index in order]
+    tallest = max((word.box.bottom - word.box.top for word in words), default=0.0)
     for box, target in links:
-        for index, word in enumerate(result):
-            left, top, right, bottom = word.box
-            if bottom <= box.top or top >= box.bottom or right <= box.left or left >= box.right:
-                continue
-            shared = (min(right, box.right) - max(left, box.left)) * (min(bottom, box.bottom) - max(top, box.top))
-            if shared >= 0.4 * (right - left) * (bottom - top):
-                result[index] = word._replace(link=target)
+        for index in order[bisect_left(tops, box.top - tallest) : bisect_right(tops, box.bottom)]:
+            left, top, right, bottom = result[index].box
+            width = min(right, box.right) - max(left, box.left)
+            height = min(bottom, box.bottom) - max(top, box.top)
+            if width > 0 and height > 0 and width * height >= 0.4 * (right - left) * (bottom - top):
+                result[index] = result[index]._replace(link=target)
     return result

@@ -21,6 +21,7 @@ from polyport_gateway.knowledge.documents import (
     Picture,
     Provenance,
     Skipped,
+    Table,
     UnreadableDocumentError,
     source_of,
 )
@@ -38,6 +39,7 @@ from polyport_gateway.knowledge.layout import (
 )
 from polyport_gateway.knowledge.readers.detect import FORMATS
 
+from .continuing import with_continuation
 from .furniture import Edge, Furniture, edge_of
 from .outline import OutlineEntry, language_of, level_of_title, outline_of, properties_of, titles_by_page
 from .pages import Page
@@ -122,6 +124,7 @@ class Assembly:
         """
         if not self._pages:
             raise UnreadableDocumentError(self.name, f"none of its pages can be read. {skipped[0].why}", page=1)
+        self._join_tables()
         levels = heading_levels(self._looks())
         told: set[str] = set()
         labels: dict[str, JSON] = {}
@@ -145,6 +148,31 @@ class Assembly:
         self._tell(told, labels)
         return self.builder.build()
 
+    def _join_tables(self) -> None:
+        """Put the parts of tables together that go on from page to page."""
+        holder: tuple[list[_Draft], int] | None = None  # where the last table stands, if nothing came after it
+        last_page = 0
+        for number, drafts in self._pages:
+            content = [index for index, draft in enumerate(drafts) if not self._is_furniture(draft)]
+            first = drafts[content[0]].block if content else None
+            if holder is not None and number == last_page + 1 and isinstance(first, Table):
+                page, index = holder
+                before = page[index].block
+                whole = with_continuation(before, first) if isinstance(before, Table) else None
+                if whole is not None:
+                    page[index] = replace(page[index], block=whole)
+                    del drafts[content[0]]
+                    self.warnings.append(f"A table goes on from page {last_page} to page {number}; it was joined.")
+                    last_page = number
+                    if len(content) == 1:
+                        continue
+                    content = [i - 1 for i in content[1:]]
+            last_page = number
+            holder = (drafts, content[-1]) if content and isinstance(drafts[content[-1]].block, Table) else None
+
+    def _is_furniture(self, draft: _Draft) -> bool:
+        return draft.edge is not None and self._furniture.is_one(draft.edge)
+
     def _is_ornament(self, block: Block) -> bool:
         """Tell whether a picture stood in the document before and is there again and again: a logo, a bar."""
         if not isinstance(block, Picture) or block.caption or self._drawn[block.sha256] < _ORNAMENT:
@@ -159,7 +187,7 @@ class Assembly:
             draft.look
             for _, drafts in self._pages
             for draft in drafts
-            if draft.look is not None and not (draft.edge is not None and self._furniture.is_one(draft.edge))
+            if draft.look is not None and not self._is_furniture(draft)
         ]
 
     def _levelled(self, draft: _Draft, levels: dict[Look, int], number: int) -> Block:

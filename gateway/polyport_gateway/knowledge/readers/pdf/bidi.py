@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from polyport_gateway.knowledge.documents import Box
-from polyport_gateway.knowledge.layout.scripts import is_rtl
+from polyport_gateway.knowledge.layout.scripts import facing, is_rtl
 
 __all__ = ["Glyph", "logical"]
-
-_OPENING, _CLOSING = "([{«", ")]}»"
 
 
 class Glyph(NamedTuple):
@@ -49,17 +47,8 @@ def logical(glyphs: Sequence[Glyph]) -> str:
             result += [*reversed(run), cluster]
             run = []
     result += reversed(run)
-    return _facing("".join(result))
+    return facing("".join(result))
 
 
 def _same(first: Box, other: Box) -> bool:
     return abs(first.left - other.left) < 0.01 and abs(first.right - other.right) < 0.01
-
-
-def _facing(text: str) -> str:
-    """Turn a bracket at a word's start or end so that it opens or closes; files disagree on which it is."""
-    if text[0] in _CLOSING and not any(sign in text[1:] for sign in _CLOSING + _OPENING):
-        text = _OPENING[_CLOSING.index(text[0])] + text[1:]
-    elif text[-1] in _OPENING and not any(sign in text[:-1] for sign in _CLOSING + _OPENING):
-        text = text[:-1] + _CLOSING[_OPENING.index(text[-1])]
-    return text

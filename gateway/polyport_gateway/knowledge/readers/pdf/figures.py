@@ -15,7 +15,7 @@ __all__ = ["figures_of"]
 _FEWEST = 6  # shapes
 _SMALLEST = 50.0  # points along either side
 _APART = 12.0
-_MOST_SHAPES = 4_000
+_MOST_SHAPES = 1_500
 
 
 def figures_of(drawings: Drawings, images: Sequence[Box], words: Sequence[Word], frame: Frame) -> list[Box]:

@@ -35,7 +35,7 @@ def read(data: bytes, **options: object) -> Parsed:
 
 
 def prose(canvas: Canvas, x: float, y: float, width: float, lines: int, *, start: int = 0, size: float = 10) -> str:
-    """Draw lines that fill a width, and return their text."""
+    """Draw a sentence of lines that fill a width, and return it."""
     canvas.setFont("Helvetica", size)
     said: list[str] = []
     at = start
@@ -44,6 +44,10 @@ def prose(canvas: Canvas, x: float, y: float, width: float, lines: int, *, start
         while canvas.stringWidth(" ".join([*line, WORDS[at % len(WORDS)]]), "Helvetica", size) < width:
             line.append(WORDS[at % len(WORDS)])
             at += 1
+        if number == 0:
+            line[0] = line[0].capitalize()
+        if number == lines - 1:
+            line[-1] += "."
         canvas.drawString(x, y - number * 1.2 * size, " ".join(line))
         said += line
     return " ".join(said)

@@ -216,3 +216,31 @@ def test_a_picture_that_is_drawn_turned_is_kept_as_it_is_shown():
     assert shown.height > shown.width
     assert shown.getpixel((shown.width // 2, shown.height - 5)) < 50  # now the lower half is
     assert shown.getpixel((shown.width // 2, 5)) > 200
+
+
+def over_pages(*parts):
+    def draw(canvas):
+        for number, part in enumerate(parts):
+            table = Drawn(part)
+            table.setStyle(TableStyle([("GRID", (0, 0), (-1, -1), 0.5, colors.black)]))
+            table.wrapOn(canvas, 450, 400)
+            table.drawOn(canvas, 72, 400)
+            canvas.drawString(280, 30, f"{number + 1}")
+            canvas.showPage()
+
+    return read(made(draw))
+
+
+def test_a_table_that_repeats_its_header_goes_on_over_the_page_break():
+    head = ["Day", "Cups"]
+    parsed = over_pages([head, ["Monday", "3"]], [head, ["Tuesday", "5"], ["Friday", "1"]], [head, ["Sunday", "8"]])
+    texts, grid = grid_of(parsed)
+    assert texts == [head, ["Monday", "3"], ["Tuesday", "5"], ["Friday", "1"], ["Sunday", "8"]]
+    assert grid.header_rows == 1
+    assert [block.kind for block in parsed.document.blocks] == ["table", "page_break", "page_break"]
+    assert sum("goes on" in warning for warning in parsed.receipt.warnings) == 2
+
+
+def test_tables_with_other_headers_stay_apart():
+    parsed = over_pages([["Day", "Cups"], ["Monday", "3"]], [["Day", "Pots"], ["Tuesday", "5"]])
+    assert parsed.receipt.tables == 2

@@ -306,4 +306,24 @@ def test_every_word_has_a_page_and_a_place():
     assert where.bbox.left == pytest.approx(72, abs=1)
     assert 842 - 700 - 12 < where.bbox.top < 842 - 700
     assert parsed.receipt.characters == (len(parsed.document.blocks[0].text),)
-    assert WORDS[0] in parsed.document.text
+    assert WORDS[1] in parsed.document.text
+
+
+def test_a_paragraph_goes_on_in_the_next_column_past_the_footnotes():
+    lines = ("A first column that is full of", "words to its very end, which is", "not the end of what there is to",
+             "say about the history of ket-")  # fmt: skip
+
+    def draw(canvas):
+        canvas.setFont("Helvetica", 10)
+        for number, line in enumerate((*lines, *lines, *lines)):
+            canvas.drawString(72, 300 - 12 * number, line)
+        canvas.line(72, 150, 150, 150)
+        canvas.setFont("Helvetica", 7)
+        canvas.drawString(72, 140, "1 A note at the foot of it.")
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(310, 300, "tles and cups.")
+        prose(canvas, 310, 270, 180, 12)
+
+    blocks = read(made(draw)).document.blocks
+    assert [block.kind for block in blocks] == ["paragraph", "note", "paragraph"]
+    assert blocks[0].text.endswith("the history of kettles and cups.")
