@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyport import Client
-    from polyport.types import ChatCompletion
+    from polyport.types.chat import ChatCompletion
 
 __all__ = ["CallableEmbedder", "CallableModel", "ClientEmbedder", "ClientModel"]
 
