@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from polyport_gateway.knowledge.documents.values import JSON
 from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .annotating import ModelStep, shortened
@@ -65,7 +66,7 @@ class QuestionsAndAnswers(ModelStep):
             return
         for number, (question, reply) in enumerate(pairs):
             both = shortened(f"{question}\n{reply}".strip(), self.max_tokens, self.counter())
-            about = {"role": "question", "question": question, "answer": reply, "number": number}
+            about: dict[str, JSON] = {"role": "question", "question": question, "answer": reply, "number": number}
             yield replace(self._noted(cut.made(cut.span, both, **about), {}), parent=cut)
 
 

@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from polyport.errors import BadRequestError
@@ -119,7 +118,7 @@ class _Reading:
             if keyword.arg in given:
                 raise ChunkerSpecError(f"{kind.__name__} was given {keyword.arg} twice.")
             given[keyword.arg] = keyword.value
-        hints = _hints(kind)
+        hints = get_type_hints(kind)
         values = {name: self._value(kind, name, hints[name], node, depth) for name, node in given.items()}
         missing = [name for name, field in settings.items() if name not in values and _is_required(field)]
         if missing:
@@ -195,11 +194,6 @@ def _resolved(where: str, what: str, name: str, resolver: Resolver[Found] | None
         return resolver(name)
     except LookupError as error:
         raise ChunkerSpecError(f"{where}: there is no {what} named {name!r}: {error}") from None
-
-
-@lru_cache(maxsize=256)
-def _hints(kind: type[Step]) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _is_required(field: Field[Any]) -> bool:

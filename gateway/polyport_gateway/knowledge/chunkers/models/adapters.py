@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from polyport_gateway.knowledge.documents.values import JSON
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyport import Client
+    from polyport.types.chat import ChatCompletion
 
 __all__ = ["CallableEmbedder", "CallableModel", "ClientEmbedder", "ClientModel"]
 
@@ -69,7 +68,7 @@ class ClientModel:
     model: str
     concurrency: int = 8
     timeout: float = 120.0
-    parameters: Mapping[str, JSON] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -92,9 +91,9 @@ class ClientModel:
             return list(pool.map(self._ask, prompts))
 
     def _ask(self, prompt: str) -> str:
-        parameters = {"temperature": 0, **self.parameters}
-        messages = [{"role": "user", "content": prompt}]
-        return self.client.chat(self.model, messages, timeout=self.timeout, **parameters).text
+        parameters: dict[str, Any] = {"temperature": 0, **self.parameters}
+        completion: ChatCompletion = self.client.chat(self.model, prompt, timeout=self.timeout, **parameters)
+        return completion.text
 
 
 @dataclass(frozen=True)
