@@ -46,7 +46,7 @@ def _clean(text: str) -> str:
 
 
 def _settled(grid: TableGrid) -> TableGrid:
-    if not any(cell.nested for cell in grid.cells):
+    if next(grid.nested, None) is None:
         return grid
     cells = (cell._replace(nested=tuple(place(block) for block in cell.nested)) for cell in grid.cells)
     return replace(grid, cells=tuple(cells))

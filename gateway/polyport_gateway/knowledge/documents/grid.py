@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +56,18 @@ class Cell(NamedTuple):
     def is_header(self) -> bool:
         """Whether it heads rows or columns."""
         return self.column_header or self.row_header
+
+
+class _Even(NamedTuple):
+    """A grid whose every position has a cell of its own that is nothing but text: what a CSV file is.
+
+    A million cells take seconds and hundreds of megabytes to make, and most tables are only shown and cut by rows; so
+    such a grid keeps its rows, and makes the cells when somebody asks for them.
+    """
+
+    texts: tuple[tuple[str, ...], ...]
+    header_rows: int
+    header_columns: int
 
 
 _new = tuple.__new__  # half the time of the class's own, which counts where there are a million
@@ -125,13 +137,69 @@ class TableGrid:
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[str]], *, header_rows: int = 1, header_columns: int = 0) -> TableGrid:
         """Make a grid of plain rows; a short row leaves its last positions empty."""
-        lines = list(rows)
+        lines = tuple(map(tuple, rows))
+        width = max(map(len, lines), default=0)
+        if width and all(len(line) == width for line in lines) and len(lines) * width <= MOST_POSITIONS:
+            grid = object.__new__(cls)
+            even = _Even(lines, min(header_rows, len(lines)), min(header_columns, width))
+            grid.__dict__.update(rows=len(lines), columns=width, row_spans=(), _even=even)
+            return grid
         cells = tuple(
             _new(Cell, (row, column, 1, 1, text, row < header_rows, column < header_columns, *_REST))
             for row, line in enumerate(lines)
             for column, text in enumerate(line)
         )
-        return cls(len(lines), max(map(len, lines), default=0), cells)
+        return cls(len(lines), width, cells)
+
+    def __getattr__(self, name: str) -> object:
+        # Only what is not there yet gets here.
+        even: _Even | None = self.__dict__.get("_even")
+        if even is None or name not in ("cells", "_index"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        made = self._made(even) if name == "cells" else array("i", range(self.rows * self.columns))
+        self.__dict__[name] = made
+        return made
+
+    def _made(self, even: _Even) -> tuple[Cell, ...]:
+        cells = []
+        for row, line in enumerate(even.texts):
+            position = self.row_spans[row].start + 2 if self.row_spans else 0
+            head = row < even.header_rows
+            for column, text in enumerate(line):
+                end = position + len(_escaped(text)) if self.row_spans else 0
+                span = _new(Span, (position, end))
+                cells.append(
+                    _new(Cell, (row, column, 1, 1, text, head, column < even.header_columns, *_REST[:-1], span))
+                )
+                position = end + 3 if self.row_spans else 0
+        return tuple(cells)
+
+    @property
+    def even(self) -> tuple[tuple[tuple[str, ...], ...], int, int] | None:
+        """Its rows, and how many of its rows and columns are headers, where that says everything about it."""
+        found: _Even | None = self.__dict__.get("_even")
+        if found is not None or len(self.cells) != self.rows * self.columns or not self.cells:
+            return found
+        cells, columns = self.cells, self.columns
+        header_rows = next((row for row in range(self.rows) if not cells[row * columns].column_header), self.rows)
+        header_columns = next((column for column in range(columns) if not cells[column].row_header), columns)
+        plain = all(
+            cell[:4] == (row, column, 1, 1)
+            and cell[5:11] == (row < header_rows, column < header_columns, *_REST[:-1])
+            for (row, column), cell in zip(_positions(self.rows, columns), cells, strict=True)
+        )  # fmt: skip
+        if not plain:
+            return None
+        texts = [cell.text for cell in cells]
+        rows = tuple(tuple(texts[start : start + columns]) for start in range(0, len(texts), columns))
+        return rows, header_rows, header_columns
+
+    @property
+    def nested(self) -> Iterator[Block]:
+        """The blocks inside its cells."""
+        if "_even" in self.__dict__:
+            return iter(())
+        return (block for cell in self.cells if cell.nested for block in cell.nested)
 
     def at(self, row: int, column: int) -> Cell | None:
         """Return the cell that covers a position, or None where it is empty.
@@ -151,12 +219,18 @@ class TableGrid:
 
     def texts(self, row: int) -> tuple[str, ...]:
         """Return the text at each position of a row; a cell that spans is repeated in full."""
+        even: _Even | None = self.__dict__.get("_even")
+        if even is not None and 0 <= row < self.rows:
+            return even.texts[row]
         found = (self.at(row, column) for column in range(self.columns))
         return tuple("" if cell is None else cell.text for cell in found)
 
     @property
     def header_rows(self) -> int:
         """How many rows at the top hold column headers only."""
+        even: _Even | None = self.__dict__.get("_even")
+        if even is not None:
+            return even.header_rows
         for row in range(self.rows):
             cells = self.row(row)
             if not cells or not all(cell.column_header for cell in cells):
@@ -180,6 +254,8 @@ class TableGrid:
 
     def placed(self, start: int) -> tuple[str, TableGrid]:
         """Return its text, and the same grid with the spans that it has where its text begins at ``start``."""
+        if "_even" in self.__dict__:
+            return self._placed_even(self.__dict__["_even"], start)
         texts = [_escaped(cell.text) for cell in self.cells]
         starts = [start] * len(texts)
         lines, row_spans, position = [], [], start
@@ -199,6 +275,25 @@ class TableGrid:
             for cell, begin, text in zip(self.cells, starts, texts, strict=True)
         )
         return "\n".join(lines), self._with(cells, tuple(row_spans))
+
+    def _placed_even(self, even: _Even, start: int) -> tuple[str, TableGrid]:
+        lines, row_spans, position = [], [], start
+        if not even.header_rows:
+            lines += ["|" + "  |" * self.columns, self._delimiter()]
+            position += len(lines[0]) + len(lines[1]) + 2
+        for row in even.texts:
+            line = f"| {' | '.join(row)} |"
+            if line.count("|") > self.columns + 1 or "\n" in line or "\r" in line:
+                line = f"| {' | '.join(map(_escaped, row))} |"
+            row_spans.append(_new(Span, (position, position + len(line))))
+            lines.append(line)
+            position += len(line) + 1
+            if len(lines) == 1:
+                lines.append(self._delimiter())
+                position += len(lines[1]) + 1
+        grid = object.__new__(TableGrid)
+        grid.__dict__.update(rows=self.rows, columns=self.columns, row_spans=tuple(row_spans), _even=even)
+        return "\n".join(lines), grid
 
     def _with(self, cells: tuple[Cell, ...], row_spans: tuple[Span, ...]) -> TableGrid:
         # The cells stand where they stood, so they need no second look.
@@ -223,6 +318,10 @@ class TableGrid:
             parts.append(text)
             position += len(text) + 3
         return "| " + " | ".join(parts) + " |"
+
+
+def _positions(rows: int, columns: int) -> Iterator[tuple[int, int]]:
+    return ((row, column) for row in range(rows) for column in range(columns))
 
 
 def _escaped(text: str) -> str:

@@ -1,6 +1,7 @@
 """A document as JSON and back, nothing lost.
 
-A value that is the default is left out; a cell is a list, cut where only defaults follow. Spans are not written, for
+A value that is the default is left out; a cell is a list, cut where only defaults follow; a grid of nothing but text is
+its rows. Spans are not written, for
 they follow from the rest: on reading, the blocks are placed anew.
 """
 
@@ -17,9 +18,14 @@ from .blocks import BLOCKS, Block, Table
 from .builder import DocumentBuilder
 from .document import Document
 from .grid import Cell, TableGrid
-from .values import Box, Mark, Provenance, Source, Span
+from .values import Box, Mark, Provenance, Source, Span, TimeSpan
 
-__all__ = ["VERSION", "canonical", "dumps", "from_plain", "loads", "to_plain"]
+try:
+    import orjson
+except ImportError:  # it comes with the gateway; without it all goes on, slower
+    orjson = None  # type: ignore[assignment]
+
+__all__ = ["VERSION", "canonical", "dumps", "encoded", "from_plain", "loads", "to_plain"]
 
 VERSION = 1
 _DERIVED = ("span", "index")
@@ -31,7 +37,26 @@ def dumps(document: Document) -> str:
     """Write a document as JSON."""
     plain = to_plain(document)
     plain["assets"] = {key: base64.b64encode(data).decode() for key, data in document.assets.items()}
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return encoded(plain).decode()
+
+
+def encoded(plain: Mapping[str, Any]) -> bytes:
+    """Write plain values as JSON."""
+    if orjson is not None:
+        try:
+            return orjson.dumps(plain, default=_as_list)
+        except TypeError:
+            pass  # a number of more than 64 bits
+    try:
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, in a name
+        return json.dumps(plain, separators=(",", ":")).encode()
+
+
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError
 
 
 def loads(data: str | bytes) -> Document:
@@ -41,7 +66,7 @@ def loads(data: str | bytes) -> Document:
         ValueError: It is not one.
     """
     try:
-        plain = json.loads(data)
+        plain = json.loads(data)  # not orjson: it makes a float of a number of more than 64 bits
         assets = {key: base64.b64decode(value, validate=True) for key, value in plain["assets"].items()}
         return from_plain(plain, assets)
     except (AttributeError, KeyError, TypeError, IndexError, binascii.Error, RecursionError) as error:
@@ -88,17 +113,35 @@ def from_plain(plain: Mapping[str, Any], assets: Mapping[str, bytes]) -> Documen
 def _block(block: Block) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": block.kind}
     for item in fields(block):
+        if item.name in _DERIVED:
+            continue
         value = getattr(block, item.name)
-        if item.name in _DERIVED or (item.default is not MISSING and value == item.default):
+        if isinstance(value, TableGrid):  # comparing it would make its cells
+            if value.rows or value.columns:
+                plain[item.name] = _grid(value)
+            continue
+        if item.default is not MISSING and value == item.default:
             continue
         if isinstance(value, Provenance):
             value = {key: part for key, part in zip(_PROVENANCE, _parts(value), strict=True) if part is not None}
-        elif isinstance(value, TableGrid):
-            value = {"rows": value.rows, "columns": value.columns, "cells": [_cell(cell) for cell in value.cells]}
         plain[item.name] = value
     if isinstance(block, Table):
         plain.pop("text", None)  # its caption and grid say it
     return plain
+
+
+def _grid(grid: TableGrid) -> dict[str, Any]:
+    even = grid.even
+    if even is not None:
+        return {"texts": even[0], "header_rows": even[1], "header_columns": even[2]}
+    return {"rows": grid.rows, "columns": grid.columns, "cells": [_cell(cell) for cell in grid.cells]}
+
+
+def _read_grid(plain: Mapping[str, Any]) -> TableGrid:
+    if "texts" in plain:
+        heads = plain["header_rows"], plain["header_columns"]
+        return TableGrid.from_rows(plain["texts"], header_rows=heads[0], header_columns=heads[1])
+    return TableGrid(plain["rows"], plain["columns"], tuple(_read_cell(cell) for cell in plain["cells"]))
 
 
 _PROVENANCE = tuple(item.name for item in fields(Provenance))
@@ -129,8 +172,7 @@ def _read_block(plain: Mapping[str, Any]) -> Block:
     if "provenance" in values:
         values["provenance"] = _read_provenance(values["provenance"])
     if "grid" in values:
-        grid = values["grid"]
-        values["grid"] = TableGrid(grid["rows"], grid["columns"], tuple(_read_cell(cell) for cell in grid["cells"]))
+        values["grid"] = _read_grid(values["grid"])
     return kind(**values)
 
 
@@ -140,6 +182,8 @@ def _read_provenance(plain: Mapping[str, Any]) -> Provenance:
         values["bbox"] = Box(*values["bbox"])
     if "source_span" in values:
         values["source_span"] = Span(*values["source_span"])
+    if "time" in values:
+        values["time"] = TimeSpan(*values["time"])
     return Provenance(**values)
 
 

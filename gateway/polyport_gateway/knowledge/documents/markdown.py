@@ -83,7 +83,8 @@ def _block(block: Block) -> str:
 
 def _table(block: Table) -> str:
     """Return the grid's lines, with the links and styles inside its cells."""
-    if not any(_has_marks(cell) for cell in block.grid.cells):
+    # A grid without a block inside a cell need not make its cells.
+    if next(block.grid.nested, None) is None or not any(_has_marks(cell) for cell in block.grid.cells):
         return block.text[len(block.caption) + 1 :] if block.caption else block.text
     cells = (cell._replace(text=_cell(cell)) if _has_marks(cell) else cell for cell in block.grid.cells)
     body, _ = replace(block.grid, cells=tuple(cells)).placed(0)

@@ -103,7 +103,7 @@ def _count(blocks: Iterable[Block], kind: type[Block]) -> int:
     for block in blocks:
         total += isinstance(block, kind)
         if isinstance(block, Table):
-            total += sum(_count(cell.nested, kind) for cell in block.grid.cells if cell.nested)
+            total += _count(block.grid.nested, kind)
     return total
 
 

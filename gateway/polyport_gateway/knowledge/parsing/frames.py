@@ -21,10 +21,10 @@ from polyport_gateway.knowledge.documents import (
     UnreadableDocumentError,
     UnsupportedFormatError,
 )
-from polyport_gateway.knowledge.documents.jsonform import from_plain, to_plain
+from polyport_gateway.knowledge.documents.jsonform import encoded, from_plain, to_plain
 from polyport_gateway.knowledge.readers import ReadOptions
 
-__all__ = ["HEAD", "answer", "options_of", "pack", "plain_options", "unpack", "written_error"]
+__all__ = ["HEAD", "NoAnswerError", "answer", "options_of", "pack", "plain_options", "unpack", "written_error"]
 
 HEAD = struct.Struct("!QQ")
 """Lengths of the JSON and of the bytes after it."""
@@ -39,12 +39,16 @@ _ERRORS: dict[str, type[UnreadableDocumentError]] = {
         ParsingLimitError,
     )
 }
-_NOT_SENT = ("read",)
+_NOT_SENT = ("read", "budget", "resource")
+
+
+class NoAnswerError(UnreadableDocumentError):
+    """What a process sent is no answer to what it was asked."""
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
     """Return a frame."""
-    plain = json.dumps(header, separators=(",", ":")).encode()
+    plain = encoded(header)
     return b"".join((HEAD.pack(len(plain), len(body)), plain, body))
 
 
@@ -58,15 +62,16 @@ def options_of(plain: Mapping[str, Any]) -> ReadOptions:
     return ReadOptions(**plain)
 
 
-def written_error(error: UnreadableDocumentError) -> bytes:
+def written_error(error: UnreadableDocumentError, job: str) -> bytes:
     """Return the frame of a failure."""
-    return pack({"error": error.code, "reason": error.reason, "page": error.page})
+    return pack({"job": job, "error": error.code, "reason": error.reason, "page": error.page})
 
 
-def answer(parsed: Parsed) -> bytes:
+def answer(parsed: Parsed, job: str) -> bytes:
     """Return the frame of a document and its receipt."""
     assets = parsed.document.assets
     header = {
+        "job": job,
         "document": to_plain(parsed.document),
         "receipt": asdict(parsed.receipt),
         "assets": [[key, len(data)] for key, data in assets.items()],
@@ -74,14 +79,23 @@ def answer(parsed: Parsed) -> bytes:
     return pack(header, b"".join(assets.values()))
 
 
-def unpack(plain: bytes, body: bytes, name: str) -> Parsed:
+def unpack(plain: bytes, body: bytes, name: str, job: str) -> Parsed:
     """Return what an answer holds.
 
+    Args:
+        plain: Its JSON.
+        body: The bytes after it.
+        name: Of the file.
+        job: What the file was sent with: nobody knew it before, so no answer to it can have been written before.
+
     Raises:
-        UnreadableDocumentError: The file could not be read, or the answer is none.
+        UnreadableDocumentError: The file could not be read.
+        NoAnswerError: The process sent something else.
     """
     try:
         header = json.loads(plain)
+        if header["job"] != job:
+            raise ValueError("an answer to another file")
         if "error" in header:
             kind = _ERRORS.get(header["error"], UnreadableDocumentError)
             raise kind(name, str(header["reason"]), page=header["page"])
@@ -91,7 +105,7 @@ def unpack(plain: bytes, body: bytes, name: str) -> Parsed:
             position += size
         return Parsed(from_plain(header["document"], assets), _receipt(header["receipt"]))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise UnreadableDocumentError(name, f"its reader gave no document ({type(error).__name__}).") from None
+        raise NoAnswerError(name, f"its reader gave no document ({type(error).__name__}).") from None
 
 
 def _receipt(plain: dict[str, Any]) -> Receipt:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
+import secrets
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 
 from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError, UnreadableDocumentError
 from polyport_gateway.knowledge.readers import ReadOptions
 
-from .frames import HEAD, pack, plain_options, unpack
+from .frames import HEAD, NoAnswerError, pack, plain_options, unpack
 from .limits import ParseLimits
 
 __all__ = ["ParserPool"]
@@ -23,30 +28,36 @@ _log = logging.getLogger("polyport.knowledge.parsing")
 _MEBIBYTE = 1 << 20
 _START_S = 60.0
 _SMALL = 256 * 1024
-_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT")
+_PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL", "HOME", "SYSTEMROOT",
+              "DOCLING_ARTIFACTS_PATH")  # fmt: skip
+_SAID = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # a model that is missing is an error, never a download
 
 
 class _Worker:
     """One child process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, folder: str) -> None:
         self._process = process
+        self._folder = folder  # for its temporary files; nothing else may it write
+        self._killed = False
         self.jobs = 0
 
     @classmethod
     async def start(cls) -> _Worker:
+        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="polyport-parsing-")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the folder that the gateway was started in is no place for a reader to import from, or to read
             "-m",
             "polyport_gateway.knowledge.parsing.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             # Keys and passwords stand in the environment: a hostile file's reader gets none of it.
-            env={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
+            env={key: os.environ[key] for key in _PASSED_ON if key in os.environ} | _SAID | {"TMPDIR": folder},
             start_new_session=True,
         )
-        worker = cls(process)
+        worker = cls(process, folder)
         try:
             async with asyncio.timeout(_START_S):
                 await worker._frame(_MEBIBYTE)
@@ -76,18 +87,22 @@ class _Worker:
 
     async def kill(self) -> int | None:
         """End the process and all it began; return how it had ended, if it had."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.2):  # one that crashed is not yet known to have
-                if self._process.stdout is not None and self._process.stdout.at_eof():
-                    await self._process.wait()
+        if not self._killed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):  # one that crashed is not yet known to have
+                    if self._process.stdout is not None and self._process.stdout.at_eof():
+                        await self._process.wait()
         ended = self._process.returncode
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if not self._killed:  # later its number may be another's
+            self._killed = True
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
         # The pipes' transport closes with the process; without this it would wait for the garbage collector.
         self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         return ended
 
 
@@ -171,44 +186,49 @@ class ParserPool:
         options, limits = options or ReadOptions(), limits or self.limits
         if len(data) > options.max_bytes:
             raise UnreadableDocumentError(name, f"it has {len(data):,} bytes; at most {options.max_bytes:,} are read.")
+        job = secrets.token_hex(8)
         header = {
+            "job": job,
             "name": name,
             "options": plain_options(options),
+            "wall_s": limits.wall_s,
             "cpu_s": limits.cpu_s,
             "memory_mb": limits.memory_mb,
         }
         worker = await self._idle.get()
+        kept = None
         try:
             worker = worker or await _Worker.start()
             plain, body = await self._ask(worker, pack(header, data), name, limits)
-        except BaseException:
-            # `_ask` killed it: whatever it was doing, nobody waits for it any more.
-            self._idle.put_nowait(None)
-            raise
-        if worker.jobs >= self._jobs_per_worker:
-            await worker.kill()
-            worker = None
-        self._idle.put_nowait(worker)
-        if len(plain) > _SMALL:
-            return await asyncio.to_thread(unpack, plain, body, name)
-        return unpack(plain, body, name)
+            try:
+                parsed = await _unpacked(plain, body, name, job)
+            except NoAnswerError:
+                raise  # whoever sends such a thing is in somebody else's hands
+            except UnreadableDocumentError:
+                kept = worker
+                raise
+            kept = worker
+            return parsed
+        finally:
+            if kept is not None and kept.jobs >= self._jobs_per_worker:
+                kept = None
+            try:
+                if worker is not None and kept is None:
+                    await worker.kill()
+            finally:
+                self._idle.put_nowait(kept)
 
     async def _ask(self, worker: _Worker, frame: bytes, name: str, limits: ParseLimits) -> tuple[bytes, bytes]:
         try:
             async with asyncio.timeout(limits.wall_s):
                 return await worker.ask(frame, limits.output_mb * _MEBIBYTE)
         except TimeoutError:
-            await worker.kill()
             raise ParsingLimitError(name, f"reading it took more than {limits.wall_s:g} s.") from None
         except OverflowError:
-            await worker.kill()
             raise ParsingLimitError(name, f"its document has more than {limits.output_mb} MiB.") from None
         except (asyncio.IncompleteReadError, OSError):
             ended = await worker.kill()
             raise _crash(name, ended, limits) from None
-        except BaseException:
-            await worker.kill()
-            raise
 
     async def parse_many(
         self, files: Iterable[tuple[str, bytes]], options: ReadOptions | None = None
@@ -237,6 +257,45 @@ class ParserPool:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _unpacked(plain: bytes, body: bytes, name: str, job: str) -> Parsed:
+    if len(plain) <= _SMALL:
+        return unpack(plain, body, name, job)
+    return await asyncio.to_thread(_unpack_large, plain, body, name, job)
+
+
+def _unpack_large(plain: bytes, body: bytes, name: str, job: str) -> Parsed:
+    with _collection.paused():
+        return unpack(plain, body, name, job)
+
+
+class _Collection:
+    """The collection of garbage: a million cells made in one go would be looked through again and again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paused = 0
+        self._was_enabled = True
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause it; several threads may at the same time."""
+        with self._lock:
+            if not self._paused:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._paused += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._paused -= 1
+                if not self._paused and self._was_enabled:
+                    gc.enable()
+
+
+_collection = _Collection()
 
 
 def _crash(name: str, ended: int | None, limits: ParseLimits) -> UnreadableDocumentError:

@@ -9,17 +9,21 @@ import contextlib
 import ctypes
 import gc
 import json
+import mimetypes
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from polyport_gateway.knowledge.documents import ParsingLimitError, UnreadableDocumentError
+from polyport_gateway.knowledge.ocr import stop_reading_at
 from polyport_gateway.knowledge.readers import ReadOptions, read, readers
 
 from .frames import HEAD, answer, options_of, pack, written_error
+from .landlock import confine, readable_by_python
 
 __all__ = ["main"]
 
@@ -32,6 +36,7 @@ _WARM_UP = (
     (b"# a\n", "a.md"),
     (b"a,b\n1,2\n", "a.csv"),
     (b"caf\xe9 a", "a.txt"),
+    (b"%PDF-1.4 ", "a.pdf"),  # it has no pages, and its reader is loaded to say so
 )
 _FILE_BYTES = 1 << 30
 
@@ -55,28 +60,30 @@ def main() -> None:
 
 
 def _served(header: Mapping[str, Any], body: bytes) -> bytes:
-    name, options = header["name"], options_of(header["options"])
+    name, options, job = header["name"], options_of(header["options"]), header["job"]
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     _limit(header["cpu_s"], header["memory_mb"])
+    stop_reading_at(time.monotonic() + header["wall_s"])
     try:
-        return _read(body, name, options)
+        return _read(body, name, options, job)
     except MemoryError:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
-        return written_error(ParsingLimitError(name, f"reading it took more than {header['memory_mb']} MiB of memory."))
+        why = f"reading it took more than {header['memory_mb']} MiB of memory."
+        return written_error(ParsingLimitError(name, why), job)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
 
 
-def _read(body: bytes, name: str, options: ReadOptions) -> bytes:
+def _read(body: bytes, name: str, options: ReadOptions, job: str) -> bytes:
     gc.disable()  # a million cells would be looked through again and again
     try:
-        return answer(read(body, name, options))
+        return answer(read(body, name, options), job)
     except UnreadableDocumentError as error:
-        return written_error(error)
+        return written_error(error, job)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - the edge of this process; a missing extra says which line installs it
-        return pack({"error": "failed", "reason": str(error), "page": None})
+        return pack({"job": job, "error": "failed", "reason": str(error), "page": None})
     finally:
         gc.enable()
 
@@ -101,6 +108,10 @@ def _confine() -> None:
         # A namespace with no network; where the kernel grants none, the hook below still refuses.
         if library.unshare(_NEW_NET) != 0:
             library.unshare(_NEW_USER | _NEW_NET)
+        # What takes over a reader finds no file of the user's to read, no program to start, and nobody to call.
+        mimetypes.init()  # it reads files of the system
+        models = os.environ.get("DOCLING_ARTIFACTS_PATH")
+        confine([*readable_by_python(), *([models] if models else [])], [os.environ["TMPDIR"]])
     sys.addaudithook(_refuse)
 
 

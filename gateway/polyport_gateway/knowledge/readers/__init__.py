@@ -2,6 +2,6 @@
 
 from .base import Reader, ReadOptions
 from .detect import Detected, detect
-from .registry import read, readers
+from .registry import engines, read, readers
 
-__all__ = ["Detected", "ReadOptions", "Reader", "detect", "read", "readers"]
+__all__ = ["Detected", "ReadOptions", "Reader", "detect", "engines", "read", "readers"]

@@ -6,7 +6,7 @@ import base64
 import binascii
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +20,8 @@ from polyport_gateway.knowledge.documents import (
     Heading,
     ListItem,
     Mark,
+    Note,
+    NoteCategory,
     Paragraph,
     Picture,
     Skipped,
@@ -28,10 +30,11 @@ from polyport_gateway.knowledge.documents import (
 )
 
 from .base import ReadOptions
+from .detect import detect
 from .htmltable import CellContent, grid_of
 from .inline import InlineText
 
-__all__ = ["declared_encoding", "walk"]
+__all__ = ["declared_encoding", "opened", "walk"]
 
 _MOST_DEPTH = 150
 _IGNORED = frozenset(
@@ -51,6 +54,23 @@ _PLAIN_INLINE = frozenset(
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _CHARSET = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]+)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"(?:language|lang)-([\w+#.-]+)")
+_NOTES: dict[str, NoteCategory] = {
+    "footnote": "footnote", "endnote": "endnote", "rearnote": "endnote", "doc-footnote": "footnote",
+    "doc-endnote": "endnote",
+}  # fmt: skip
+_MOST_OPEN = 512  # as browsers do; a parser looks through all open elements for each of these
+_OPENED = re.compile(
+    r"<(/?)(?:address|article|aside|blockquote|center|details|dialog|dir|div|dl|fieldset|figcaption|figure|footer|form|"
+    r"header|hgroup|main|menu|nav|ol|pre|search|section|summary|table|ul)\b[^<>]*>|<!--(?:.*?-->|.*\Z)"
+    r"|<script\b(?:.*?</script|.*\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOTE_LINKS = ("noteref", "doc-noteref")
+_BACK_LINKS = ("backlink", "doc-backlink")
+_NO_ELEMENTS = re.compile(
+    r"<((?!(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)\b)[A-Za-z][\w:.-]*)"
+    r"((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*/>"
+)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
@@ -68,9 +88,40 @@ def declared_encoding(data: bytes) -> str | None:
     return name
 
 
-def walk(text: str, builder: DocumentBuilder, options: ReadOptions) -> tuple[list[Skipped], list[str]]:
-    """Add a page's blocks to a builder; return what was left out, and warnings."""
-    tree = LexborHTMLParser(text)
+def opened(text: str) -> str:
+    """Return XHTML as HTML has it: ``<a id="x"/>`` is a start and an end there, here only a start."""
+    return _NO_ELEMENTS.sub(r"<\1\2></\1>", text)
+
+
+def _shallow(text: str) -> str:
+    """Drop the tags of block-level elements that stand too deep in each other; what is in them stays."""
+    if text.count("<") <= _MOST_OPEN:
+        return text
+    depth = 0
+
+    def kept(match: re.Match[str]) -> str:
+        nonlocal depth
+        if match.group(1) is None:
+            return match.group()
+        deepest = max(depth, depth + (0 if match.group(1) else 1))
+        depth = max(depth + (-1 if match.group(1) else 1), 0)
+        return match.group() if deepest <= _MOST_OPEN else " "
+
+    return _OPENED.sub(kept, text)
+
+
+def walk(
+    text: str, builder: DocumentBuilder, options: ReadOptions, *, add: Callable[[Block], object] | None = None
+) -> tuple[list[Skipped], list[str]]:
+    """Add a page's blocks to a builder; return what was left out, and warnings.
+
+    Args:
+        text: The page.
+        builder: Of the document.
+        options: How.
+        add: Gets the blocks, instead of the builder.
+    """
+    tree = LexborHTMLParser(_shallow(opened(text) if text.lstrip().startswith("<?xml") else text))
     root = tree.root
     if root is None:
         return [], []
@@ -83,10 +134,23 @@ def walk(text: str, builder: DocumentBuilder, options: ReadOptions) -> tuple[lis
         name, content = (meta.attributes.get("name") or "").lower(), meta.attributes.get("content")
         if name in ("author", "description", "keywords", "date") and content:
             builder.metadata.setdefault(name, content)
-    walker = _Walker(builder.add, builder.keep, options)
+    walker = _Walker(add or builder.add, builder.keep, options, _note_labels(tree))
     walker.children(tree.body or root)
     walker.flush()
     return walker.skipped, walker.warnings
+
+
+def _note_labels(tree: LexborHTMLParser) -> dict[str, str]:
+    """Return what the text calls each of its notes, by the note's id."""
+    links = (link for link in tree.css("a[href*='#']") if _role(link.attributes) in _NOTE_LINKS)
+    return {
+        (link.attributes.get("href") or "").rpartition("#")[2]: " ".join(link.text(deep=True).split()) for link in links
+    }
+
+
+def _role(attributes: Mapping[str, str | None]) -> str:
+    """Return what an element is for, as EPUB or DPUB-ARIA says it."""
+    return ((attributes.get("epub:type") or attributes.get("role") or "").split() or [""])[0]
 
 
 @dataclass(slots=True)
@@ -101,10 +165,17 @@ class _Open:
 class _Walker:
     """Walks the tree; text gathers until a block-level element begins or ends."""
 
-    def __init__(self, add: Callable[[Block], object], keep: Callable[[bytes], str], options: ReadOptions) -> None:
+    def __init__(
+        self,
+        add: Callable[[Block], object],
+        keep: Callable[[bytes], str],
+        options: ReadOptions,
+        labels: Mapping[str, str],
+    ) -> None:
         self._add = add
         self._keep = keep
         self._options = options
+        self._labels = labels
         self._inline = InlineText()
         self._pictures: list[Picture] = []
         self._item: ListItem | None = None  # the list item whose first text is still to come
@@ -145,7 +216,8 @@ class _Walker:
         if tag == "-text":
             self._inline.add(node.text_content or "")
             return
-        if tag in _IGNORED or self._is_left_out(node):
+        attributes = node.attributes
+        if tag in _IGNORED or (attributes and self._is_left_out(node, attributes)):
             return
         if self._depth >= _MOST_DEPTH:
             if not any("deep" in warning for warning in self.warnings):
@@ -155,7 +227,9 @@ class _Walker:
         self._depth += 1
         try:
             special = getattr(self, f"_{tag}", None) if tag in _SPECIAL else None
-            if special is not None:
+            if attributes and _role(attributes) in _NOTES:
+                self._note(node, attributes)
+            elif special is not None:
                 special(node)
             elif tag in _HEADINGS:
                 self._heading(node, int(tag[1]))
@@ -166,9 +240,8 @@ class _Walker:
         finally:
             self._depth -= 1
 
-    def _is_left_out(self, node: LexborNode) -> bool:
-        attributes = node.attributes
-        if self._options.hidden or not attributes:
+    def _is_left_out(self, node: LexborNode, attributes: Mapping[str, str | None]) -> bool:
+        if self._options.hidden:
             return False
         if "hidden" not in attributes and not _HIDDEN.search(attributes.get("style") or ""):
             return False
@@ -197,7 +270,25 @@ class _Walker:
         self._open.pop()
         self._inline.mark(opened.start, kind, value)
 
+    def _note(self, node: LexborNode, attributes: Mapping[str, str | None]) -> None:
+        self.flush()
+        label = self._labels.get(attributes.get("id") or "", "")
+        blocks = self._inside_of(node)
+        plain = [block for block in blocks if isinstance(block, (Paragraph, ListItem, Heading))]
+        text = "\n".join(block.text for block in plain)
+        lead = re.match(rf"[\[(]?{re.escape(label)}[\])]?(?:[.:]?\s+)", text) if label else None
+        by = lead.end() if lead else 0
+        marks = plain[0].marks if plain else ()
+        marks = tuple(Mark(max(m.start - by, 0), m.end - by, m.kind, m.value) for m in marks if m.end > by)
+        if text[by:]:
+            self._add(Note(text=text[by:], marks=marks, category=_NOTES[_role(attributes)], label=label))
+        for block in blocks:
+            if block not in plain:
+                self._add(block)
+
     def _a(self, node: LexborNode) -> None:
+        if _role(node.attributes) in _BACK_LINKS:
+            return
         target = node.attributes.get("href")
         self._marked(node, "link" if target else "", target or "")
 
@@ -284,6 +375,11 @@ class _Walker:
         self._inline.mark(start, "formula")
 
     def _svg(self, node: LexborNode) -> None:
+        image = node.css_first("image")
+        source = image.attributes.get("xlink:href") or image.attributes.get("href") if image is not None else None
+        if source:
+            self._picture(source, (node.css_first("title") or node).text(deep=True).strip())
+            return
         title = node.css_first("title")
         alt = title.text().strip() if title is not None else node.attributes.get("aria-label") or ""
         if self._options.pictures:
@@ -294,10 +390,15 @@ class _Walker:
             )
 
     def _img(self, node: LexborNode) -> None:
-        source, alt = node.attributes.get("src") or "", " ".join((node.attributes.get("alt") or "").split())
+        self._picture(node.attributes.get("src") or "", " ".join((node.attributes.get("alt") or "").split()))
+
+    def _picture(self, source: str, alt: str) -> None:
         sha256, mime = "", ""
         if source[:5].lower() == "data:":
             sha256, mime = self._inside(source)
+            source = ""
+        elif self._options.resource is not None and (data := self._options.resource(source)) is not None:
+            sha256, mime = (self._keep(data) if self._options.pictures else ""), detect(data, source).mime
             source = ""
         self._pictures.append(Picture(sha256=sha256, mime=mime, alt=alt, link=source, caption=self._caption))
 
@@ -339,14 +440,18 @@ class _Walker:
         elif shown:
             self._add(Paragraph(text=shown))
 
-    def _cell(self, node: LexborNode) -> CellContent:
+    def _inside_of(self, node: LexborNode) -> list[Block]:
         blocks: list[Block] = []
-        inner = _Walker(blocks.append, self._keep, self._options)
+        inner = _Walker(blocks.append, self._keep, self._options, self._labels)
         inner._depth = self._depth + 1
         inner.children(node)
         inner.flush()
         self.skipped += inner.skipped
         self.warnings += [warning for warning in inner.warnings if warning not in self.warnings]
+        return blocks
+
+    def _cell(self, node: LexborNode) -> CellContent:
+        blocks = self._inside_of(node)
         text = "\n".join(filter(None, (_plain(block) for block in blocks)))
         kept = tuple(blocks) if any(_is_more_than_text(block) for block in blocks) else ()
         bold = bool(blocks) and all(Mark(0, len(block.text), "bold") in block.marks for block in blocks)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes, policy
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage, Message, MIMEPart
+from functools import partial
 
 from polyport_gateway.knowledge.documents import (
     DocumentBuilder,
-    Heading,
-    Paragraph,
     Parsed,
     Receipt,
     Skipped,
@@ -20,14 +21,22 @@ from polyport_gateway.knowledge.documents import (
 
 from .base import ReadOptions
 from .detect import FORMATS
+from .letter import KEPT, Inline, begin
 from .members import add_member
-from .text import decode
 
 __all__ = ["MailReader"]
 
-_SHOWN = ("From", "To", "Cc", "Date")
-_KEPT = ("From", "To", "Cc", "Bcc", "Reply-To", "Date", "Subject", "Message-ID", "In-Reply-To", "References")
 _MOST_PARTS = 1000
+_SINGLE_BYTE = ("cp1252", "iso8859-15")
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "iso8859-1": "cp1252"}
+_TNEF = "it is in Outlook's own TNEF form (winmail.dat); ask for the message as HTML, or as .msg."
+_SEALED = "it is encrypted or sealed by S/MIME; open it in a mail program, and save it again."
+_UNREADABLE = {
+    "application/ms-tnef": _TNEF,
+    "application/vnd.ms-tnef": _TNEF,
+    "application/pkcs7-mime": _SEALED,
+    "application/x-pkcs7-mime": _SEALED,
+}
 
 
 class MailReader:
@@ -40,7 +49,7 @@ class MailReader:
         """Read a message with its attachments.
 
         Raises:
-            UnreadableDocumentError: It has no header, or parts without end.
+            UnreadableDocumentError: It has no header.
         """
         started = time.perf_counter()
         message = message_from_bytes(data, policy=policy.default)
@@ -48,14 +57,8 @@ class MailReader:
             raise UnreadableDocumentError(name, "it has no mail headers.")
         builder = DocumentBuilder(source_of(data, name, FORMATS["eml"][0]))
         warnings = [f"The message is malformed: {type(defect).__name__}." for defect in message.defects]
-        builder.metadata.update({key.lower(): _header(message, key) for key in _KEPT if _header(message, key)})
-        subject = _header(message, "Subject")
-        if subject:
-            builder.add(Heading(text=subject, level=1))
-        shown = [f"{key}: {value}" for key in _SHOWN if (value := _header(message, key))]
-        if shown:
-            builder.add(Paragraph(text="\n".join(shown)))
-        skipped = _bodies(message, builder, name, replace(options, format=None, encoding=None), warnings)
+        begin(builder, {key: _header(message, key) for key in KEPT})
+        skipped = _bodies(message, builder, replace(options, format=None, encoding=None), warnings)
         document = builder.build()
         seconds = time.perf_counter() - started
         return Parsed(
@@ -72,23 +75,67 @@ def _header(message: EmailMessage, key: str) -> str:
 
 
 def _bodies(
-    message: EmailMessage, builder: DocumentBuilder, name: str, options: ReadOptions, warnings: list[str]
+    message: EmailMessage, builder: DocumentBuilder, options: ReadOptions, warnings: list[str]
 ) -> list[Skipped]:
-    body = message.get_body(("html", "plain"))
+    parts = list(_leaves(message))
+    body = _body(message)
+    inline = Inline({key: partial(_payload, part) for part in parts for key in _keys(part)})
     skipped: list[Skipped] = []
+    if message.get_content_type() == "multipart/encrypted":
+        skipped.append(Skipped("body", "it is encrypted; decrypt it in a mail program, and save it again."))
     if body is not None:
         member = "body.html" if body.get_content_subtype() == "html" else "body.txt"
-        wanted = replace(options, format="html" if member == "body.html" else "text", encoding=_charset(body))
-        skipped += add_member(builder, _payload(body), member, wanted, warnings, title=None)
+        wanted = "html" if member == "body.html" else "text"
+        inner = replace(options, format=wanted, encoding=_charset(body, warnings), resource=inline)
+        skipped += add_member(builder, _payload(body), member, inner, warnings, title=None)
     alternatives = _alternatives(message)
-    for number, part in enumerate(message.walk()):
-        if number > _MOST_PARTS:
-            raise UnreadableDocumentError(name, f"it has more than {_MOST_PARTS:,} parts.")
-        if part is body or part.is_multipart() or id(part) in alternatives:
+    for number, part in enumerate(parts, 1):
+        if part is body or id(part) in alternatives or inline.used.intersection(_keys(part)):
             continue
-        title = part.get_filename() or f"part-{number}{_extension(part.get_content_type())}"
-        skipped += add_member(builder, _payload(part), title, options, warnings, title=title)
+        if number > _MOST_PARTS:
+            skipped.append(Skipped("part", f"only {_MOST_PARTS:,} are read.", count=len(parts) - _MOST_PARTS))
+            break
+        skipped += _part(builder, part, number, options, warnings)
     return skipped
+
+
+def _leaves(part: MIMEPart) -> Iterator[MIMEPart]:
+    """Return all parts that hold something, a message inside the message as one."""
+    if not isinstance(part.get_payload(), list) or part.get_content_maintype() == "message":
+        yield part
+        return
+    for inner in _parts(part):
+        yield from _leaves(inner)
+
+
+def _body(message: EmailMessage) -> MIMEPart | None:
+    try:
+        return message.get_body(("html", "plain"))
+    except (AttributeError, KeyError, TypeError):  # the standard library stumbles where the structure is none
+        return next((part for part in _leaves(message) if part.get_content_maintype() == "text"), None)
+
+
+def _part(
+    builder: DocumentBuilder, part: MIMEPart, number: int, options: ReadOptions, warnings: list[str]
+) -> list[Skipped]:
+    mime = part.get_content_type()
+    title = part.get_filename() or f"part-{number}{_extension(mime)}"
+    if mime in _UNREADABLE:
+        return [Skipped("attachment", _UNREADABLE[mime], part=title)]
+    payload = part.get_payload()
+    if isinstance(payload, list):  # a message, or what a mail server says of its delivery
+        inner = b"\n".join(item.as_bytes() for item in payload if isinstance(item, Message))
+        title = part.get_filename() or f"message-{number}.{'eml' if mime == 'message/rfc822' else 'txt'}"
+        options = replace(options, format="eml" if mime == "message/rfc822" else "text")
+        return add_member(builder, inner, title, options, warnings, title=title)
+    if part.get_content_maintype() == "text":
+        options = replace(options, encoding=_charset(part, warnings))
+    return add_member(builder, _payload(part), title, options, warnings, title=title)
+
+
+def _keys(part: MIMEPart) -> tuple[str, ...]:
+    found = (str(part.get("Content-ID", "")).strip().strip("<>"), str(part.get("Content-Location", "")).strip())
+    return tuple(filter(None, found))
 
 
 def _alternatives(message: EmailMessage) -> set[int]:
@@ -97,9 +144,14 @@ def _alternatives(message: EmailMessage) -> set[int]:
         id(part)
         for whole in message.walk()
         if whole.get_content_type() == "multipart/alternative"
-        for part in whole.iter_parts()
-        if part.get_content_maintype() == "text"
+        for part in _parts(whole)
+        if part.get_content_type() in ("text/plain", "text/html")
     }
+
+
+def _parts(part: Message) -> list[MIMEPart]:
+    payload = part.get_payload()
+    return [inner for inner in payload if isinstance(inner, MIMEPart)] if isinstance(payload, list) else []
 
 
 def _payload(part: MIMEPart) -> bytes:
@@ -107,13 +159,30 @@ def _payload(part: MIMEPart) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
-def _charset(part: MIMEPart) -> str | None:
-    charset = part.get_content_charset()
+def _charset(part: MIMEPart, warnings: list[str]) -> str | None:
+    """Return the encoding that a part says it has; None where its bytes say otherwise."""
+    said = str(part.get_content_charset() or "")
+    data = _payload(part)
     try:
-        decode(_payload(part), "", charset)
-    except UnreadableDocumentError:
-        return None  # an encoding that is none: look at the bytes instead
-    return charset
+        name = codecs.lookup(said).name if said else ""
+        name = _WIDER.get(name, name)  # what is said to be GB2312 is mostly one of the encodings that hold it
+        data.decode(name or "utf-8")
+    except (LookupError, ValueError):
+        if said:
+            warnings.append(f"A part says that it is {said!r}, which it is not; what it is was detected.")
+        return None
+    if name in _SINGLE_BYTE and not data.isascii() and _is_utf8(data):
+        warnings.append(f"A part says that it is {said!r}, and is UTF-8; it was read as that.")
+        return "utf-8"
+    return name or None
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _extension(mime: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from polyport.errors import MissingDependencyError
@@ -35,6 +37,7 @@ from .inline import InlineText
 from .text import decode
 
 if TYPE_CHECKING:
+    from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
 
 __all__ = ["MarkdownReader"]
@@ -43,6 +46,8 @@ _FRONT = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTAL
 _FOOTNOTE = re.compile(r"\[\^([^\]\s]+)\]:\s*")
 _FORMULA = re.compile(r"\$\$(.+)\$\$\Z", re.DOTALL)
 _TASK = re.compile(r"\[([ xX])\]\s+")
+_MOST_FRONT = 256 * 1024
+_MOST_BRACKETS = 1000  # in one paragraph: for each, the parser looks for its end through all the others
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
@@ -65,6 +70,7 @@ class MarkdownReader:
         warnings = list(decoded.warnings)
         body = _front_matter(decoded.text, builder, warnings)
         parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
+        parser.inline.ruler.before("link", "brackets", _bracket)
         env: dict[str, Any] = {}
         writer = _Writer(builder, options, body, len(decoded.text) - len(body))
         writer.write(parser.parse(body, env))
@@ -84,9 +90,24 @@ class MarkdownReader:
         return Parsed(document, receipt)
 
 
+def _bracket(state: StateInline, silent: bool) -> bool:
+    """Take ``[`` for text where there are more of them than any paragraph has links."""
+    if state.src[state.pos] not in "[!" or not _has_too_many(state.src):
+        return False
+    if not silent:
+        state.pending += state.src[state.pos]
+    state.pos += 1
+    return True
+
+
+@lru_cache(maxsize=4)
+def _has_too_many(paragraph: str) -> bool:
+    return paragraph.count("[") > _MOST_BRACKETS
+
+
 def _front_matter(text: str, builder: DocumentBuilder, warnings: list[str]) -> str:
     found = _FRONT.match(text)
-    if found is None:
+    if found is None or _is_monstrous(found.group(1)):
         return text
     import yaml
 
@@ -100,11 +121,18 @@ def _front_matter(text: str, builder: DocumentBuilder, warnings: list[str]) -> s
     return text[found.end() :]
 
 
+def _is_monstrous(front: str) -> bool:
+    """Tell whether front matter is so large or nested that reading it would take longer than all the rest."""
+    return len(front) > _MOST_FRONT or front.count("[") + front.count("{") > _MOST_BRACKETS
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from polyport.errors import MissingDependencyError, PolyportError
 from polyport_gateway.knowledge.documents import (
     DocumentBuilder,
     Heading,
     Parsed,
+    Picture,
     Provenance,
     Skipped,
     UnreadableDocumentError,
+    UnsupportedFormatError,
 )
 
 from .base import ReadOptions
+from .detect import detect
 
-__all__ = ["add_member", "read_member"]
+__all__ = ["add_member", "add_parsed", "read_member"]
 
 
 def add_member(
@@ -40,22 +44,20 @@ def add_member(
     Returns:
         What was left out of it, or itself.
     """
-    parsed = read_member(data, name, options)
-    if isinstance(parsed, Skipped):
-        return [parsed]
+    name = name.encode("utf-8", "replace").decode()  # a name in no known encoding has halves of surrogate pairs
+    title = None if title is None else title.encode("utf-8", "replace").decode()
+    found = _outcome(data, name, options)
+    if isinstance(found, Parsed):
+        return add_parsed(builder, found, name, warnings, title=title)
+    mime = detect(data, name).mime
+    if not isinstance(found, UnsupportedFormatError) or not mime.startswith("image/"):
+        return [_left_out(found, name)]
+    # What it shows can't be read, but it is not lost.
     part = None if title is None else name
-    if title is not None:
-        builder.add(Heading(text=title, level=2, provenance=Provenance(part=part)))
-    for asset in parsed.document.assets.values():
-        builder.keep(asset)
-    for block in parsed.document.blocks:
-        inner = "/".join(filter(None, (part, block.provenance.part))) or None
-        placed = replace(block, provenance=replace(block.provenance, part=inner))
-        if part is not None and isinstance(placed, Heading):
-            placed = replace(placed, level=placed.level + 2)
-        builder.add(placed)
-    warnings += [f"{name}: {warning}" for warning in parsed.receipt.warnings]
-    return [replace(item, part="/".join(filter(None, (part, item.part))) or None) for item in parsed.receipt.skipped]
+    _title(builder, title, part)
+    sha256 = builder.keep(data) if options.pictures else ""
+    builder.add(Picture(sha256=sha256, mime=mime, alt=name, provenance=Provenance(part=part)))
+    return []
 
 
 def read_member(data: bytes, name: str, options: ReadOptions) -> Parsed | Skipped:
@@ -66,11 +68,60 @@ def read_member(data: bytes, name: str, options: ReadOptions) -> Parsed | Skippe
         name: Its name.
         options: Of the file around it.
     """
-    if options.read is None or options.max_depth < 1:
-        why = "no reader was given." if options.read is None else "files inside files go no deeper than `max_depth`."
-        return Skipped("file", why, part=name)
+    found = _outcome(data, name, options)
+    return found if isinstance(found, Parsed) else _left_out(found, name)
+
+
+def _outcome(data: bytes, name: str, options: ReadOptions) -> Parsed | PolyportError:
+    read = options.read
+    if read is None:
+        return UnreadableDocumentError(name, "no reader was given.")
+    if options.max_depth < 1:
+        return UnreadableDocumentError(name, "files inside files go no deeper than `max_depth`.")
+    if options.budget is not None:
+        # A format that is unpacked by a reader of its own is held to what is left, too.
+        options = replace(options, max_unpacked_bytes=max(options.budget.left, 1))
     try:
-        # What the outer file was to be read as says nothing of the inner one.
-        return options.read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False, format=None))
-    except UnreadableDocumentError as error:
+        return read(data, name, replace(options, max_depth=options.max_depth - 1, strict=False))
+    except (MissingDependencyError, UnreadableDocumentError) as error:
+        return error
+
+
+def _left_out(error: PolyportError, name: str) -> Skipped:
+    if isinstance(error, UnreadableDocumentError):
         return Skipped("file", error.reason, page=error.page, part=name)
+    return Skipped("file", str(error), part=name)
+
+
+def add_parsed(
+    builder: DocumentBuilder, parsed: Parsed, name: str, warnings: list[str], *, title: str | None
+) -> list[Skipped]:
+    """Add what was read of a file inside a file; as `add_member`, for one that is read already."""
+    part = None if title is None else name
+    _title(builder, title, part)
+    _append(builder, parsed, part)
+    warnings += [f"{name}: {warning}" for warning in parsed.receipt.warnings]
+    return [replace(item, part="/".join(filter(None, (part, item.part))) or None) for item in parsed.receipt.skipped]
+
+
+def _title(builder: DocumentBuilder, title: str | None, part: str | None) -> None:
+    if title is not None:
+        builder.add(Heading(text=title, level=2, provenance=Provenance(part=part)))
+
+
+def _append(builder: DocumentBuilder, parsed: Parsed, part: str | None) -> None:
+    for asset in parsed.document.assets.values():
+        builder.keep(asset)
+    for block in parsed.document.blocks:
+        inner = "/".join(filter(None, (part, block.provenance.part))) or None
+        placed = replace(block, provenance=replace(block.provenance, part=inner))
+        if part is not None and isinstance(placed, Heading):
+            placed = replace(placed, level=placed.level + 2)
+        builder.add(placed)
+    if part is None:
+        for key, value in parsed.document.metadata.items():
+            builder.metadata.setdefault(key, value)
+    elif parsed.document.metadata:
+        members = builder.metadata.setdefault("members", {})
+        assert isinstance(members, dict)  # noqa: S101 - nobody else sets it
+        members[part] = dict(parsed.document.metadata)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from polyport.errors import PolyportError
 from polyport_gateway.knowledge.documents import (
@@ -17,12 +17,13 @@ from polyport_gateway.knowledge.documents import (
     UnsupportedFormatError,
 )
 
-from .base import Reader, ReadOptions
-from .detect import Detected, detect
+from .base import Budget, Reader, ReadOptions
+from .detect import detect
 
-__all__ = ["GROUP", "read", "readers"]
+__all__ = ["ENGINES", "GROUP", "engines", "read", "readers"]
 
 GROUP = "polyport.readers"
+ENGINES = "polyport.document_engines"
 _ADVICE = {
     "doc": "Save it as .docx: Word, LibreOffice and Pages do.",
     "ppt": "Save it as .pptx: PowerPoint, LibreOffice and Keynote do.",
@@ -35,17 +36,28 @@ _log = logging.getLogger("polyport.knowledge.readers")
 def readers() -> Mapping[str, Reader]:
     """Return the reader of each format; one that fails to load is logged, and its formats have none."""
     found: dict[str, Reader] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            reader = point.load()()
-            formats = dict.fromkeys(reader.formats, reader)
-        except Exception:  # noqa: BLE001 - a third party's code; it must not stop the rest
-            _log.exception("the reader %r can't be loaded from %r", point.name, point.value)
-            continue
+    for point, reader in _loaded(GROUP):
         # A third party's reader takes a format over from ours.
         ours = point.value.startswith("polyport_gateway.")
-        found.update({name: made for name, made in formats.items() if not (ours and name in found)})
+        found.update({name: reader for name in reader.formats if not (ours and name in found)})
     return found
+
+
+@cache
+def engines() -> Mapping[str, Reader]:
+    """Return what reads whole formats in another way, where it is asked for by its name."""
+    return {point.name: engine for point, engine in _loaded(ENGINES)}
+
+
+def _loaded(group: str) -> Iterator[tuple[EntryPoint, Reader]]:
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        try:
+            made = point.load()()
+            frozenset(made.formats)
+        except Exception:  # noqa: BLE001 - a third party's code; it must not stop the rest
+            _log.exception("%r can't be loaded from %r", point.name, point.value)
+            continue
+        yield point, made
 
 
 def read(data: bytes, name: str, options: ReadOptions | None = None) -> Parsed:
@@ -68,12 +80,16 @@ def read(data: bytes, name: str, options: ReadOptions | None = None) -> Parsed:
     if detected.format == "empty":
         raise UnreadableDocumentError(name, "it is empty.")
     format = options.format or detected.format  # noqa: A001
-    reader = readers().get(format)
-    if reader is None:
-        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_ADVICE.get(format) or _known()}")
-    options = replace(options, format=format, read=options.read or read)
+    reader, warning = _chosen(format, name, options)
+    options = replace(
+        options,
+        format=format,
+        read=options.read or read,
+        budget=options.budget or Budget(options.max_unpacked_bytes),
+    )
     parsed = _guarded(reader, data, name, options)
-    parsed = _received(parsed, detected, time.perf_counter() - started)
+    warnings = [said for said in (detected.warning, warning) if said]
+    parsed = _received(parsed, warnings, time.perf_counter() - started)
     for item in parsed.receipt.skipped:
         # Neither the file's name nor its content reaches the log.
         _log.warning("%s reader: %d × %s left out (page %s)", reader.name, item.count, item.what, item.page)
@@ -97,11 +113,28 @@ def _guarded(reader: Reader, data: bytes, name: str, options: ReadOptions) -> Pa
         ) from None
 
 
-def _received(parsed: Parsed, detected: Detected, seconds: float) -> Parsed:
-    warnings = parsed.receipt.warnings
-    if detected.warning:
-        warnings = (detected.warning, *warnings)
-    return replace(parsed, receipt=replace(parsed.receipt, warnings=warnings, seconds=seconds))
+def _chosen(format: str, name: str, options: ReadOptions) -> tuple[Reader, str | None]:  # noqa: A002
+    """Return the reader of a format, and what is to be said of that choice."""
+    warning = None
+    if options.engine is not None:
+        engine = engines().get(options.engine)
+        if engine is None:
+            known = ", ".join(sorted(engines())) or "none"
+            raise UnsupportedFormatError(
+                name, f"there is no engine {options.engine!r} to read it with; known: {known}."
+            )
+        if format in engine.formats:
+            return engine, None
+        warning = f"{options.engine} does not read {format}; our own reader did."
+    reader = readers().get(format)
+    if reader is None:
+        raise UnsupportedFormatError(name, f"there is no reader for {format}. {_ADVICE.get(format) or _known()}")
+    return reader, warning
+
+
+def _received(parsed: Parsed, warnings: Sequence[str], seconds: float) -> Parsed:
+    receipt = parsed.receipt
+    return replace(parsed, receipt=replace(receipt, warnings=(*warnings, *receipt.warnings), seconds=seconds))
 
 
 def _known() -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import os
 import socket
 import subprocess
 import sys
@@ -27,7 +30,7 @@ def anyio_backend():
 
 
 @pytest.fixture
-async def pool(tmp_path, monkeypatch):
+def breaking(tmp_path, monkeypatch):
     metadata = tmp_path / "breaking-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: breaking\nVersion: 1.0\n")
@@ -35,8 +38,23 @@ async def pool(tmp_path, monkeypatch):
     (tmp_path / "breaking.py").write_text(Path(__file__).with_name("breaking.py").read_text())
     monkeypatch.setenv("PYTHONPATH", ":".join([str(tmp_path), *filter(None, sys.path)]))
     monkeypatch.setenv("SECRET_KEY", "s3cret")
+
+
+@pytest.fixture
+async def pool(breaking):
     async with ParserPool(workers=1, limits=LIMITS) as pool:
         yield pool
+
+
+@pytest.fixture
+async def two_workers(breaking):
+    async with ParserPool(workers=2, limits=LIMITS) as pool:
+        yield pool
+
+
+def may_landlock():
+    """Tell whether this kernel lets a process give up files."""
+    return sys.platform == "linux" and ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) > 0
 
 
 def may_unshare():
@@ -106,6 +124,70 @@ async def test_no_network_no_programs_no_secrets(pool):
         assert raw == "refused"
     assert (await pool.parse(b"spawn", "a.bin", BREAK)).document.text == "refused"
     assert "SECRET_KEY" not in (await pool.parse(b"environment", "a.bin", BREAK)).document.text
+
+
+@pytest.mark.skipif(not may_landlock(), reason="the kernel has no Landlock")
+async def test_no_files_but_pythons(pool, tmp_path):
+    secret = tmp_path.parent / "secret.txt"
+    secret.write_text("s3cret")
+    for path in (secret, Path("/etc/passwd"), Path(f"/proc/{os.getpid()}/environ")):
+        said = (await pool.parse(f"open:{path}".encode(), "a.bin", BREAK)).document.text
+        assert said == "refused: 13", path
+    assert (await pool.parse(b"start", "a.bin", BREAK)).document.text == "refused: 13"
+    assert (await pool.parse(b"temporary", "a.bin", BREAK)).document.text == "words"
+
+
+@pytest.mark.parametrize(
+    ("what", "why"), [("garbage", "no document"), ("half", "crashed"), ("huge", "2 MiB"), ("stubborn", "more than 2 s")]
+)
+async def test_what_is_no_answer_ends_its_process(pool, what, why):
+    with pytest.raises(UnreadableDocumentError, match=why):
+        await pool.parse(what.encode(), "a.bin", BREAK, limits=ParseLimits(wall_s=2, output_mb=2))
+    assert await goes_on(pool)
+
+
+async def test_no_file_can_answer_for_the_next(pool):
+    for data in (b"early", b"# Tea\n\nhot"):
+        with contextlib.suppress(UnreadableDocumentError):
+            parsed = await pool.parse(data, "tea.md", BREAK if data == b"early" else None)
+            assert "stolen" not in parsed.document.text
+    assert await goes_on(pool)
+
+
+async def test_a_call_that_is_cancelled_twice_leaves_a_sound_pool(pool):
+    for wait in (0, 0.05, 0.3):
+        task = asyncio.ensure_future(pool.parse(b"sleep", "a.bin", BREAK))
+        await asyncio.sleep(wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await goes_on(pool)
+
+
+async def test_the_others_of_a_batch_go_on_when_some_are_killed(two_workers):
+    files = [(f"{n}.txt", b"spin" if n % 10 == 3 else f"{n}".encode()) for n in range(50)]
+    limits = ParseLimits(wall_s=1, cpu_s=20)
+
+    async def one(name, data):
+        try:
+            parsed = await two_workers.parse(data, name, BREAK if data == b"spin" else None, limits=limits)
+        except UnreadableDocumentError as error:
+            return type(error)
+        return parsed.document.text
+
+    found = await asyncio.gather(*(one(*file) for file in files))
+    assert found == [ParsingLimitError if data == b"spin" else data.decode() for _, data in files]
+
+
+async def test_a_pool_closed_under_load_finishes_what_was_asked(two_workers):
+    tasks = [asyncio.ensure_future(two_workers.parse(f"{n}".encode(), "a.txt")) for n in range(30)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(two_workers.close(), 30)
+    assert [(await task).document.text for task in tasks] == [str(n) for n in range(30)]
+    with pytest.raises(RuntimeError, match="not open"):
+        await two_workers.parse(b"a", "a.txt")
 
 
 async def test_a_cancelled_call_leaves_a_sound_pool(pool):

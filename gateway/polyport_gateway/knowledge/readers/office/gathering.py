@@ -86,7 +86,7 @@ class Gathering:
         if kind in _NOT_DOCUMENTS or kind in {"text", "zip"}:
             self.skip("embedded object", f"It belongs to {program}.", page=where.page, part=name)
             return []
-        parsed = read_member(data, name, self.options)
+        parsed = read_member(data, name, replace(self.options, format=None, encoding=None, resource=None))
         if isinstance(parsed, Skipped):
             self.skip("embedded object", parsed.why, page=where.page, part=name)
             return []

@@ -1,0 +1,5 @@
+"""PDF."""
+
+from .reader import PdfReader
+
+__all__ = ["PdfReader"]
