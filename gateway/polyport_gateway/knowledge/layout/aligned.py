@@ -10,8 +10,9 @@ from statistics import mean, median
 
 from polyport_gateway.knowledge.documents import Box
 
+from .breaks import with_breaks
 from .lines import Line
-from .paragraphs import is_marker, with_breaks
+from .paragraphs import is_marker
 from .regions import CellRegion, TableRegion
 from .ruled import with_headers
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from .breaks import same_size, with_breaks
 from .content import Word, union
-from .flow import HYPHENS
 from .lines import Line
 from .regions import RegionKind, TextRegion
-from .scripts import HAN
 
-__all__ = ["is_caption", "is_code", "is_marker", "text_regions", "with_breaks"]
+__all__ = ["is_caption", "is_code", "is_marker", "text_regions"]
 
 _BULLET = re.compile(
     r"[•◦▪▫■□●○◆◇▶►‣⁃∙·✓✔☐☑☒\uf0b7\uf0a7\uf0a8\uf06f\uf0fc–—*-](?=\s|$)|[•☐☑☒\x80-\x9f\uf020-\uf0ff](?!\w)"
@@ -111,55 +109,6 @@ def _rank(indent: float, indents: Sequence[float], tolerance: float) -> int:
     return min(steps, 6)
 
 
-def with_breaks(lines: Sequence[Line]) -> list[Line]:
-    """Mark the lines that were ended although the next word had room on them: addresses, verses, cells."""
-    result: list[Line] = []
-    widest = max((line.box.right for line in lines), default=0.0) - min((line.box.left for line in lines), default=0.0)
-    for block in _blocks(lines):
-        left, right = min(line.box.left for line in block), max(line.box.right for line in block)
-        broken = [_had_room(line, after, left, right) for line, after in itertools.pairwise(block)]
-        if any(broken) and right - left < 0.6 * widest:
-            # Narrower than the rest, so the longest of them does not show how wide they could have been.
-            broken = [line.words[-1].text[-1:] not in HYPHENS for line in block[:-1]]
-        result += [replace(line, broken=True) if ends else line for line, ends in zip(block, broken, strict=False)]
-        result.append(block[-1])
-    return result
-
-
-def _blocks(lines: Sequence[Line]) -> list[list[Line]]:
-    blocks: list[list[Line]] = []
-    for line in lines:
-        last = blocks[-1][-1] if blocks else None
-        if (
-            last is None
-            or not 0 < line.box.top - last.box.top < 1.9 * max(last.size, 1.0)
-            or not _same_size(last, line)
-        ):
-            blocks.append([line])
-        else:
-            blocks[-1].append(line)
-    return blocks
-
-
-def _had_room(line: Line, after: Line, left: float, right: float) -> bool:
-    first, size = after.words[0], max(line.size, 1.0)
-    if line.words[-1].text[-1:] in HYPHENS:
-        return False
-    needed = size if HAN.match(first.text) else first.box.right - first.box.left
-    before, behind = line.box.left - left, right - line.box.right
-    if line.rtl:
-        before, behind = behind, before
-    if before > size and abs(before - behind) < size:
-        return False  # centred
-    return behind > needed + 0.8 * size
-
-
-def _same_size(first: Line, other: Line) -> bool:
-    # The height of a recognised line depends on its letters.
-    recognised = first.words[0].confidence is not None
-    return abs(first.size - other.size) <= (0.3 if recognised else 0.06) * max(first.size, 1.0)
-
-
 def is_caption(line: Line) -> bool:
     """Tell whether a line names a table or figure."""
     return bool(_CAPTION.match(line.text.lstrip("[<（(【 ")))
@@ -170,7 +119,7 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
     last, size = group[-1], max(group[-1].size, 1.0)
     beside = min(last.box.bottom, line.box.bottom) - max(last.box.top, line.box.top)
     if beside > 0.5 * min(last.box.bottom - last.box.top, line.box.bottom - line.box.top):
-        return bool(_marker(line))
+        return bool(_marker(line)) or not same_size(last, line) or last.share("bold") + line.share("bold") == 1.0
     if is_code(line) != is_code(last):
         return True
     step = line.box.top - last.box.top
@@ -178,7 +127,7 @@ def _starts(group: list[Line], line: Line, column: _Column) -> bool:
         return step > 3.0 * size
     if column.is_note(line) or column.is_note(last):
         return column.is_note(line) != column.is_note(last) or bool(_NOTE.match(line.text))
-    if not _same_size(last, line) or step <= 0:
+    if not same_size(last, line) or step <= 0:
         return True
     usual = last.box.top - group[-2].box.top if len(group) > 1 else 0.0
     if step > (1.3 * usual if usual > 0.5 * size else 1.75 * size):

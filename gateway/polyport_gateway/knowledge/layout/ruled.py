@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from polyport_gateway.knowledge.documents import Box
 
+from .breaks import with_breaks
 from .content import Ruling, Word, centre
 from .lines import lines_of
-from .paragraphs import with_breaks
 from .regions import CellRegion, TableRegion
 
 __all__ = ["Grid", "grids_of", "header_marked", "table_of_grid", "with_headers"]

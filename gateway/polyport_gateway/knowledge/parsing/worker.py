@@ -34,6 +34,7 @@ _WARM_UP = (
     (b"# a\n", "a.md"),
     (b"a,b\n1,2\n", "a.csv"),
     (b"caf\xe9 a", "a.txt"),
+    (b"%PDF-1.4 ", "a.pdf"),  # it has no pages, and its reader is loaded to say so
 )
 _FILE_BYTES = 1 << 30
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.errors import MissingDependencyError, PolyportError
+from polyport_gateway.knowledge import ocr
 from polyport_gateway.knowledge.documents import Box, Skipped
 from polyport_gateway.knowledge.layout import PageContent, PictureBox, Word
-from polyport_gateway.knowledge.ocr import Pace
 from polyport_gateway.knowledge.readers.base import ReadOptions
 
 from .annotations import Comment, annotations_of, with_links
@@ -18,12 +18,13 @@ from .figures import figures_of
 from .fonts import Fonts
 from .frame import Frame, frame_of
 from .pictures import PictureBytes, Pictures, page_image, region_image
-from .scans import RESOLUTION, Recognise, recogniser, shows_more_than_text, text_is_garbage
+from .scans import RESOLUTION, shows_more_than_text, text_is_garbage
 from .words import PageText, page_text
 
 __all__ = ["Page", "Pages"]
 
 _MOST_PICTURES = 500  # of a page
+_FEW_LETTERS = 12
 _FEW_SIGNS = 5  # bullets of a font of signs have no meaning either
 _SMALLEST = 12.0  # points: below that an image is a bullet or a rule
 
@@ -62,10 +63,10 @@ class Pages:
         self.skipped: list[Skipped] = []
         self.warnings: list[str] = []
         self.lost: set[int] = set()
-        self._recognise: Recognise | None = None
-        self._no_ocr = ""
-        self._pace = Pace()
+        self._pace = ocr.Pace()
         self._images = Pictures()
+        self._unread: list[int] = []
+        self._filled: list[int] = []
         self._confidences: list[tuple[float, int]] = []
 
     @property
@@ -79,6 +80,12 @@ class Pages:
             page = self._read(index)
             if page is not None:
                 yield page
+        if self._unread:
+            self.warnings.append(
+                f"Text may stand in the pictures of page {_ranges(self._unread)}; OCR was not asked for."
+            )
+        if self._filled:
+            self.warnings.append(f"Pictures that fill page {_ranges(self._filled)} behind its text were left out.")
 
     def skip(self, what: str, why: str, page: int, *, count: int = 1) -> None:
         """Note that something is not in the document."""
@@ -130,6 +137,8 @@ class Pages:
                 return Page(number, content, {}, comments)
         elif text_is_garbage(text):
             self._warn_garbage(number)
+        elif self.options.ocr == "never" and shows_more_than_text(text, drawings, frame):
+            self._unread.append(number)
         elif text.garbage >= _FEW_SIGNS:
             self.warnings.append(
                 f"{text.garbage} characters of page {number} are signs that its fonts give no meaning."
@@ -147,8 +156,7 @@ class Pages:
 
     def _recognised(self, page: Any, frame: Frame, number: int, text: PageText) -> PageContent | None:
         """Return what was recognised on a page; None where nothing was, and the receipt then says why."""
-        recognise = self._recogniser()
-        if recognise is None:
+        if not ocr.is_installed():
             self._without_ocr(number, text)
             return None
         if not self._pace.allows_another():
@@ -158,11 +166,7 @@ class Pages:
         image, dpi = page_image(page, frame, RESOLUTION)
         try:
             with self._pace.page():
-                found = recognise(image, dpi=dpi)
-        except MissingDependencyError as error:
-            self._no_ocr = str(error)
-            self._without_ocr(number, text)
-            return None
+                found = ocr.recognise(image, dpi=dpi)
         except PolyportError as error:
             self.skip("text", f"It could not be recognised: {error}", number)
             return None
@@ -175,20 +179,13 @@ class Pages:
             self.warnings.append(f"Page {number} was turned by {found.rotation} degrees to be read.")
         return PageContent(found.width, found.height, tuple(found.words), tuple(found.rulings))
 
-    def _recogniser(self) -> Recognise | None:
-        if self._recognise is None and not self._no_ocr:
-            try:
-                self._recognise = recogniser()
-            except MissingDependencyError as error:
-                self._no_ocr = str(error)
-        return self._recognise
-
     def _without_ocr(self, number: int, text: PageText) -> None:
         if text_is_garbage(text):
             self._warn_garbage(number)
-        elif text.characters < 12:
+        elif text.characters < _FEW_LETTERS:
             self.lost.add(number)
-        self.skip("text", f"It is a picture of text, and was not recognised. {self._no_ocr}", number)
+        missing = MissingDependencyError("Reading scanned pages", extra="ocr")
+        self.skip("text", f"It is a picture of text, and was not recognised. {missing}", number)
 
     def _pictures(
         self, page: Any, frame: Frame, drawings: Drawings, words: list[Word], number: int
@@ -196,6 +193,11 @@ class Pages:
         places: list[PictureBox] = []
         pictures: dict[int, PictureBytes] = {}
         images = [image for image in drawings.images if _is_seen(image.box)]
+        if sum(len(word.text) for word in words) >= _FEW_LETTERS:
+            # A scan whose text was recognised before, or the background of a slide.
+            behind = [image for image in images if _fills(image.box, frame)]
+            images = [image for image in images if image not in behind]
+            self._filled += [number] * bool(behind)
         for image in images[:_MOST_PICTURES]:
             key = len(places)
             if self.options.pictures:
@@ -225,6 +227,21 @@ def _on_page(words: Sequence[Word], frame: Frame) -> tuple[list[Word], list[Word
         shown = right > 0 and bottom > 0 and left < frame.width and top < frame.height
         (seen if shown else outside).append(word)
     return seen, outside
+
+
+def _fills(box: Box, frame: Frame) -> bool:
+    return (box.right - box.left) * (box.bottom - box.top) > 0.85 * frame.width * frame.height
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write numbers that rise as ranges: 1–3, 7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in parts)
 
 
 def _is_seen(box: Box) -> bool:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
 import io
-import sys
-import types
 
 import pytest
 from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.utils import ImageReader
 
+from polyport_gateway.knowledge import ocr
 from polyport_gateway.knowledge.documents import (
     Box,
     DocumentLossError,
@@ -175,19 +173,15 @@ class Seen:
 
 @pytest.fixture
 def fake_ocr(monkeypatch):
-    module = types.ModuleType("polyport_gateway.knowledge.ocr")
-    module.asked = []
+    asked = []
 
     def recognise(image, *, dpi):
-        module.asked.append((image.size, dpi))
+        asked.append((image.size, dpi))
         return Seen()
 
-    module.recognise = recognise
-    monkeypatch.setitem(sys.modules, "polyport_gateway.knowledge.ocr", module)
-    import polyport_gateway.knowledge
-
-    monkeypatch.setattr(polyport_gateway.knowledge, "ocr", module, raising=False)
-    return module
+    monkeypatch.setattr(ocr, "recognise", recognise)
+    monkeypatch.setattr(ocr, "is_installed", lambda: True)
+    return asked
 
 
 def test_a_scanned_page_is_recognised(fake_ocr):
@@ -195,27 +189,20 @@ def test_a_scanned_page_is_recognised(fake_ocr):
     assert parsed.document.text == "Seen words\n\nSeen words"
     assert parsed.receipt.ocr_confidence == pytest.approx(0.9)
     assert any("turned by 90" in warning for warning in parsed.receipt.warnings)
-    (size, dpi) = fake_ocr.asked[0]
+    (size, dpi) = fake_ocr[0]
     assert size[0] == pytest.approx(595 / 72 * dpi, abs=2)
 
 
 def test_pages_with_text_are_not_recognised_unless_asked(fake_ocr):
     data = made(lambda canvas: prose(canvas, 72, 700, 100, 1))
     assert read(data, ocr="auto").document.text.startswith("The kettle")
-    assert not fake_ocr.asked
+    assert not fake_ocr
     read(data, ocr="always")
-    assert fake_ocr.asked
+    assert fake_ocr
 
 
 def test_without_ocr_the_receipt_says_what_to_install(monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, globals=None, locals=None, fromlist=(), level=0):  # noqa: A002
-        if name.endswith("knowledge.ocr") or (name == "polyport_gateway.knowledge" and "ocr" in (fromlist or ())):
-            raise ImportError(name)
-        return real(name, globals, locals, fromlist, level)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setattr(ocr, "is_installed", lambda: False)
     parsed = read(scan(), ocr="auto")
     (skipped,) = parsed.receipt.skipped
     assert skipped.page == 1
@@ -257,3 +244,19 @@ def test_images_of_one_bit_and_of_print_colours_are_kept():
     assert parsed.receipt.pictures == 2
     for data in parsed.document.assets.values():
         Image.open(io.BytesIO(data)).load()
+
+
+def test_a_scan_that_has_its_text_is_text_and_one_that_has_not_is_told():
+    image = ImageReader(Image.new("L", (200, 280), 240))
+
+    def draw(canvas):
+        for page in range(3):
+            canvas.drawImage(image, 0, 0, 595, 842)
+            if page < 2:
+                prose(canvas, 72, 700, 300, 4)
+            canvas.showPage()
+
+    parsed = read(made(draw))
+    assert parsed.receipt.pictures == 1
+    assert "Pictures that fill page 1–2 behind its text were left out." in parsed.receipt.warnings
+    assert any("pictures of page 3" in warning for warning in parsed.receipt.warnings)
