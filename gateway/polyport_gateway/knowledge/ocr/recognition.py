@@ -31,7 +31,8 @@ _SHORT_SIDE = 1100
 _SMALLEST = 8.0  # pixels of a line's height there; below, it is looked for once more, larger
 _LARGER = 1.8
 _TILE = 1600
-_SHARED = 160  # pixels that two tiles share
+_SHARED = 160  # pixels that two tiles share, at least
+_SAME = 0.5  # of a line's thickness: what two tiles have seen in one place is one line
 _SEVERAL = 1.6  # usual heights of a line that more than one character, from top to bottom, is high
 _SURE = 0.5
 """Confidence of a line below which it is no text."""
@@ -149,13 +150,15 @@ def _found_at(models: Engine, pixels: Pixels, scale: float) -> NDArray[np.float6
         small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     else:
         small = pixels
-    found = []
+    found: list[NDArray[np.float64]] = []
+    owners: list[int] = []
     for top in _tiles(small.shape[0]):
         for left in _tiles(small.shape[1]):
-            tile = small[top : top + _TILE, left : left + _TILE]
-            quads = _padded(models, tile) + np.array([left, top])
-            found.append(_without_halves(quads, left, top, small.shape, (tile.shape[0], tile.shape[1])))
-    return np.concatenate(found) / scale
+            quads = _padded(models, small[top : top + _TILE, left : left + _TILE])
+            owners += [len(found)] * len(quads)
+            found.append(quads + np.array([left, top]))
+    whole = np.concatenate(found)
+    return (_joined(whole, owners) if len(found) > 1 else whole) / scale
 
 
 def _tiles(length: int) -> list[int]:
@@ -179,26 +182,32 @@ def _padded(models: Engine, tile: Pixels) -> NDArray[np.float64]:
     return in_order(np.clip(quads, 0, [width, height]))
 
 
-def _without_halves(
-    quads: NDArray[np.float64], left: int, top: int, whole: tuple[int, ...], tile: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Drop what the neighbouring tile has: each line belongs to the tile whose middle of the shared band it is past."""
+def _joined(quads: NDArray[np.float64], owners: Sequence[int]) -> NDArray[np.float64]:
+    """Make one of what two tiles have seen of one line, whole or in part, in the band that they share."""
     import numpy as np
 
-    if not len(quads):
-        return quads
-    half = _SHARED / 2
-    centre = quads.mean(axis=1)
-    keep = np.ones(len(quads), dtype=bool)
-    if top:
-        keep &= centre[:, 1] >= top + half
-    if top + tile[0] < whole[0]:
-        keep &= centre[:, 1] < top + tile[0] - half
-    if left:
-        keep &= centre[:, 0] >= left + half
-    if left + tile[1] < whole[1]:
-        keep &= centre[:, 0] < left + tile[1] - half
-    return quads[keep]
+    low, high = quads.min(axis=1), quads.max(axis=1)
+    shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    sides = high - low
+    thickness = np.minimum(sides.min(axis=1)[:, None], sides.min(axis=1)[None])
+    tiles = np.array(owners)
+    same = (shared.min(axis=2) > _SAME * thickness) & (tiles[:, None] != tiles[None])
+    joined: list[NDArray[np.float64]] = []
+    seen: set[int] = set()
+    for first in range(len(quads)):
+        group, waiting = list[int](), [first] if first not in seen else []
+        while waiting:
+            index = waiting.pop()
+            if index not in seen:
+                seen.add(index)
+                group.append(index)
+                waiting += np.flatnonzero(same[index]).tolist()
+        if len(group) == 1:
+            joined.append(quads[first])
+        elif group:
+            (left, top), (right, bottom) = low[group].min(axis=0), high[group].max(axis=0)
+            joined.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]))
+    return np.array(joined).reshape(-1, 4, 2)
 
 
 def _straightened(pixels: Pixels, quads: NDArray[np.float64], angle: float) -> tuple[Pixels, NDArray[np.float64]]:
