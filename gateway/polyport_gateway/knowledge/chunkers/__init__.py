@@ -18,6 +18,7 @@ from .recursive import Recursive
 from .sentence_window import SentenceWindow
 from .sentences import Sentences
 from .sliding import SlidingWindow
+from .spec import ChunkerSpecError, parse_steps
 from .table_columns import TableColumns
 from .table_records import TableRecords
 from .tables import TableRows
@@ -32,6 +33,7 @@ __all__ = [
     "ByPage",
     "Chunk",
     "Chunker",
+    "ChunkerSpecError",
     "FixedCharacters",
     "FixedTokens",
     "LateContext",
@@ -48,6 +50,7 @@ __all__ = [
     "TableRecords",
     "TableRows",
     "WithContext",
+    "parse_steps",
 ]
 
 CHUNKERS: dict[str, type[Step]] = {
