@@ -47,8 +47,8 @@ class ReadingBar:
 
     def __enter__(self) -> ReadingBar:
         if self._total > 1 and is_terminal(sys.stderr):
-            from rich.console import Console
             from rich import progress as columns
+            from rich.console import Console
 
             self._bar = columns.Progress(
                 columns.SpinnerColumn(),

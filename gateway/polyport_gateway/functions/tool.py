@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -51,6 +51,7 @@ class GatewayTool:
         description: What it does, beyond its docstring.
         annotations: What a client may assume.
         choices: What an argument may be, where only the gateway's set-up knows.
+        hidden: Parameters that this gateway has no use for.
     """
 
     kind: Kind = "function"
@@ -66,6 +67,7 @@ class GatewayTool:
         description: str = "",
         annotations: Annotations | None = None,
         choices: dict[str, list[str]] | None = None,
+        hidden: Iterable[str] = (),
     ) -> None:
         self._function = function
         self._signature = describe(function, context_type=Work)
@@ -74,6 +76,8 @@ class GatewayTool:
         schema = self._signature.input_schema
         for parameter, values in (choices or {}).items():
             schema["properties"][parameter]["enum"] = values
+        for parameter in hidden:
+            del schema["properties"][parameter]
         self.tool = ToolSchema(schema, self._signature.output_schema, annotations or Annotations())
 
     async def start(self) -> None:

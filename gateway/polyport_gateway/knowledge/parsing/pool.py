@@ -99,6 +99,9 @@ class ParserPool:
         limits: For each file.
         jobs_per_worker: A process is replaced after so many files, for what libraries leak.
 
+    Attributes:
+        killed: Processes that were killed, or crashed, over a file.
+
     Example:
         >>> async def main():
         ...     async with ParserPool(workers=1) as pool:
@@ -110,6 +113,7 @@ class ParserPool:
             raise ValueError("A pool needs at least 1 worker, and at least 1 job for each.")
         self.workers = workers
         self.limits = limits or ParseLimits()
+        self.killed = 0
         self._jobs_per_worker = jobs_per_worker
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         self._open = False
@@ -198,17 +202,20 @@ class ParserPool:
             async with asyncio.timeout(limits.wall_s):
                 return await worker.ask(frame, limits.output_mb * _MEBIBYTE)
         except TimeoutError:
-            await worker.kill()
+            await self._end(worker)
             raise ParsingLimitError(name, f"reading it took more than {limits.wall_s:g} s.") from None
         except OverflowError:
-            await worker.kill()
+            await self._end(worker)
             raise ParsingLimitError(name, f"its document has more than {limits.output_mb} MiB.") from None
         except (asyncio.IncompleteReadError, OSError):
-            ended = await worker.kill()
-            raise _crash(name, ended, limits) from None
+            raise _crash(name, await self._end(worker), limits) from None
         except BaseException:
-            await worker.kill()
+            await self._end(worker)
             raise
+
+    async def _end(self, worker: _Worker) -> int | None:
+        self.killed += 1
+        return await worker.kill()
 
     async def parse_many(
         self, files: Iterable[tuple[str, bytes]], options: ReadOptions | None = None
