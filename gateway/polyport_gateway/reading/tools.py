@@ -290,8 +290,11 @@ async def cut_document(
     from polyport_gateway.reading.options import chunker_of
 
     models = CallModels(call)
-    step = chunker_of(
-        spec, max_tokens=max_tokens, tokenizer=tokenizer, models=models.text_model, embedders=models.embedder
+    # A tokenizer's vocabulary may be loaded for it.
+    step = await service.in_thread(
+        lambda: chunker_of(
+            spec, max_tokens=max_tokens, tokenizer=tokenizer, models=models.text_model, embedders=models.embedder
+        )
     )
     parsed: Parsed = await service.read(data, name, options)
     try:
