@@ -98,7 +98,8 @@ class Settings(BaseSettings):
     )
 
     documents: bool | None = Field(
-        default=None, description="Whether callers may have files read and cut; what the app declares when unset."
+        default=None,
+        description='Whether callers may have files read and cut; what the app declares when unset, "none" for not.',
     )
     documents_tools: bool = Field(default=True, description="Offer read_document and chunk_document as MCP tools.")
     documents_folders: _Names = Field(
@@ -125,10 +126,15 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("call_timeout_s", "retention_days", "documents", mode="before")
+    @field_validator("call_timeout_s", "retention_days", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return False if value == "none" else value
 
     @property
     def loopback_only(self) -> bool:
