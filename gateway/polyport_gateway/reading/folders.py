@@ -98,10 +98,11 @@ class Folders:
             return None
         finally:
             os.close(here)
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(file)
+            return None
         with os.fdopen(file, "rb") as opened:
-            status = os.fstat(opened.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None
             if status.st_size > self._most:
                 raise PayloadTooLargeError(
                     f"{name}: it has {status.st_size:,} bytes; at most {self._most:,} are read (documents_max_bytes).",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 from polyport.errors import BadRequestError, UnsupportedParameterError
 from polyport_gateway.knowledge.chunkers import Auto, Pipeline, Step
+from polyport_gateway.knowledge.chunkers.base import Cut, Work
 from polyport_gateway.knowledge.chunkers.models import Embedder, TextModel
 from polyport_gateway.knowledge.chunkers.spec import ChunkerSpecError, Resolver, parse_steps
 from polyport_gateway.knowledge.readers import ReadOptions
@@ -63,7 +64,30 @@ def chunker_of(
     if tokenizer is not None:
         # Read like any other step's, so that names are checked, and paths refused, in one place.
         defaults["tokenizer"] = parse_steps(f"Auto(tokenizer={tokenizer!r})", **resolvers).tokenizer
-    return _with_defaults(step, defaults) if defaults else step
+    step = _with_defaults(step, defaults) if defaults else step
+    if tokenizer is not None and all(part.tokenizer == "auto" for part in _parts(step)):
+        return _Counted(step, defaults["tokenizer"])
+    return step
+
+
+def _parts(step: Step) -> tuple[Step, ...]:
+    return step.steps if isinstance(step, Pipeline) else (step,)
+
+
+@dataclass(frozen=True)
+class _Counted(Step):
+    """Steps of which none counts by itself, with what counts the tokens of their chunks."""
+
+    step: Step
+    tokenizer: str | Tokenizer = "auto"
+
+    def cut(self, work: Work, cuts: Iterable[Cut]) -> Iterator[Cut]:
+        """Cut as the steps do."""
+        return self.step.cut(work, cuts)
+
+    def settings(self) -> str:
+        """Return what the ids of its chunks depend on."""
+        return f"{self.step.settings()} counted by {self.counter().name}"
 
 
 def _with_defaults(step: Step, defaults: Mapping[str, Any]) -> Step:
