@@ -185,18 +185,15 @@ def test_the_same_failure_on_every_wire(served, file, options, code):
     assert wanted[:2] == (400, code)
     assert name in wanted[2]
     arguments = {"name": name, "base64": base64.b64encode(data).decode(), **options}
-    for wire in WIRES:
+    # Each of these ends a process, and a new one takes a while to start.
+    for wire in WIRES if "crash" not in name else WIRES[-1:]:
         reply = ask(served.url, wire, "read_document", arguments)
         assert (reply.code, reply.message) == wanted[1:], wire
-    for client in (Client(served.url), served_embedded(served)):
+    embedded = [] if "crash" in name else [Client(make_app(workers=1))]
+    for client in (Client(served.url), *embedded):
         with client, pytest.raises(BadRequestError) as caught:
             client.documents.read(data, name=name, **options)
         assert (caught.value.status, caught.value.code, caught.value.message) == wanted
-
-
-def served_embedded(served: Any) -> Client:
-    """The same app in this process."""
-    return Client(make_app())
 
 
 class TestBadClients:
