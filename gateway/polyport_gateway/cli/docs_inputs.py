@@ -159,7 +159,8 @@ def _left_out(folder: Path, hidden: int, special: int) -> Iterator[str]:
     if hidden:
         yield f"{folder}: {hidden} hidden {_entries(hidden)} left out; --hidden takes them"
     if special:
-        yield f"{folder}: {special} {_entries(special)} left out that are no files"
+        kind = "is no file" if special == 1 else "are no files"
+        yield f"{folder}: {special} {_entries(special)} left out that {kind}"
 
 
 def _entries(count: int) -> str:

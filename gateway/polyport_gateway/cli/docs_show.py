@@ -50,7 +50,8 @@ def _lines(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "read as", f"{receipt.format} ({receipt.reader})"
     lost = f" of {receipt.pages_in}" if receipt.pages_out != receipt.pages_in else ""
     yield "pages", f"{receipt.pages_out}{lost}"
-    yield "found", f"{receipt.blocks:,} blocks, {receipt.tables:,} tables, {receipt.pictures:,} pictures"
+    counts = ((receipt.blocks, "block"), (receipt.tables, "table"), (receipt.pictures, "picture"))
+    yield "found", ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for count, what in counts)
     yield "characters", _characters(receipt.characters)
     if receipt.ocr_confidence is not None:
         yield "OCR", f"{receipt.ocr_confidence:.1%} confidence"
@@ -104,9 +105,12 @@ def show_failures(failures: Iterable[Failure], total: int) -> None:
     failed = list(failures)
     if not failed:
         return
-    head = f"{len(failed)} of {total} could not be read:" if total > 1 else "Error:"
-    typer.echo(style(head, err=True, fg="red", bold=True), err=True)
+    if total == 1:
+        typer.echo(style("Error:", err=True, fg="red", bold=True), err=True, nl=False)
+    else:
+        typer.echo(style(f"{len(failed)} of {total} files failed:", err=True, fg="red", bold=True), err=True)
+    indent = " " if total == 1 else "  "
     for failure in failed:
         page = f", page {failure.page}" if failure.page else ""
         code = style(f"[{failure.code}]", err=True, dim=True)
-        typer.echo(f"  {fit(failure.label)}{page}: {fit(failure.reason)} {code}", err=True)
+        typer.echo(f"{indent}{fit(failure.label)}{page}: {fit(failure.reason)} {code}", err=True)
