@@ -14,6 +14,8 @@ from polyport_gateway.knowledge.documents.document import Document
 from polyport_gateway.knowledge.documents.values import JSON, Span
 from polyport_gateway.knowledge.tokenizers import Measure, Tokenizer, get_tokenizer
 
+from .models.base import Embedder, TextModel
+
 __all__ = ["SMALLEST_LIMIT", "Chunk", "Chunker", "Cut", "Pipeline", "Step", "Work", "check_limit", "check_overlap"]
 
 SMALLEST_LIMIT = 8
@@ -219,28 +221,37 @@ def _steps(step: Step) -> tuple[Step, ...]:
 
 
 def _setting(value: object) -> str:
-    return value.name if isinstance(value, Tokenizer) else repr(value)
+    if isinstance(value, (Tokenizer, TextModel, Embedder)):
+        return value.name
+    return f"({value.settings()})" if isinstance(value, Step) else repr(value)
 
 
 def _finish(work: Work, cuts: Iterable[Cut], tokenizer: Tokenizer, settings: str) -> Iterator[Chunk]:
     key = hashlib.sha256(f"{work.document.id}\0{settings}".encode())
-    parents: dict[int, tuple[Cut, str]] = {}  # the cut is kept with its id, lest its address be given to another
+    parents: dict[int, tuple[Cut, str]] = {}  # a cut is kept with its id, lest its address be given to another
     index = 0
     for cut in cuts:
         text = work.text[cut.span.start : cut.span.end] if cut.text is None else cut.text
         if not text.strip():
             continue
-        parent_id = None
-        if cut.parent is not None:
-            if id(cut.parent) not in parents:
-                parents.clear()
-                chunk = _chunk(work, cut.parent, tokenizer, key, index, None)
-                parents[id(cut.parent)] = (cut.parent, chunk.id)
+        line = _line_of(cut)
+        parents = {id(member): parents[id(member)] for member in line if id(member) in parents}
+        for member in (*line, cut):
+            parent_id = parents[id(member.parent)][1] if member.parent is not None else None
+            if member is cut or id(member) not in parents:
+                chunk = _chunk(work, member, tokenizer, key, index, parent_id)
+                parents[id(member)] = (member, chunk.id)
                 yield chunk
                 index += 1
-            parent_id = parents[id(cut.parent)][1]
-        yield _chunk(work, cut, tokenizer, key, index, parent_id)
-        index += 1
+
+
+def _line_of(cut: Cut) -> list[Cut]:
+    # The cuts that it is a part of, the largest first.
+    line: list[Cut] = []
+    while cut.parent is not None:
+        cut = cut.parent
+        line.append(cut)
+    return line[::-1]
 
 
 def _chunk(work: Work, cut: Cut, tokenizer: Tokenizer, key: hashlib._Hash, index: int, parent_id: str | None) -> Chunk:

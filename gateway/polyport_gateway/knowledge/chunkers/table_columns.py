@@ -9,7 +9,7 @@ from polyport_gateway.knowledge.documents.blocks import Table
 from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .base import Cut, Step, Work, check_limit
-from .tables import pack_made, with_tables
+from .tables import as_written, pack_made, with_tables
 
 __all__ = ["TableColumns"]
 
@@ -33,12 +33,14 @@ class TableColumns(Step):
 
     def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Write the tables of a part by columns."""
-        return with_tables(work, cut, lambda table: self._table(cut, table))
+        return with_tables(work, cut, lambda table: self._table(work, cut, table))
 
-    def _table(self, cut: Cut, table: Table) -> Iterator[Cut]:
+    def _table(self, work: Work, cut: Cut, table: Table) -> Iterator[Cut]:
         grid = table.grid
         rows = [grid.texts(row) for row in range(grid.header_rows, grid.rows)]
         keys = max(1, grid.header_columns) if grid.columns > 1 else 0
+        if keys >= grid.columns:
+            yield from as_written(work, cut, table.span, self.max_tokens, self.counter())  # all are names of rows
         for column in range(keys, grid.columns):
             name = " / ".join(grid.header_path(column)) or f"column {column + 1}"
             lines = [f"{table.caption}: {name}" if table.caption else name]

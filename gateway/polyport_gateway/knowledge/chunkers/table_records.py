@@ -9,7 +9,7 @@ from polyport_gateway.knowledge.documents.blocks import Table
 from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .base import Cut, Step, Work, check_limit
-from .tables import pack_made, with_tables
+from .tables import as_written, pack_made, with_tables
 
 __all__ = ["TableRecords"]
 
@@ -33,9 +33,9 @@ class TableRecords(Step):
 
     def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Write the tables of a part as records."""
-        return with_tables(work, cut, lambda table: self._table(cut, table))
+        return with_tables(work, cut, lambda table: self._table(work, cut, table))
 
-    def _table(self, cut: Cut, table: Table) -> Iterator[Cut]:
+    def _table(self, work: Work, cut: Cut, table: Table) -> Iterator[Cut]:
         grid = table.grid
         names = [" / ".join(grid.header_path(column)) or f"column {column + 1}" for column in range(grid.columns)]
         lines = [table.caption] if table.caption else []
@@ -43,6 +43,8 @@ class TableRecords(Step):
             values = zip(names, grid.texts(row), strict=True)
             lines.append("; ".join(f"{_line(name)}: {_line(value)}" for name, value in values if value.strip()))
         text = "\n".join(line for line in lines if line)
+        if grid.header_rows >= grid.rows or not text:
+            return as_written(work, cut, table.span, self.max_tokens, self.counter())  # it has no row under its headers
         return pack_made(cut, table.span, text, self.max_tokens, self.counter(), table=table.index)
 
 

@@ -13,7 +13,7 @@ from .base import Cut, Step, Work, check_limit
 from .boundaries import LINES, ends_of
 from .packing import pack, split_recursively
 
-__all__ = ["TableRows", "pack_made", "with_tables"]
+__all__ = ["TableRows", "as_written", "pack_made", "with_tables"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ class TableRows(Step):
             after -= 1
 
     def _plain(self, work: Work, cut: Cut, span: Span, **metadata: JSON) -> Iterator[Cut]:
-        for part in split_recursively(work.measure(self.counter()), work.text, *span, self.max_tokens):
-            yield cut.part(Span(part.start, part.end), part.size, **metadata)
+        return as_written(work, cut, span, self.max_tokens, self.counter(), **metadata)
 
 
 def with_tables(work: Work, cut: Cut, make: Callable[[Table], Iterable[Cut]]) -> Iterator[Cut]:
@@ -91,6 +90,12 @@ def with_tables(work: Work, cut: Cut, make: Callable[[Table], Iterable[Cut]]) ->
             position = block.span.end
     if work.text[position : cut.span.end].strip():
         yield cut.part(Span(position, cut.span.end))
+
+
+def as_written(work: Work, cut: Cut, span: Span, limit: int, tokenizer: Tokenizer, **metadata: JSON) -> Iterator[Cut]:
+    """Cut a part of the document as it stands into parts that keep the limit."""
+    for part in split_recursively(work.measure(tokenizer), work.text, *span, limit):
+        yield cut.part(Span(part.start, part.end), part.size, **metadata)
 
 
 def pack_made(cut: Cut, span: Span, text: str, limit: int, tokenizer: Tokenizer, **metadata: JSON) -> Iterator[Cut]:

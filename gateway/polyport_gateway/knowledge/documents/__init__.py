@@ -25,7 +25,7 @@ from .errors import (
 )
 from .grid import MOST_POSITIONS, REPEATED_UP_TO, Cell, TableGrid
 from .receipt import Parsed, Receipt, Skipped
-from .values import JSON, Box, Mark, Provenance, Source, Span
+from .values import JSON, Box, Mark, Provenance, Source, Span, TimeSpan
 
 __all__ = [
     "BLOCKS",
@@ -59,6 +59,7 @@ __all__ = [
     "Span",
     "Table",
     "TableGrid",
+    "TimeSpan",
     "UnreadableDocumentError",
     "UnsupportedFormatError",
     "place",

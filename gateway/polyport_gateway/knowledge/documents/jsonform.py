@@ -17,7 +17,7 @@ from .blocks import BLOCKS, Block, Table
 from .builder import DocumentBuilder
 from .document import Document
 from .grid import Cell, TableGrid
-from .values import Box, Mark, Provenance, Source, Span
+from .values import Box, Mark, Provenance, Source, Span, TimeSpan
 
 __all__ = ["VERSION", "canonical", "dumps", "from_plain", "loads", "to_plain"]
 
@@ -140,6 +140,8 @@ def _read_provenance(plain: Mapping[str, Any]) -> Provenance:
         values["bbox"] = Box(*values["bbox"])
     if "source_span" in values:
         values["source_span"] = Span(*values["source_span"])
+    if "time" in values:
+        values["time"] = TimeSpan(*values["time"])
     return Provenance(**values)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["JSON", "Box", "Mark", "Provenance", "Source", "Span"]
+__all__ = ["JSON", "Box", "Mark", "Provenance", "Source", "Span", "TimeSpan"]
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 
@@ -33,6 +33,13 @@ class Box(NamedTuple):
     top: float
     right: float
     bottom: float
+
+
+class TimeSpan(NamedTuple):
+    """From when to when, in seconds from the beginning."""
+
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Provenance:
         cells: Range on the sheet, such as ``A1:C3``.
         source_span: Characters of the decoded file (text formats only).
         part: A file inside the file: an attachment, a member of an archive, a chapter.
+        time: When it is said or shown (subtitles, transcripts).
     """
 
     page: int | None = None
@@ -71,6 +79,7 @@ class Provenance:
     cells: str | None = None
     source_span: Span | None = None
     part: str | None = None
+    time: TimeSpan | None = None
 
 
 class Mark(NamedTuple):

@@ -39,7 +39,7 @@ _ERRORS: dict[str, type[UnreadableDocumentError]] = {
         ParsingLimitError,
     )
 }
-_NOT_SENT = ("read",)
+_NOT_SENT = ("read", "budget", "resource")
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:

@@ -6,11 +6,39 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from polyport_gateway.knowledge.documents import Parsed
+from polyport_gateway.knowledge.documents import Parsed, ParsingLimitError
 
-__all__ = ["ReadOptions", "Reader"]
+__all__ = ["Budget", "ReadOptions", "Reader"]
 
 MEBIBYTE = 1 << 20
+
+
+class Budget:
+    """What may still be unpacked: one for a file and all files inside it, however deep.
+
+    Args:
+        left: Bytes.
+        files: Files inside files.
+    """
+
+    def __init__(self, left: int, files: int = 20_000) -> None:
+        self.left = left
+        self.files = files
+
+    def take(self, size: int, name: str) -> None:
+        """Count a file that is unpacked.
+
+        Raises:
+            ParsingLimitError: That is more than is left.
+        """
+        if self.files < 1:
+            raise ParsingLimitError(name, "it and what it is packed in hold more files than are read.")
+        if size > self.left:
+            raise ParsingLimitError(
+                name, f"it would unpack to {size:,} bytes; {self.left:,} are left of `max_unpacked_bytes`."
+            )
+        self.files -= 1
+        self.left -= size
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +56,8 @@ class ReadOptions:
         max_unpacked_bytes: Of all that an archive or a compressed format unpacks to.
         max_depth: Files inside files, and elements inside elements of a table or list.
         read: Reads a file inside the file (an attachment, a member of an archive); set by whoever calls the reader.
+        budget: What is left of `max_unpacked_bytes`; set by `read`, and the same for all files inside the file.
+        resource: Returns the bytes of what a link in the file points to, where that is in the same container.
     """
 
     strict: bool = False
@@ -40,6 +70,8 @@ class ReadOptions:
     max_unpacked_bytes: int = 1024 * MEBIBYTE
     max_depth: int = 4
     read: Callable[[bytes, str, ReadOptions], Parsed] | None = field(default=None, repr=False, compare=False)
+    budget: Budget | None = field(default=None, repr=False, compare=False)
+    resource: Callable[[str], bytes | None] | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

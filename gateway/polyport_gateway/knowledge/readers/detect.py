@@ -54,7 +54,9 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "yaml": ("application/yaml", ("yaml", "yml")),
     "xml": ("application/xml", ("xml", "xsd", "xsl", "xslt", "rss", "atom", "rdf", "opml", "plist", "wsdl")),
     "eml": ("message/rfc822", ("eml", "mht", "mhtml")),
-    "text": ("text/plain", ("txt", "text", "log", "srt", "vtt", "rst", "adoc", "org", "tex")),
+    "srt": ("application/x-subrip", ("srt",)),
+    "vtt": ("text/vtt", ("vtt",)),
+    "text": ("text/plain", ("txt", "text", "log", "rst", "adoc", "org", "tex")),
     "code": ("text/x-source", ()),  # its extensions are the reader's, in code.py
     "png": ("image/png", ("png",)),
     "jpeg": ("image/jpeg", ("jpg", "jpeg", "jpe")),
@@ -62,7 +64,10 @@ FORMATS: dict[str, tuple[str, tuple[str, ...]]] = {
     "gif": ("image/gif", ("gif",)),
     "webp": ("image/webp", ("webp",)),
     "bmp": ("image/bmp", ("bmp",)),
+    "tar": ("application/x-tar", ("tar",)),
     "gzip": ("application/gzip", ("gz", "tgz")),
+    "bzip2": ("application/x-bzip2", ("bz2", "tbz2")),
+    "xz": ("application/x-xz", ("xz", "txz")),
     "7z": ("application/x-7z-compressed", ("7z",)),
     "rar": ("application/vnd.rar", ("rar",)),
     "executable": ("application/octet-stream", ("exe", "dll", "so", "bin")),
@@ -81,6 +86,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "gif"),
     (b"{\\rtf", "rtf"),
     (b"\x1f\x8b", "gzip"),
+    (b"\xfd7zXZ\x00", "xz"),
     (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"Rar!\x1a\x07", "rar"),
     (b"\x7fELF", "executable"),
@@ -93,7 +99,9 @@ _OLE_STREAMS = (
     ("PowerPoint Document", "ppt"),
     ("__properties_version1.0", "msg"),
 )
-_TEXTUAL = frozenset({"html", "markdown", "csv", "tsv", "json", "jsonl", "yaml", "xml", "eml", "text", "code"})
+_TEXTUAL = frozenset(
+    {"html", "markdown", "csv", "tsv", "json", "jsonl", "yaml", "xml", "eml", "srt", "vtt", "text", "code"}
+)
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>])", re.IGNORECASE | re.DOTALL)
 _MAIL = re.compile(
@@ -102,6 +110,8 @@ _MAIL = re.compile(
 _MAIL_HEADERS = re.compile(
     rb"^(?:From|To|Date|Subject|Message-ID|MIME-Version|Received):[ \t]", re.IGNORECASE | re.MULTILINE
 )
+_VTT = re.compile(rb"WEBVTT[ \t\r\n]")
+_SRT = re.compile(rb"\d+\r?\n\d{1,2}:\d\d:\d\d[,.]\d{1,3} +--> +\d{1,2}:\d\d:\d\d[,.]\d")
 _LOOKED_AT = 8192
 
 
@@ -150,6 +160,10 @@ def _by_content(data: bytes, named: str | None) -> str | None:
         return "bmp"
     if head.startswith(b"MZ") and b"\x00" in head:
         return "executable"
+    if head[257:262] == b"ustar":
+        return "tar"
+    if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
+        return "bzip2"
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
@@ -165,6 +179,10 @@ def _textual(head: bytes, named: str | None) -> str | None:
     if _HTML.match(head):
         return "html"
     start = head.lstrip()
+    if _VTT.match(head):
+        return "vtt"
+    if named is None and _SRT.match(start):
+        return "srt"
     if start.startswith(b"<?xml"):
         return "html" if re.search(rb"<html[\s>]", head, re.IGNORECASE) else "xml"
     if named is None and _MAIL.match(head) and len(_MAIL_HEADERS.findall(head)) >= 2:

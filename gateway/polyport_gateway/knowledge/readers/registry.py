@@ -17,7 +17,7 @@ from polyport_gateway.knowledge.documents import (
     UnsupportedFormatError,
 )
 
-from .base import Reader, ReadOptions
+from .base import Budget, Reader, ReadOptions
 from .detect import Detected, detect
 
 __all__ = ["GROUP", "read", "readers"]
@@ -66,7 +66,12 @@ def read(data: bytes, name: str, options: ReadOptions | None = None) -> Parsed:
     reader = readers().get(format)
     if reader is None:
         raise UnsupportedFormatError(name, f"there is no reader for {format}. {_known()}")
-    options = replace(options, format=format, read=options.read or read)
+    options = replace(
+        options,
+        format=format,
+        read=options.read or read,
+        budget=options.budget or Budget(options.max_unpacked_bytes),
+    )
     parsed = _guarded(reader, data, name, options)
     parsed = _received(parsed, detected, time.perf_counter() - started)
     for item in parsed.receipt.skipped:

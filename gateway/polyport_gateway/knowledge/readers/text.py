@@ -22,7 +22,7 @@ from polyport_gateway.knowledge.documents import (
 from .base import ReadOptions
 from .detect import FORMATS
 
-__all__ = ["Decoded", "TextReader", "decode"]
+__all__ = ["Decoded", "TextReader", "decode", "guessed_encoding"]
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -120,8 +120,11 @@ def _mostly_utf8(data: bytes) -> bool:
 
 
 def _guessed(sample: bytes, *, likely_utf8: bool) -> str:
-    if likely_utf8:
-        return "utf-8"
+    return "utf-8" if likely_utf8 else guessed_encoding(sample)
+
+
+def guessed_encoding(sample: bytes) -> str:
+    """Return which encoding bytes that are no UTF-8 are most likely in."""
     try:
         from charset_normalizer import from_bytes
     except ImportError:

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+
 from polyport_gateway.knowledge import chunkers as c
 from polyport_gateway.knowledge.chunkers.base import Step
 
 LIMIT = 24
+
+
+def _said(prompt: str) -> str:
+    """Say what a model might: nothing, too much, in lists, with thoughts and fences."""
+    said = prompt[-160:]
+    answers = (
+        "",
+        f"<think>\n{said}</think>\n{said}",
+        f"Q: {said}\nA: 茶。\n\nQ: why?\nA: {said}",
+        f"```json\n{json.dumps([said, '茶', said[:9]])}\n```",
+        f"- {said}\n- 龙井茶。\n2. x",
+        said * 5,
+    )
+    return answers[zlib.crc32(prompt.encode("utf-8", "surrogatepass")) % len(answers)]
+
+
+MODEL = c.CallableModel(_said, "said")
 
 
 def cases(tokenizer: str) -> dict[str, Step]:
@@ -38,17 +58,48 @@ def cases(tokenizer: str) -> dict[str, Step]:
         "rows | recursive": c.TableRows(LIMIT, tokenizer) | recursive,
         "records | recursive": c.TableRecords(LIMIT, tokenizer) | recursive,
         "columns | recursive": c.TableColumns(LIMIT, tokenizer) | recursive,
+        "breakpoints": c.SemanticBreakpoints(LIMIT, tokenizer=tokenizer),
+        "heading | breakpoints": c.ByHeading()
+        | c.SemanticBreakpoints(LIMIT, threshold="gradient", around=0, min_tokens=8, tokenizer=tokenizer),
+        "clusters": c.SemanticClusters(LIMIT, piece_tokens=8, tokenizer=tokenizer),
+        "topics": c.TopicSegments(LIMIT, 8, 0.0, 4, tokenizer),
+        "path | recursive": c.ByPath(LIMIT, tokenizer) | recursive,
+        "element | recursive": c.ByElement(LIMIT, tokenizer) | recursive,
+        "logs": c.LogEntries(LIMIT, tokenizer),
+        "chat": c.ChatTurns(LIMIT, tokenizer=tokenizer),
+        "chat+2": c.ChatTurns(LIMIT, 2, 6, tokenizer),
+        "mail": c.MailTurns(LIMIT, tokenizer=tokenizer),
+        "page | mail": c.ByPage() | c.MailTurns(LIMIT, join=True, tokenizer=tokenizer),
+        "subtitles | recursive": c.Subtitles(LIMIT, tokenizer=tokenizer) | recursive,
+        "words of subtitles | recursive": c.Subtitles(LIMIT, None, clean=True, tokenizer=tokenizer) | recursive,
+        "slides": c.Slides(LIMIT, LIMIT, tokenizer),
+        "pictures | recursive": c.Pictures(LIMIT, tokenizer=tokenizer) | recursive,
+        "summary": recursive | c.Summary(MODEL, 8, tokenizer=tokenizer),
+        "summary as text": recursive | c.Summary(MODEL, LIMIT, "text", tokenizer=tokenizer),
+        "questions": recursive | c.QuestionsAndAnswers(MODEL, 2, LIMIT, tokenizer=tokenizer),
+        "propositions": recursive | c.Propositions(MODEL, LIMIT, tokenizer=tokenizer),
+        "propositions alone": recursive | c.Propositions(MODEL, LIMIT, keep_source=False, tokenizer=tokenizer),
+        "said context": recursive | c.ContextualPrefix(MODEL, LIMIT, 64, tokenizer=tokenizer),
+        "keywords": recursive | c.Keywords(),
+        "said keywords": recursive | c.Keywords(MODEL),
         "auto": c.Auto(LIMIT, tokenizer),
         "two tokenizers": c.Sentences(64, 0, "estimate") | c.Recursive(LIMIT, "cl100k_base"),
     }
 
 
 NAMES = sorted(cases("estimate"))
-MADE = {"context", "rows | recursive", "records | recursive", "columns | recursive", "auto"}
-UNLIMITED = {"heading", "page", "block", "context", "parent and child", "code"}
+MADE = {
+    "context", "rows | recursive", "records | recursive", "columns | recursive", "auto", "pictures | recursive",
+    "words of subtitles | recursive", "summary as text", "questions", "propositions", "propositions alone",
+    "said context",
+}  # fmt: skip
+UNLIMITED = {"heading", "page", "block", "context", "parent and child", "code", "said context"}
 EXTRACTIVE = [name for name in NAMES if name not in MADE]
+# What is made of a part says so; these leave out what they are asked to leave out.
+COVERING = [name for name in NAMES if name != "words of subtitles | recursive"]
 LIMITED = [name for name in NAMES if name not in UNLIMITED]
 OVERLAPPING = {
     "tokens+8": 8, "characters+8": 8, "sentences+8": 8, "paragraphs+8": 8, "sliding": 8,
+    "breakpoints": 0, "clusters": 0, "topics": 0, "logs": 0, "chat": 0, "mail": 0, "slides": 0, "path | recursive": 0,
     "tokens": 0, "recursive": 0, "sentences": 0, "lines": 0, "window": 0, "heading | sentences": 0, "code": 0,
 }  # fmt: skip

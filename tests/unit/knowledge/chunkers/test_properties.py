@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from typing import cast
 
 import pytest
 import regex
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 from polyport_gateway.knowledge.chunkers import CHUNKERS
 from polyport_gateway.knowledge.chunkers.base import Pipeline, Step
 from polyport_gateway.knowledge.chunkers.graphemes import is_safe_cut
+from polyport_gateway.knowledge.documents.blocks import Heading
 from polyport_gateway.knowledge.documents.document import Document
 from polyport_gateway.knowledge.tokenizers import get_tokenizer
-from tests.unit.knowledge.chunkers.cases import EXTRACTIVE, LIMIT, LIMITED, NAMES, OVERLAPPING, cases
-from tests.unit.knowledge.chunkers.texts import DOCUMENTS, TEXTS
+from tests.unit.knowledge.chunkers.cases import COVERING, EXTRACTIVE, LIMIT, LIMITED, NAMES, OVERLAPPING, cases
+from tests.unit.knowledge.chunkers.texts import DOCUMENTS, TEXTS, document
 
 TOKENIZERS = ("cl100k_base", "estimate")
 many = settings(
@@ -30,11 +33,7 @@ def test_every_chunker_is_among_the_cases() -> None:
     assert used >= set(CHUNKERS)
 
 
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
-@pytest.mark.parametrize("name", NAMES)
-@many
-@given(document=DOCUMENTS)
-def test_chunks_are_whole_and_true(name: str, tokenizer: str, document: Document) -> None:
+def check_whole_and_true(name: str, tokenizer: str, document: Document) -> None:
     chunker = cases(tokenizer)[name]
     chunks = chunker.chunk(document)
     count = chunker.counter().count
@@ -47,24 +46,48 @@ def test_chunks_are_whole_and_true(name: str, tokenizer: str, document: Document
         assert chunk.document_id == document.id
         assert chunk.parent_id is None or chunk.parent_id in ids
         ids.add(chunk.id)
+        json.dumps(dict(chunk.metadata))
         if chunk.span is not None:
             assert document.text[chunk.span.start : chunk.span.end] == chunk.text
             touched = [block.index for block in document.blocks if block.span.overlaps(chunk.span)]
             assert list(chunk.blocks) == touched
+        else:
+            start, end = cast("tuple[int, int]", chunk.metadata["source_span"])
+            assert 0 <= start <= end <= len(document.text)
     assert [chunk.id for chunk in chunker.chunk(document)] == [chunk.id for chunk in chunks]
 
 
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
-@pytest.mark.parametrize("name", EXTRACTIVE)
-@many
-@given(document=DOCUMENTS)
-def test_extractive_chunks_cover_every_character(name: str, tokenizer: str, document: Document) -> None:
+def check_cover(name: str, tokenizer: str, document: Document) -> None:
     covered = bytearray(len(document.text))
     for chunk in cases(tokenizer)[name].chunk(document):
-        assert chunk.span is not None
-        covered[chunk.span.start : chunk.span.end] = b"\1" * len(chunk.text)
+        start, end = chunk.span or cast("tuple[int, int]", chunk.metadata["source_span"])
+        covered[start:end] = b"\1" * (end - start)
     # Only a stretch of blanks that is a chunk by itself is left out.
     assert all(covered[index] or character.isspace() for index, character in enumerate(document.text))
+
+
+def check_limit(name: str, tokenizer: str, document: Document) -> None:
+    for chunk in cases(tokenizer)[name].chunk(document):
+        if name.startswith("characters"):
+            assert len(chunk.text) <= LIMIT
+        else:
+            assert chunk.tokens <= LIMIT
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", NAMES)
+@many
+@given(document=DOCUMENTS)
+def test_chunks_are_whole_and_true(name: str, tokenizer: str, document: Document) -> None:
+    check_whole_and_true(name, tokenizer, document)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", COVERING)
+@many
+@given(document=DOCUMENTS)
+def test_every_character_is_covered(name: str, tokenizer: str, document: Document) -> None:
+    check_cover(name, tokenizer, document)
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
@@ -72,11 +95,27 @@ def test_extractive_chunks_cover_every_character(name: str, tokenizer: str, docu
 @many
 @given(document=DOCUMENTS)
 def test_the_limit_is_never_exceeded(name: str, tokenizer: str, document: Document) -> None:
-    for chunk in cases(tokenizer)[name].chunk(document):
-        if name.startswith("characters"):
-            assert len(chunk.text) <= LIMIT
-        else:
-            assert chunk.tokens <= LIMIT
+    check_limit(name, tokenizer, document)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("name", NAMES)
+@settings(parent=many, max_examples=300)
+@given(document=DOCUMENTS)
+def test_all_holds_for_many_more_documents(name: str, tokenizer: str, document: Document) -> None:
+    check_whole_and_true(name, tokenizer, document)
+    if name in COVERING:
+        check_cover(name, tokenizer, document)
+    if name in LIMITED:
+        check_limit(name, tokenizer, document)
+
+
+@pytest.mark.parametrize("name", EXTRACTIVE)
+def test_extractive_chunks_have_a_place(name: str) -> None:
+    made = document("One is here. 二在这里。\n\n" * 9, Heading(text="Three"), "Four.")
+    assert all(chunk.span is not None for chunk in cases("estimate")[name].chunk(made))
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
@@ -119,8 +158,6 @@ def test_no_safe_cut_is_inside_a_grapheme_cluster(text: str) -> None:
 @many
 @given(text=TEXTS)
 def test_clusters_stay_whole_where_they_fit(text: str) -> None:
-    from tests.unit.knowledge.chunkers.texts import document
-
     made = document(text)
     clusters = [match.span() for match in regex.finditer(r"\X", made.text)]
     inside = {cut for start, end in clusters if end - start <= 24 for cut in range(start + 1, end)}

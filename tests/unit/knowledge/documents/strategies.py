@@ -21,6 +21,7 @@ from polyport_gateway.knowledge.documents import (
     Span,
     Table,
     TableGrid,
+    TimeSpan,
     source_of,
 )
 
@@ -40,6 +41,7 @@ provenances = st.builds(
     sheet=st.none() | texts,
     cells=st.none() | st.just("A1:C3"),
     source_span=st.none() | st.builds(Span, st.integers(0, 9), st.integers(9, 20)),
+    time=st.none() | st.builds(TimeSpan, st.floats(0, 9), st.floats(9, 1e6)),
 )
 
 

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from .adapters import CallableEmbedder, CallableModel, ClientEmbedder, ClientModel
+from .asking import ModelAnswerError
 from .base import Embedder, TextModel
+from .hashed import HashedEmbedder
 
-__all__ = ["Embedder", "TextModel"]
+__all__ = [
+    "CallableEmbedder",
+    "CallableModel",
+    "ClientEmbedder",
+    "ClientModel",
+    "Embedder",
+    "HashedEmbedder",
+    "ModelAnswerError",
+    "TextModel",
+]
