@@ -25,6 +25,7 @@ from polyport_gateway.knowledge.documents import Document
 from tests.support.documents import TEA, docx, form, install_reader, png, trying
 from tests.support.wires import ask
 
+ASKED: list[str] = []
 WIRES = ("rest", "chat", "responses", "mcp-2025", "mcp-2026")
 
 
@@ -48,6 +49,13 @@ def make_app(folders: Path | None = None, **options: Any) -> App:
     app = App("library")
     app.documents(folders=[folders / "library"] if folders else None, max_bytes=1 << 20, timeout_s=3, **options)
     app.model("parrot", engine="echo")
+
+    @app.pipeline
+    async def slow(question: str) -> str:
+        ASKED.append(question)
+        await asyncio.sleep(30)
+        return question
+
     return app
 
 
@@ -162,6 +170,37 @@ class TestRest:
         assert "Did you mean Sentences?" in error["message"]
         error = post(served.url, "chunk", file=("a.txt", b"x"), tokenizer="/etc/hostname").json()["error"]
         assert "no tokenizer" in error["message"]
+
+
+class TestModels:
+    def test_a_chunker_asks_a_model_of_the_gateway(self, served):
+        found = post(served.url, "chunk", file=("tea.md", TEA), with_="ByHeading() | Summary(model='parrot')").json()
+        assert len(found["data"]) == 2
+        # The parrot says its prompt again, and that has the chunk in it.
+        assert "It is rolled" in json.dumps(found["data"][1]["metadata"])
+
+    def test_and_an_embedder(self, served):
+        made = post(
+            served.url, "chunk", file=("tea.txt", TEA), with_="SemanticBreakpoints(embedder='parrot', max_tokens=16)"
+        )
+        assert made.status_code == 200, made.text
+        assert len(made.json()["data"]) > 1
+
+    def test_one_that_there_is_not(self, served):
+        error = post(served.url, "chunk", file=("tea.md", TEA), with_="Summary(model='owl')").json()["error"]
+        assert (error["code"], "'owl'" in error["message"]) == ("invalid_chunker", True)
+
+    def test_a_client_that_leaves_ends_them(self, served):
+        body, kind = form(file=("tea.md", TEA), with_="ByHeading() | Summary(model='slow')")
+        head = f"POST /v1/documents/chunk HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+        before = served.gateway.dispatcher.running
+        with connect(served.url) as client:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            eventually(lambda: ASKED)
+        eventually(lambda: served.gateway.dispatcher.running == before, 5)
+        asked = len(ASKED)
+        time.sleep(0.3)
+        assert len(ASKED) == asked == 2
 
 
 CASES = [
@@ -401,7 +440,8 @@ class TestAccess:
     def test_keys(self, tmp_path):
         with gateway(make_app(), data_dir=tmp_path) as running:
             tokens = {}
-            for name, allow in (("all", None), ("cut", ["chunk_document"]), ("none", ["parrot"])):
+            for name, allow in (("all", None), ("cut", ["chunk_document"]), ("none", ["parrot"]),
+                                ("docs", ["read_document", "chunk_document"])):  # fmt: skip
                 making = running.gateway.keys.create(name, allow)
                 tokens[name] = asyncio.run_coroutine_threadsafe(making, running.loop).result()[1]
             for name in ("cut", "none"):
@@ -415,6 +455,10 @@ class TestAccess:
                         with pytest.raises(NotFoundError) as caught:
                             do()
                         assert caught.value.code == "model_not_found"
+            with Client(running.url, api_key=tokens["docs"]) as client:
+                assert client.documents.chunk(TEA, name="tea.md").data
+                with pytest.raises(BadRequestError, match="no model named 'parrot'"):
+                    client.documents.chunk(TEA, name="tea.md", with_="Summary(model='parrot')")
             with Client(running.url, api_key=tokens["all"]) as client:
                 client.documents.read(TEA, name="tea.md")
                 with pytest.raises(BadRequestError):

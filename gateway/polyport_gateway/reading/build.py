@@ -16,5 +16,6 @@ def add_capabilities(catalog: Catalog, service: DocumentService) -> None:
         DeclarationError: The app has registered one of its names.
     """
     listed = service.plan.tools
+    service.allows = catalog.allows
     catalog.add(ReadDocument(service), listed=listed)
     catalog.add(ChunkDocument(service), listed=listed, needs=READ_DOCUMENT)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +19,11 @@ __all__ = ["CallModels"]
 Value = TypeVar("Value")
 
 _AT_A_TIME = 8
+_TEXTS_AT_A_TIME = 128
+
+
+class _EndedError(BaseException):
+    """Nobody waits for the chunks any more; no step may take it for a model's failure, and ask on."""
 
 
 class CallModels:
@@ -26,33 +31,54 @@ class CallModels:
 
     Args:
         call: The call.
+        knows: Whether there is a name that its caller may use.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, knows: Callable[[str], bool]) -> None:
         self._call = call
+        self._knows = knows
+        self._ended = False
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(_AT_A_TIME)
         self._asked: set[Future[Any]] = set()
 
     def close(self) -> None:
         """End what is still being asked."""
+        self._ended = True
         for future in list(self._asked):
             future.cancel()
 
     def text_model(self, name: str) -> _TextModel:
-        """Return what answers prompts with the model of that name."""
-        return _TextModel(name, self)
+        """Return what answers prompts with the model of that name.
+
+        Raises:
+            LookupError: There is none, for this caller.
+        """
+        return _TextModel(self._known(name), self)
 
     def embedder(self, name: str) -> _Embedder:
-        """Return what makes vectors with the model of that name."""
-        return _Embedder(name, self)
+        """Return what makes vectors with the model of that name.
 
-    def wait(self, work: Coroutine[Any, Any, Value]) -> Value:
+        Raises:
+            LookupError: There is none, for this caller.
+        """
+        return _Embedder(self._known(name), self)
+
+    def _known(self, name: str) -> str:
+        if not self._knows(name):
+            raise LookupError("it does not exist, or you do not have access to it")
+        return name
+
+    def wait(self, work: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
         """Do something on the event loop and wait for it in this thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if self._ended:
+            raise _EndedError
+        future = asyncio.run_coroutine_threadsafe(work(), self._loop)
         self._asked.add(future)
         try:
             return future.result()
+        except CancelledError:
+            raise _EndedError from None
         finally:
             self._asked.discard(future)
 
@@ -63,7 +89,7 @@ class CallModels:
         return [task.result() for task in tasks]
 
     async def _answer(self, name: str, prompt: str) -> str:
-        given = Chat.from_body({"model": name, "messages": [{"role": "user", "content": prompt}]})
+        given = Chat.from_body({"model": name, "messages": [{"role": "user", "content": prompt}], "temperature": 0})
         async with self._room, aclosing(self._call.child(name, given).run()) as events:
             pieces = [event.text async for event in events if isinstance(event, TextDelta) and event.choice == 0]
         return "".join(pieces)
@@ -90,7 +116,12 @@ class _TextModel:
 
     def complete(self, prompts: Sequence[str]) -> list[str]:
         """Return an answer to each prompt; some are asked at the same time."""
-        return _plainly(lambda: self.models.wait(self.models.answers(self.name, prompts)))
+        try:
+            return self.models.wait(lambda: self.models.answers(self.name, prompts))
+        except ExceptionGroup as group:
+            # One failure is what there is to tell; the others were cancelled for it.
+            first = next((error for error in group.exceptions if isinstance(error, CallError)), group.exceptions[0])
+            raise first from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +131,9 @@ class _Embedder:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector of each text."""
-        return self.models.wait(self.models.vectors(self.name, texts))
-
-
-def _plainly(ask: Any) -> Any:
-    try:
-        return ask()
-    except BaseExceptionGroup as group:
-        # One failure is what there is to tell; the others were cancelled for it.
-        first = next((error for error in group.exceptions if isinstance(error, CallError)), group.exceptions[0])
-        raise first from None
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), _TEXTS_AT_A_TIME):
+            # An empty text is refused by many models.
+            asked = [text or " " for text in texts[start : start + _TEXTS_AT_A_TIME]]
+            vectors += self.models.wait(lambda asked=asked: self.models.vectors(self.name, asked))
+        return vectors

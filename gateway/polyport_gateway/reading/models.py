@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 
 from polyport.client import Client
+from polyport_gateway.knowledge.chunkers.models.adapters import ClientEmbedder, ClientModel
 
 __all__ = ["GatewayModels"]
-
-_AT_A_TIME = 8
 
 
 class GatewayModels:
@@ -42,36 +38,10 @@ class GatewayModels:
         self._opened = Client(self._url, api_key=self._api_key)
         return self._opened
 
-    def text_model(self, name: str) -> _TextModel:
+    def text_model(self, name: str) -> ClientModel:
         """Return what answers prompts with the model of that name."""
-        return _TextModel(name, self._client)
+        return ClientModel(self._client, name)
 
-    def embedder(self, name: str) -> _Embedder:
+    def embedder(self, name: str) -> ClientEmbedder:
         """Return what makes vectors with the model of that name."""
-        return _Embedder(name, self._client)
-
-
-@dataclass(frozen=True, slots=True)
-class _TextModel:
-    name: str
-    client: Client
-
-    def complete(self, prompts: Sequence[str]) -> list[str]:
-        """Return an answer to each prompt; some are asked at the same time."""
-        if len(prompts) < 2:
-            return [self._answer(prompt) for prompt in prompts]
-        with ThreadPoolExecutor(_AT_A_TIME) as threads:
-            return list(threads.map(self._answer, prompts))
-
-    def _answer(self, prompt: str) -> str:
-        return self.client.chat(self.name, prompt).choices[0].message.content or ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Embedder:
-    name: str
-    client: Client
-
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return a vector of each text."""
-        return self.client.embed(self.name, list(texts)).vectors
+        return ClientEmbedder(self._client, name)

@@ -43,12 +43,14 @@ class DocumentService:
         plan: The same.
         enabled: Whether it reads any.
         folders: Where callers may name files.
+        allows: Whether a caller may use a name, for chunkers that ask a model.
     """
 
     def __init__(self, plan: DocumentsPlan | None) -> None:
         self.plan = plan or DocumentsPlan()
         self.enabled = plan is not None
         self.folders = Folders(self.plan.folders, self.plan.max_bytes)
+        self.allows: Callable[[str, Caller], bool] = lambda name, caller: False
         self._lock = asyncio.Lock()
         self._pool: ParserPool | None = None
         self._closed = False

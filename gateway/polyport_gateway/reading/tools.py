@@ -289,7 +289,7 @@ async def cut_document(
     from polyport_gateway.reading.forms import chunks_form
     from polyport_gateway.reading.options import chunker_of
 
-    models = CallModels(call)
+    models = CallModels(call, lambda name: service.allows(name, call.caller))
     # A tokenizer's vocabulary may be loaded for it.
     step = await service.in_thread(
         lambda: chunker_of(
