@@ -226,7 +226,7 @@ def _documents() -> Check:
     if lacking:
         formats = ", ".join(item.name for item in found if item.missing)
         detail = f"reads {readable}; {formats} would need {', '.join(lacking)}"
-        return Check("documents", "missing", detail, 'pip install "polyport[documents]"')
+        return Check("documents", "missing", detail, next(item.install for item in found if item.missing))
     return Check("documents", "ok", f"reads {readable}")
 
 

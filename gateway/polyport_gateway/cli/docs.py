@@ -26,7 +26,9 @@ PasswordFile = Annotated[
 ]
 Format = Annotated[str | None, typer.Option(help="Read as this, whatever it looks like: docx, html …")]
 Encoding = Annotated[str | None, typer.Option(help="Of text files, instead of the one detected.")]
-Ocr = Annotated[str | None, typer.Option(metavar="WHEN", help="Recognise text in pictures: auto, never or always.")]
+Ocr = Annotated[
+    Literal["auto", "never", "always"] | None, typer.Option(help="When to recognise text in pictures [auto].")
+]
 Engine = Annotated[str | None, typer.Option(help="Another engine than the readers' own, such as docling.")]
 Name = Annotated[str | None, typer.Option(help="What to call standard input, so that its format is seen.")]
 Hidden = Annotated[bool, typer.Option("--hidden", help="Read hidden files of folders, too.")]

@@ -16,18 +16,24 @@ from polyport_gateway.knowledge.readers.detect import FORMATS
 __all__ = ["describe_chunkers", "describe_formats"]
 
 _NOTHING_TO_READ = frozenset({"binary", "empty", "executable", "ole"})
-_PICTURES = ("png", "jpeg", "tiff", "gif", "webp", "bmp")
-_NEEDS: dict[str, dict[str, str]] = {
-    "html": {"selectolax": "selectolax"},
-    "epub": {"selectolax": "selectolax"},
-    "markdown": {"markdown_it": "markdown-it-py"},
-    "yaml": {"yaml": "pyyaml"},
-    "pdf": {"pypdfium2": "pypdfium2"},
-    "xls": {"xlrd": "xlrd"},
-    "msg": {"oxmsg": "python-oxmsg"},
-    **{name: {"rapidocr": "rapidocr", "onnxruntime": "onnxruntime"} for name in _PICTURES},
+_DOCUMENTS, _OCR = "documents", "ocr"
+_RECOGNISED = (
+    ("PIL", "pillow", _DOCUMENTS),
+    ("rapidocr", "rapidocr", _OCR),
+    ("onnxruntime", "onnxruntime", _OCR),
+    ("cv2", "opencv-python-headless", _OCR),
+)
+_NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "html": (("selectolax", "selectolax", _DOCUMENTS),),
+    "epub": (("selectolax", "selectolax", _DOCUMENTS),),
+    "markdown": (("markdown_it", "markdown-it-py", _DOCUMENTS),),
+    "yaml": (("yaml", "pyyaml", _DOCUMENTS),),
+    "pdf": (("pypdfium2", "pypdfium2", _DOCUMENTS),),
+    "xls": (("xlrd", "xlrd", _DOCUMENTS),),
+    "msg": (("olefile", "olefile", _DOCUMENTS),),
+    **dict.fromkeys(("png", "jpeg", "tiff", "gif", "webp", "bmp"), _RECOGNISED),
 }
-"""Modules that readers import only once they read, with the packages that bring them; without, a format is not read."""
+"""Modules that readers import only once they read, with the packages and the extras that bring them."""
 
 
 def describe_formats() -> list[DocumentFormat]:
@@ -40,7 +46,7 @@ def describe_formats() -> list[DocumentFormat]:
             continue
         mime, extensions = FORMATS.get(name, ("", ()))
         reader = found.get(name)
-        missing = _missing(name) if reader is not None else []
+        missing = _missing(name) if reader is not None else {}
         listed.append(
             DocumentFormat(
                 name=name,
@@ -48,15 +54,18 @@ def describe_formats() -> list[DocumentFormat]:
                 extensions=[f".{extension}" for extension in extensions],
                 reader=None if reader is None else reader.name,
                 readable=reader is not None and not missing,
-                missing=missing,
-                install='pip install "polyport[documents]"' if missing else None,
+                missing=list(missing),
+                install=f'pip install "polyport[{",".join(sorted(set(missing.values())))}]"' if missing else None,
             )
         )
     return listed
 
 
-def _missing(name: str) -> list[str]:
-    return [package for module, package in _NEEDS.get(name, {}).items() if importlib.util.find_spec(module) is None]
+def _missing(name: str) -> dict[str, str]:
+    """Return the packages that a format lacks, with the extra that brings each."""
+    return {
+        package: extra for module, package, extra in _NEEDS.get(name, ()) if importlib.util.find_spec(module) is None
+    }
 
 
 def describe_chunkers() -> list[ChunkerDescription]:
