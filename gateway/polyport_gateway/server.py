@@ -321,6 +321,7 @@ class Gateway:
             "pending": usage.pending,
             "dropped": usage.dropped,
             "sandbox": self.sandbox.state,
+            "documents": self.documents.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
 

@@ -125,6 +125,11 @@ class TestRest:
         assert found["tokenizer"].startswith("estimate")
         assert found["chunker"].startswith("ByHeading(level=None")
 
+    def test_health(self, served):
+        post(served.url, file=("tea.md", TEA))
+        assert httpx.get(f"{served.url}/readyz").json()["documents"] == "ready"
+        assert figures(served.url)["read_total"] > 0
+
     def test_lists(self, served):
         formats = httpx.get(f"{served.url}/v1/documents/formats").json()["data"]
         assert {"docx", "html", "csv"} <= {item["name"] for item in formats if item["readable"]}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from polyport.errors import CallError, UpstreamError
@@ -117,7 +118,7 @@ class _TextModel:
     def complete(self, prompts: Sequence[str]) -> list[str]:
         """Return an answer to each prompt; some are asked at the same time."""
         try:
-            return self.models.wait(lambda: self.models.answers(self.name, prompts))
+            return self.models.wait(partial(self.models.answers, self.name, prompts))
         except ExceptionGroup as group:
             # One failure is what there is to tell; the others were cancelled for it.
             first = next((error for error in group.exceptions if isinstance(error, CallError)), group.exceptions[0])
@@ -135,5 +136,5 @@ class _Embedder:
         for start in range(0, len(texts), _TEXTS_AT_A_TIME):
             # An empty text is refused by many models.
             asked = [text or " " for text in texts[start : start + _TEXTS_AT_A_TIME]]
-            vectors += self.models.wait(lambda asked=asked: self.models.vectors(self.name, asked))
+            vectors += self.models.wait(partial(self.models.vectors, self.name, asked))
         return vectors

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError, UnsupportedOperationError
 from polyport_gateway.call import Caller
@@ -59,6 +59,13 @@ class DocumentService:
         self._read = 0
         self._failed = 0
         self._limited = 0
+
+    @property
+    def state(self) -> Literal["none", "idle", "ready"]:
+        """Whether files are read, and whether processes for it have been started."""
+        if not self.enabled:
+            return "none"
+        return "idle" if self._pool is None else "ready"
 
     async def start(self) -> None:
         """Take files from now on; nothing is started before the first."""

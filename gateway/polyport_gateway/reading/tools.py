@@ -17,7 +17,7 @@ from polyport.content import Content, Image, Text
 from polyport.declarations import Annotations
 from polyport.errors import InvalidArgumentsError, PayloadTooLargeError
 from polyport.events import Finish, Result
-from polyport.types.documents import DocumentChunks, DocumentPart, DocumentReceipt
+from polyport.types.documents import DocumentChunk, DocumentChunks, DocumentPart, DocumentReceipt
 from polyport_gateway.call import Call, CallEvent, DocumentWork, Operation
 from polyport_gateway.functions.tool import GatewayTool, Work
 from polyport_gateway.reading.service import READ_DOCUMENT, DocumentService
@@ -252,7 +252,8 @@ class ChunkDocument(_DocumentTool):
             self._service, work.call, named, data, options, spec=chunkers, max_tokens=max_tokens, receipt=False
         )
         total = len(chunks.data)
-        given, characters = [], 0
+        given: list[DocumentChunk] = []
+        characters = 0
         for chunk in chunks.data[offset : offset + max_chunks]:
             characters += len(chunk.text)
             if given and characters > _MOST_CHARACTERS:
@@ -328,7 +329,9 @@ def _notes(part: Part, receipt: Receipt) -> list[str]:
 
 
 def _pictures(document: Document, text: str) -> list[Content]:
-    mimes = {block.sha256: block.mime for block in document.groups()["pictures"] if hasattr(block, "sha256")}
+    from polyport_gateway.knowledge.documents import Picture
+
+    mimes = {block.sha256: block.mime for block in document.blocks if isinstance(block, Picture)}
     found: list[Content] = []
     left = _MOST_BYTES
     for sha256 in dict.fromkeys(_ASSET.findall(text)):
