@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -66,6 +67,8 @@ class Run:
             self._options = read_options(**options, max_bytes=max_mb << 20)
         except CallError as error:
             raise ConfigurationError(str(error)) from error
+        # What fails is told at the end; without a handler, the log's lines would stand among the documents.
+        logging.getLogger("polyport").addHandler(logging.NullHandler())
         self._limits = ParseLimits(wall_s=timeout, cpu_s=timeout, memory_mb=memory_mb)
         self._workers = workers
         self._found = find_files(files, most=max_mb << 20, hidden=hidden, stdin_name=name)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from tests.support.documents import TEA, docx, install_reader, png, trying
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Other tests leave handlers that write to what they took for standard error.
+    monkeypatch.setattr(logging.getLogger("polyport"), "handlers", [])
     return tmp_path
 
 
@@ -150,7 +153,14 @@ class TestRead:
         install_reader(folder / "reader", monkeypatch)
         (folder / "a.rtf").write_bytes(trying("sleep"))
         command = [sys.executable, "-m", "polyport_gateway.cli", "docs", "read", "a.rtf"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder) as process:
+        # A shell's background job ignores interrupts, and so would what it starts.
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             end = time.monotonic() + 20
             while not (children := children_of(process.pid)):
                 assert time.monotonic() < end
