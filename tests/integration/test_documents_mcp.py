@@ -40,7 +40,8 @@ async def test_the_tools_describe_themselves(tmp_path: Path):
     (tmp_path / "handbook").mkdir()
     async with connected(BOTH[0], tmp_path / "handbook") as (mcp, _):
         tools = {tool.name: tool for tool in await mcp.list_tools()}
-    assert set(tools) == {"read_document", "chunk_document"}
+    assert set(tools) == {"read_document", "chunk_document", "list_documents"}
+    assert "The folders: handbook." in tools.pop("list_documents").description
     for tool in tools.values():
         assert "in the folders handbook. Addresses on the web are not fetched" in tool.description
         assert str(tmp_path) not in tool.model_dump_json()
@@ -89,6 +90,24 @@ async def test_a_long_document_comes_in_parts_that_make_the_whole(revision: str,
     assert "".join(parts) == text
     assert all(part.endswith("\n") for part in parts)
     assert "there is nothing at" in beyond.content[0].text
+
+
+async def test_the_files_that_there_are(tmp_path: Path):
+    for place in ("one/a.pdf", "one/deep/B.PDF", "one/.hidden/x.pdf", "one/.x.pdf", "two/notes.txt"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"x")
+    (tmp_path / "one/link.pdf").symlink_to("/etc/passwd")
+    async with connected(BOTH[0], tmp_path / "one", tmp_path / "two") as (mcp, _):
+        every = (await mcp.call_tool("list_documents", {})).structured_content
+        first = await mcp.call_tool("list_documents", {"pattern": "*.pdf", "max_files": 1})
+        none = await mcp.call_tool("list_documents", {"pattern": "*.docx"})
+        read = await mcp.call_tool("read_document", {"path": every["data"][-1]["path"]})
+    assert [file["path"] for file in every["data"]] == ["one/a.pdf", "one/deep/B.PDF", "two/notes.txt"]
+    assert [file["format"] for file in every["data"]] == ["pdf", "pdf", "text"]
+    assert first.content[0].text == "one/a.pdf (1 bytes)\n[2 in all; go on with offset=1]"
+    assert (first.structured_content["total"], first.structured_content["next_offset"]) == (2, 1)
+    assert none.content[0].text == "there is no such file"
+    assert read.structured_content["content"] == "x\n"
 
 
 @both
@@ -171,7 +190,7 @@ async def test_the_official_client(tmp_path: Path):
     app.documents(folders=[tmp_path], workers=1)
     async with serving(app) as served, Client(served.url) as session:
         listed = await session.list_tools()
-        assert {tool.name for tool in listed.tools} == {"read_document", "chunk_document"}
+        assert {tool.name for tool in listed.tools} == {"read_document", "chunk_document", "list_documents"}
         result = await session.call_tool("read_document", {"path": "tea.md"})
         assert result.structured_content["content"] == TEA.decode()
         refused = await session.call_tool("read_document", {"path": "../nothing.md"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polyport_gateway.catalog import Catalog
+from polyport_gateway.reading.file_list import ListDocuments
 from polyport_gateway.reading.service import READ_DOCUMENT, DocumentService
 from polyport_gateway.reading.tools import ChunkDocument, ReadDocument
 
@@ -19,3 +20,5 @@ def add_capabilities(catalog: Catalog, service: DocumentService) -> None:
     service.allows = catalog.allows
     catalog.add(ReadDocument(service), listed=listed)
     catalog.add(ChunkDocument(service), listed=listed, needs=READ_DOCUMENT)
+    if service.folders:
+        catalog.add(ListDocuments(service), listed=listed, needs=READ_DOCUMENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from polyport.errors import BadRequestError, NotFoundError, PayloadTooLargeError
@@ -65,6 +66,30 @@ class Folders:
             param="path",
             code="document_not_found",
         )
+
+    def files(self, pattern: str = "*") -> list[tuple[str, os.stat_result]]:
+        """Return the files in the folders, in their order, by the paths that `read` takes; hidden ones are left out.
+
+        Args:
+            pattern: Which: ``*.pdf``, ``reports/*``; letters' case does not count.
+        """
+        found: list[tuple[str, os.stat_result]] = []
+        for root in self._roots:
+            prefix = f"{root.name}/" if len(self._roots) > 1 else ""
+            for parent, folders, files in os.walk(root):
+                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                for name in sorted(files):
+                    path = Path(parent, name)
+                    shown = prefix + path.relative_to(root).as_posix()
+                    if name.startswith(".") or not fnmatchcase(shown.casefold(), pattern.casefold()):
+                        continue
+                    try:
+                        status = path.lstat()
+                    except OSError:
+                        continue  # it went meanwhile
+                    if stat.S_ISREG(status.st_mode):
+                        found.append((shown, status))
+        return found
 
     def _candidates(self, path: str) -> list[tuple[Path, Path]]:
         given = Path(path)

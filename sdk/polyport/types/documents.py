@@ -16,6 +16,8 @@ __all__ = [
     "DocumentChunk",
     "DocumentChunkRequest",
     "DocumentChunks",
+    "DocumentFile",
+    "DocumentFiles",
     "DocumentForm",
     "DocumentFormat",
     "DocumentFormatList",
@@ -207,6 +209,24 @@ class ChunkerList(WireModel):
 
     object: Literal["list"] = "list"
     data: list[ChunkerDescription]
+
+
+class DocumentFile(WireModel):
+    """A file that can be named by its path."""
+
+    path: str = Field(description="What read_document takes.")
+    size: int = Field(description="Bytes.")
+    modified: float = Field(description="Seconds since the epoch.")
+    format: str | None = Field(default=None, description="By its name; its content has the last word.")
+
+
+class DocumentFiles(WireModel):
+    """What the tool `list_documents` gives."""
+
+    object: Literal["list"] = "list"
+    data: list[DocumentFile]
+    total: int = Field(description="Files that there are.")
+    next_offset: int | None = Field(default=None, description="Where to go on; none at the end.")
 
 
 class DocumentPart(WireModel):
