@@ -67,6 +67,15 @@ def served(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield running
 
 
+@pytest.fixture(scope="module")
+def embedded(served: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with pytest.MonkeyPatch.context() as patch:
+        install_reader(tmp_path_factory.mktemp("reader"), patch)
+        with Client(make_app(workers=1), data_dir=tmp_path_factory.mktemp("data")) as client:
+            client.documents.read(TEA, name="tea.md")
+            yield client
+
+
 def post(url: str, path: str = "read", **members: Any) -> httpx.Response:
     body, kind = form(**members)
     return httpx.post(f"{url}/v1/documents/{path}", content=body, headers={"content-type": kind}, timeout=30)
@@ -219,7 +228,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("file", "options", "code"), CASES, ids=lambda value: str(value)[:30])
-def test_the_same_failure_on_every_wire(served, file, options, code):
+def test_the_same_failure_on_every_wire(served, embedded, file, options, code):
     name, data = file["name"], file["data"]
     answer = post(served.url, file=(name, data), **options)
     error = answer.json()["error"]
@@ -233,11 +242,11 @@ def test_the_same_failure_on_every_wire(served, file, options, code):
     for wire in WIRES if "crash" not in name else WIRES[-1:]:
         reply = ask(served.url, wire, "read_document", arguments)
         assert (reply.code, reply.message) == wanted[1:], wire
-    embedded = [] if "crash" in name else [Client(make_app(workers=1))]
-    for client in (Client(served.url), *embedded):
-        with client, pytest.raises(BadRequestError) as caught:
-            client.documents.read(data, name=name, **options)
-        assert (caught.value.status, caught.value.code, caught.value.message) == wanted
+    with Client(served.url) as remote:
+        for client in (remote, embedded):
+            with pytest.raises(BadRequestError) as caught:
+                client.documents.read(data, name=name, **options)
+            assert (caught.value.status, caught.value.code, caught.value.message) == wanted
 
 
 class TestBadClients:

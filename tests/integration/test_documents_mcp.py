@@ -110,10 +110,9 @@ async def test_the_files_that_there_are(tmp_path: Path):
     assert read.structured_content["content"] == "x\n"
 
 
-@both
-async def test_pictures_come_as_pictures(revision: str):
+async def test_pictures_come_as_pictures():
     file = sent(docx("Look:", picture=True), "harvest.docx")
-    async with connected(revision) as (mcp, _):
+    async with connected(BOTH[0]) as (mcp, _):
         plain = await mcp.call_tool("read_document", file)
         shown = await mcp.call_tool("read_document", {**file, "pictures": True})
     assert [block.type for block in plain.content] == ["text"]

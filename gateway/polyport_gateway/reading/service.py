@@ -31,6 +31,7 @@ READ_DOCUMENT = "read_document"
 """The name that opens documents: who may not use it may use nothing of them."""
 
 _MOST_CHARACTERS = 100_000_000
+_CLOSING_S = 5.0
 
 
 class DocumentService:
@@ -76,8 +77,14 @@ class DocumentService:
         self._closed = True
         async with self._lock:
             pool, self._pool = self._pool, None
-            if pool is not None:
-                await pool.close()
+            if pool is None:
+                return
+            try:
+                async with asyncio.timeout(_CLOSING_S):
+                    await pool.close()
+            except TimeoutError:
+                # A call that outlived the gateway's grace; its process ends with this one.
+                _log.warning("a file was still being read when the gateway stopped")
 
     def require(self) -> None:
         """Refuse where no files are read.

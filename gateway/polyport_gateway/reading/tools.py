@@ -6,26 +6,24 @@ import asyncio
 import base64 as base64_coding
 import binascii
 import hashlib
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from polyport.content import Content, Image, Text
+from polyport.content import Text
 from polyport.declarations import Annotations
 from polyport.errors import InvalidArgumentsError, PayloadTooLargeError
 from polyport.events import Finish, Result
-from polyport.types.documents import DocumentChunk, DocumentChunks, DocumentPart, DocumentReceipt
+from polyport.types.documents import DocumentChunk, DocumentChunks, DocumentPart
 from polyport_gateway.call import Call, CallEvent, DocumentWork, Operation
 from polyport_gateway.functions.tool import GatewayTool, Work
 from polyport_gateway.reading.service import READ_DOCUMENT, DocumentService
 
 if TYPE_CHECKING:
-    from polyport_gateway.knowledge.documents import Document, Parsed, Receipt
     from polyport_gateway.knowledge.readers import ReadOptions
-    from polyport_gateway.reading.parts import Part, Recent, Rendered
+    from polyport_gateway.reading.parts import Recent, Rendered
 
 __all__ = ["CHUNK_DOCUMENT", "ChunkDocument", "ReadDocument"]
 
@@ -33,10 +31,6 @@ CHUNK_DOCUMENT = "chunk_document"
 
 # All of it has to fit into one event of a stream, of which clients take a megabyte; text comes twice.
 _MOST_CHARACTERS = 100_000
-_MOST_BYTES = 400 * 1024
-_MOST_NOTES = 12
-_SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp")
-_ASSET = re.compile(r"asset:([0-9a-f]{64})")
 _READS = Annotations(title="Read a document", read_only=True, destructive=False, idempotent=True, open_world=False)
 _CUTS = Annotations(title="Cut a document", read_only=True, destructive=False, idempotent=True, open_world=False)
 
@@ -166,15 +160,16 @@ class ReadDocument(_DocumentTool):
         from polyport_gateway.reading.forms import receipt_form
         from polyport_gateway.reading.options import read_options
         from polyport_gateway.reading.parts import part_of
+        from polyport_gateway.reading.telling import notes_on, pictures_of, shortened
 
         named, data = await self._file(path, text, base64, name)
         options = read_options(strict=strict, password=password, format=format)
         whole = await self._rendered(named, data, options, to)
         part = part_of(whole.content, offset, max_characters)
         document, told = whole.parsed.document, whole.parsed.receipt
-        work.text = "\n\n".join((part.text.rstrip("\n"), *_notes(part, told))).lstrip("\n")
+        work.text = "\n\n".join((part.text.rstrip("\n"), *notes_on(part, told))).lstrip("\n")
         if pictures:
-            work.content = (Text(work.text), *_pictures(document, part.text))
+            work.content = (Text(work.text), *pictures_of(document, part.text))
         return DocumentPart(
             name=document.source.name,
             format=told.format,
@@ -182,7 +177,7 @@ class ReadDocument(_DocumentTool):
             offset=part.start,
             total_characters=part.total,
             next_offset=part.next,
-            receipt=_short(receipt_form(told)) if receipt else None,
+            receipt=shortened(receipt_form(told)) if receipt else None,
         )
 
     async def _rendered(
@@ -244,6 +239,7 @@ class ChunkDocument(_DocumentTool):
             password: Of an encrypted file.
             format: What to read it as.
         """
+        from polyport_gateway.reading.cutting import cut_document
         from polyport_gateway.reading.options import read_options
 
         named, data = await self._file(path, text, base64, name)
@@ -269,86 +265,5 @@ class ChunkDocument(_DocumentTool):
         return chunks
 
 
-async def cut_document(
-    service: DocumentService,
-    call: Call,
-    name: str,
-    data: bytes,
-    options: ReadOptions,
-    *,
-    spec: str | None,
-    max_tokens: int | None = None,
-    tokenizer: str | None = None,
-    receipt: bool = True,
-) -> DocumentChunks:
-    """Read a file and cut it; a model that its chunkers name is asked by further calls of this one.
-
-    Raises:
-        CallError: It can't be read or cut.
-    """
-    from polyport_gateway.reading.calls import CallModels
-    from polyport_gateway.reading.forms import chunks_form
-    from polyport_gateway.reading.options import chunker_of
-
-    models = CallModels(call, lambda name: service.allows(name, call.caller))
-    # A tokenizer's vocabulary may be loaded for it.
-    step = await service.in_thread(
-        lambda: chunker_of(
-            spec, max_tokens=max_tokens, tokenizer=tokenizer, models=models.text_model, embedders=models.embedder
-        )
-    )
-    parsed: Parsed = await service.read(data, name, options)
-    try:
-        chunks = await service.cut(parsed, step)
-    finally:
-        models.close()
-    return await service.in_thread(lambda: chunks_form(parsed, step, chunks, receipt=receipt))
-
-
 def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-def _notes(part: Part, receipt: Receipt) -> list[str]:
-    """Say what a reader of the text would not see in it."""
-    found: list[str] = []
-    if part.start == 0:
-        skipped = receipt.skipped[:_MOST_NOTES]
-        for item in skipped:
-            where = f" (page {item.page})" if item.page else f" ({item.part})" if item.part else ""
-            times = f"{item.count} × " if item.count > 1 else ""
-            found.append(f"[left out: {times}{item.what}{where}: {item.why}]")
-        if len(receipt.skipped) > len(skipped):
-            found.append(f"[left out: {len(receipt.skipped) - len(skipped)} more; ask for the receipt]")
-        found += [f"[warning: {warning}]" for warning in receipt.warnings[:_MOST_NOTES]]
-    if part.next is not None:
-        found.append(f"[characters {part.start} to {part.end} of {part.total}; go on with offset={part.next}]")
-    elif not part.text:
-        found.append(f"[there is nothing at {part.start}: the document has {part.total} characters]")
-    return found
-
-
-def _pictures(document: Document, text: str) -> list[Content]:
-    from polyport_gateway.knowledge.documents import Picture
-
-    mimes = {block.sha256: block.mime for block in document.blocks if isinstance(block, Picture)}
-    found: list[Content] = []
-    left = _MOST_BYTES
-    for sha256 in dict.fromkeys(_ASSET.findall(text)):
-        data, mime = document.assets.get(sha256), mimes.get(sha256, "")
-        if data is None or mime not in _SHOWN:
-            found.append(Text(f"[asset:{sha256}: {mime or 'a picture'} can't be shown]"))
-        elif len(data) > left:
-            found.append(Text(f"[asset:{sha256}: {len(data)} bytes, too large to come along]"))
-        else:
-            left -= len(data)
-            found += [Text(f"asset:{sha256}:"), Image(data, mime)]
-    return found
-
-
-def _short(receipt: DocumentReceipt) -> DocumentReceipt:
-    """Leave out of a receipt what would flood who reads it."""
-    if len(receipt.characters) > 200:
-        receipt.characters = []
-    receipt.skipped = receipt.skipped[:100]
-    return receipt

@@ -17,11 +17,12 @@ from polyport.types.documents import (
 )
 from polyport_gateway.call import Call, Dispatch, DocumentWork
 from polyport_gateway.knowledge.readers import ReadOptions
+from polyport_gateway.reading.cutting import cut_document
 from polyport_gateway.reading.forms import result_form
 from polyport_gateway.reading.listing import describe_chunkers, describe_formats
 from polyport_gateway.reading.options import read_options
 from polyport_gateway.reading.service import READ_DOCUMENT, DocumentService
-from polyport_gateway.reading.tools import CHUNK_DOCUMENT, cut_document
+from polyport_gateway.reading.tools import CHUNK_DOCUMENT
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import (
     ClientGoneError,
