@@ -50,7 +50,7 @@ def _phrases(text: str, terms: list[Term], counts: Counter[str], weights: dict[s
         share = len(found) / max(counts[word] for word in words)
         if len(words) > 1 and (len(found) < 2 or share < 0.5):
             continue
-        score = sum(weights[word] for word in words) / len(words) * share * (1 + 0.3 * (len(words) - 1))
+        score = sum(weights[word] for word in words) / len(words) * math.sqrt(share) * (1 + 0.4 * (len(words) - 1))
         phrases.append(_Phrase(words, score, found[0]))
     return sorted(phrases, key=lambda phrase: (-phrase.score, phrase.first))
 

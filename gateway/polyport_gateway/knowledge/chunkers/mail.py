@@ -33,8 +33,10 @@ _RULE = re.compile(
 )
 _FROM = frozenset({"From", "Von", "De", "发件人", "寄件者", "寄件人"})
 _DATES = frozenset({"Sent", "Date", "Gesendet", "Envoyé", "发送时间", "发送日期", "寄件日期", "时间", "日期"})
-_OTHERS = ("To", "Cc", "Bcc", "Subject", "Reply-To", "An", "Betreff", "À", "Objet", "收件人", "抄送", "主题", "主旨")
-_FIELD = re.compile(rf"[*]{{0,2}}({'|'.join(sorted({*_FROM, *_DATES, *_OTHERS}))})[*]{{0,2}}\s?[:：][*]{{0,2}}([^\n]*)")
+_SUBJECTS = frozenset({"Subject", "Betreff", "Objet", "主题", "主旨"})
+_OTHERS = frozenset({"To", "Cc", "Bcc", "Reply-To", "An", "À", "收件人", "抄送"})
+_NAMES = "|".join(sorted(_FROM | _DATES | _SUBJECTS | _OTHERS))
+_FIELD = re.compile(rf"[*]{{0,2}}({_NAMES})[*]{{0,2}}\s?[:：][*]{{0,2}}([^\n]*)")
 _SIGNATURE = re.compile(
     r"--\s?$|(?:Sent from my|Get Outlook for|Von meinem|Envoyé de mon|发自我的|發自我的|从我的)[^\n]{0,60}$",
     re.MULTILINE,
@@ -175,8 +177,8 @@ def mail_turns(text: str, span: Span) -> list[MailTurn]:
             continue
         head = _head(text, body, span.end, has_marks=marks > 0)
         if head is not None:
-            stop, who, attribution = head
-            if not attribution and seen <= 1 and len(thread.turns) == 1:  # a subject may stand above its own fields
+            stop, who, attribution = head.end, head.who, head.announces
+            if len(thread.turns) == 1 and head.tops(seen):
                 thread.turns[0] = thread.turns[0]._replace(speaker=who[0], time=who[1])
                 thread.known[0] = who
             elif attribution and _marks_after(text, stop, span.end) > marks:
@@ -206,13 +208,24 @@ def _marks_after(text: str, position: int, stop: int) -> int:
     return 0
 
 
-def _head(
-    text: str, position: int, stop: int, *, has_marks: bool
-) -> tuple[int, tuple[str | None, str | None], bool] | None:
-    """Return where the head of a message ends, who wrote it and when, and whether it announces a quotation."""
+class _Head(NamedTuple):
+    """The lines before a message that say whose it is."""
+
+    end: int
+    who: tuple[str | None, str | None]
+    announces: bool = False
+    ruled: bool = False
+    subject: bool = False
+
+    def tops(self, lines: int) -> bool:
+        """Tell whether it is the mail's own, given how many lines stand above: a reader may put the subject there."""
+        return not self.announces and not self.ruled and (lines == 0 or (lines == 1 and not self.subject))
+
+
+def _head(text: str, position: int, stop: int, *, has_marks: bool) -> _Head | None:
     wrote = _WROTE.match(text, position, stop)
     if wrote is not None:
-        return wrote.end(), _author(wrote.group()), True
+        return _Head(wrote.end(), _author(wrote.group()), announces=True)
     rule = _RULE.match(text, position, stop)
     start = position if rule is None else rule.end()
     fields, end = _field_block(text, start, stop, has_marks=has_marks)
@@ -223,7 +236,7 @@ def _head(
         return None  # a mere line
     author = next((value.rstrip(" ;") for name, value in fields if name in _FROM and value), None)
     date = next((value for name, value in fields if name in _DATES and value), None)
-    return max(end, start), (author, date), False
+    return _Head(max(end, start), (author, date), ruled=rule is not None, subject=bool(names & _SUBJECTS))
 
 
 def _field_block(text: str, position: int, stop: int, *, has_marks: bool) -> tuple[list[tuple[str, str]], int]:

@@ -19,15 +19,16 @@ from .segments import sentence_bounds, within_limit
 __all__ = ["SemanticBreakpoints", "Threshold"]
 
 Threshold = Literal["percentile", "standard_deviation", "interquartile", "gradient"]
-_AMOUNTS = {"percentile": 90.0, "standard_deviation": 1.5, "interquartile": 1.5, "gradient": 90.0}
+_AMOUNTS = {"percentile": 70.0, "standard_deviation": 0.5, "interquartile": 0.5, "gradient": 70.0}
 
 
 @dataclass(frozen=True)
 class SemanticBreakpoints(Step):
     """Cuts where neighbouring groups of sentences are far from each other (Kamradt 2023, "5 levels of text splitting").
 
-    Each sentence is embedded with those around it, all of a document at once; a chunk begins where the distance (one
-    minus cosine) to the sentences before is above the threshold. ``metadata["segment"]`` numbers the segments; one
+    Groups of sentences are embedded, all of a document at once; a chunk begins where the distance (one minus cosine)
+    between the group before and the group after is above the threshold. The two share no sentence, unlike Kamradt's,
+    so that the distance is largest at the seam itself. ``metadata["segment"]`` numbers the segments; one
     that is over the limit is cut between sentences and keeps its number.
 
     Args:
@@ -35,9 +36,9 @@ class SemanticBreakpoints(Step):
         embedder: Makes the vectors. The built-in one needs no model, and knows words only.
         threshold: What is far: above the ``percentile`` of all distances; above their mean by a multiple of the
             ``standard_deviation``, or of the ``interquartile`` range; or where their ``gradient`` is above its
-            percentile, for texts in which distances drift.
-        amount: The percentile or the multiple; by default 90 and 1.5.
-        around: Sentences before and after that are embedded with each.
+            percentile, for texts in which distances drift (elsewhere it found topics worst).
+        amount: The percentile or the multiple; by default 70 and 0.5.
+        group: Sentences of a group.
         min_tokens: A segment of fewer is put together with the next one, where that fits.
         tokenizer: What counts, or its name.
     """
@@ -46,7 +47,7 @@ class SemanticBreakpoints(Step):
     embedder: Embedder = field(default_factory=HashedEmbedder)
     threshold: Threshold = "percentile"
     amount: float | None = None
-    around: int = 1
+    group: int = 3
     min_tokens: int = 0
     tokenizer: str | Tokenizer = "auto"
 
@@ -54,8 +55,8 @@ class SemanticBreakpoints(Step):
         check_limit("max_tokens", self.max_tokens)
         if self.threshold not in _AMOUNTS:
             raise ValueError(f"threshold={self.threshold!r} is none of {', '.join(_AMOUNTS)}.")
-        if self.around < 0:
-            raise ValueError(f"around={self.around} must be 0 or more.")
+        if self.group < 1:
+            raise ValueError(f"group={self.group} compares nothing; give 1 or more.")
         if self.amount is not None and not 0 < self.amount <= 100:
             raise ValueError(f"amount={self.amount} must be more than 0, and at most 100.")
         if not 0 <= self.min_tokens <= self.max_tokens:
@@ -67,14 +68,14 @@ class SemanticBreakpoints(Step):
         bounds = [sentence_bounds(work.text, cut.span) if cut.text is None else [] for cut in waiting]
         groups = [self._groups(work.text, places) for places in bounds]
         vectors = iter(embedded(self.embedder, [text for texts in groups for text in texts]))
-        distances = [_distances([next(vectors) for _ in texts]) for texts in groups]
+        distances = [self._distances([next(vectors) for _ in texts]) for texts in groups]
         limits = _limits([value for values in distances for value in values], self.threshold, self._amount)
         measure = work.measure(self.counter())
         for cut, places, values in zip(waiting, bounds, distances, strict=True):
             if cut.text is not None:
                 yield cut
                 continue
-            breaks = [number for number, value in enumerate(self._compared(values), 1) if value > limits]
+            breaks = _peaks(self._compared(values), limits)
             yield from within_limit(work, cut, measure, places, breaks, self.max_tokens, self.min_tokens)
 
     @property
@@ -85,15 +86,24 @@ class SemanticBreakpoints(Step):
         return _gradient(distances) if self.threshold == "gradient" else distances
 
     def _groups(self, text: str, bounds: list[int]) -> list[str]:
+        # The first ones are short: what stands before the first gaps.
         last = len(bounds) - 1
-        return [
-            text[bounds[max(0, number - self.around)] : bounds[min(last, number + 1 + self.around)]].strip()
-            for number in range(last)
-        ]
+        starts = range(1 - self.group, last) if last > 1 else ()
+        return [text[bounds[max(0, k)] : bounds[min(last, k + self.group)]].strip() for k in starts]
+
+    def _distances(self, vectors: list[Vector]) -> list[float]:
+        return [1 - cosine(one, other) for one, other in zip(vectors, vectors[self.group :], strict=False)]
 
 
-def _distances(vectors: list[Vector]) -> list[float]:
-    return [1 - cosine(one, other) for one, other in pairwise(vectors)]
+def _peaks(values: list[float], least: float) -> list[int]:
+    # Groups overlap, so that next to a seam distances are large too: the largest of neighbours is the one.
+    return [
+        gap + 1
+        for gap, value in enumerate(values)
+        if value > least
+        and (gap == 0 or values[gap - 1] < value)
+        and (gap + 1 == len(values) or values[gap + 1] <= value)
+    ]
 
 
 def _limits(distances: list[float], threshold: Threshold, amount: float) -> float:
@@ -116,8 +126,5 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 def _gradient(values: list[float]) -> list[float]:
-    if len(values) < 2:
-        return [0.0] * len(values)
-    last = len(values) - 1
-    inner = [(values[i + 1] - values[i - 1]) / 2 for i in range(1, last)]
-    return [values[1] - values[0], *inner, values[last] - values[last - 1]]
+    # How much each rises above the one before it; a central difference would be largest beside the seam.
+    return [later - earlier for earlier, later in pairwise([values[0], *values])] if values else []

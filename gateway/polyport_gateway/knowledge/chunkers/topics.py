@@ -30,15 +30,15 @@ class TopicSegments(Step):
     Args:
         max_tokens: Of a chunk.
         block: Terms of a block, about: Hearst's ``w`` times ``k``.
-        depth: A gap is taken if its depth is above the mean plus this many standard deviations; Hearst's own are −1
-            (more topics) and −0.5 (fewer), over gaps of 20 words; a gap is a sentence here.
+        depth: A gap is taken if its depth is above the mean plus this many standard deviations. Hearst's own are −1
+            (more topics) and −0.5 (fewer).
         min_tokens: A topic of fewer is put together with the next one, where that fits.
         tokenizer: What counts, or its name.
     """
 
     max_tokens: int = 512
     block: int = 100
-    depth: float = 0.5
+    depth: float = -0.25
     min_tokens: int = 0
     tokenizer: str | Tokenizer = "auto"
 

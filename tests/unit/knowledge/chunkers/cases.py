@@ -60,7 +60,7 @@ def cases(tokenizer: str) -> dict[str, Step]:
         "columns | recursive": c.TableColumns(LIMIT, tokenizer) | recursive,
         "breakpoints": c.SemanticBreakpoints(LIMIT, tokenizer=tokenizer),
         "heading | breakpoints": c.ByHeading()
-        | c.SemanticBreakpoints(LIMIT, threshold="gradient", around=0, min_tokens=8, tokenizer=tokenizer),
+        | c.SemanticBreakpoints(LIMIT, threshold="gradient", group=1, min_tokens=8, tokenizer=tokenizer),
         "clusters": c.SemanticClusters(LIMIT, piece_tokens=8, tokenizer=tokenizer),
         "topics": c.TopicSegments(LIMIT, 8, 0.0, 4, tokenizer),
         "path | recursive": c.ByPath(LIMIT, tokenizer) | recursive,

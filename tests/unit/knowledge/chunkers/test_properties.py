@@ -102,7 +102,7 @@ def test_the_limit_is_never_exceeded(name: str, tokenizer: str, document: Docume
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("name", NAMES)
-@settings(parent=many, max_examples=300)
+@settings(parent=many, max_examples=100)
 @given(document=DOCUMENTS)
 def test_all_holds_for_many_more_documents(name: str, tokenizer: str, document: Document) -> None:
     check_whole_and_true(name, tokenizer, document)

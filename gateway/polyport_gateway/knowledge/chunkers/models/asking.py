@@ -24,7 +24,7 @@ _ENOUGH = 4  # fewer prompts may all be ones that the model refuses
 
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _FENCE = re.compile(r"\s*```[\w-]*\n(.*?)\n?```\s*", re.DOTALL)
-_BULLET = re.compile(r"^\s*(?:[-*•–]\s+|\(?\d{1,3}[.)、]\s*|\[\d{1,3}\]\s*)?")
+_BULLET = re.compile(r"^\s*(?:[-*•–](?:\s+|$)|\(?\d{1,3}[.)、]\s*|\[\d{1,3}\]\s*)?")
 
 
 class ModelAnswerError(UpstreamError):

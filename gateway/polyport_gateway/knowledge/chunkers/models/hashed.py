@@ -15,11 +15,12 @@ __all__ = ["HashedEmbedder"]
 
 @dataclass(frozen=True)
 class HashedEmbedder:
-    """Weighs the terms of each text by TF-IDF over the texts of one call, and hashes them into a vector of length 1.
+    """Counts the terms of each text, damped by the logarithm, and hashes them into a vector of length 1.
 
-    Two texts are near each other when they share words that few others have. It knows no synonyms, so it tells where a
-    topic changes, not what a sentence means. Terms are hashed with signs (Weinberger et al. 2009, arXiv 0902.2206);
-    English words are stemmed, Chinese is taken in pairs of characters.
+    Two texts are near each other when they share words. It knows no synonyms, so it tells where a topic changes, not
+    what a sentence means. Terms are hashed with signs (Weinberger et al. 2009, arXiv 0902.2206); English words are
+    stemmed, Chinese is taken in pairs of characters. Terms are not weighed by their rarity: on passages strung together
+    that found topics worse, for the words that hold a passage together are its frequent ones.
 
     Args:
         dimensions: Of a vector.
@@ -38,20 +39,13 @@ class HashedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector of each text; of one without words it is all zeros."""
-        counts = [Counter(term.text for term in terms_of(text)) for text in texts]
-        within = Counter(term for found in counts for term in found)
-        total = len(texts) + 1
-        places = {term: self._place(term, math.log(total / (1 + seen)) + 1) for term, seen in within.items()}
         vectors = []
-        for found in counts:
+        for text in texts:
             vector = [0.0] * self.dimensions
-            for term, count in found.items():
-                place, weight = places[term]
-                vector[place] += weight * (1 + math.log(count))
+            for term, count in Counter(term.text for term in terms_of(text)).items():
+                code = zlib.crc32(term.encode("utf-8", "surrogatepass"))
+                weight = 1 + math.log(count)
+                vector[code % self.dimensions] += weight if code & 0x80000000 else -weight
             length = math.sqrt(sum(value * value for value in vector))
             vectors.append([value / length for value in vector] if length else vector)
         return vectors
-
-    def _place(self, term: str, weight: float) -> tuple[int, float]:
-        code = zlib.crc32(term.encode("utf-8", "surrogatepass"))
-        return code % self.dimensions, weight if code & 0x80000000 else -weight
