@@ -106,6 +106,12 @@ def chunk(
     tokenizer: Annotated[
         str | None, typer.Option(help="What counts: cl100k_base, o200k_base, estimate, or a tokenizer.json's path.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A gateway's model, for chunkers that ask one and name none.")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A gateway's embedding model, for those that need one.")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the chunkers instead, with what they take.")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -126,7 +132,7 @@ def chunk(
 ) -> None:
     """Read files and show the chunks they are cut into: what retrieval will see.
 
-    Chunkers that need a model name one of a gateway: --with "Summary(model='qwen')" --url http://….
+    Chunkers that need a model ask a gateway for it: --with "ByHeading() | Summary()" --model qwen.
     """
     from polyport_gateway.cli.docs_chunk import Cutting, chunk_files, list_chunkers
     from polyport_gateway.cli.docs_password import password_of
@@ -155,7 +161,16 @@ def chunk(
             "pictures": False,
         },
     )
-    cutting = Cutting(with_, max_tokens=max_tokens, tokenizer=tokenizer, url=url, api_key=api_key, as_json=as_json)
+    cutting = Cutting(
+        with_,
+        max_tokens=max_tokens,
+        tokenizer=tokenizer,
+        model=model,
+        embedder=embedder,
+        url=url,
+        api_key=api_key,
+        as_json=as_json,
+    )
     chunk_files(run, cutting)
 
 

@@ -31,6 +31,8 @@ class Cutting:
         spec: The chunkers; `Auto` where it is None.
         max_tokens: Where they say nothing else.
         tokenizer: The same.
+        model: For those that ask a language model and name none.
+        embedder: For those that need vectors and say nothing else.
         url: A gateway, for those with a model.
         api_key: A key of it.
         as_json: Whether to print JSON.
@@ -39,6 +41,8 @@ class Cutting:
     spec: str | None
     max_tokens: int | None
     tokenizer: str | None
+    model: str | None
+    embedder: str | None
     url: str | None
     api_key: str | None
     as_json: bool
@@ -58,6 +62,8 @@ def chunk_files(run: Run, cutting: Cutting) -> None:
                 cutting.spec,
                 max_tokens=cutting.max_tokens,
                 tokenizer=cutting.tokenizer,
+                model=cutting.model,
+                embedder=cutting.embedder,
                 models=models.text_model,
                 embedders=models.embedder,
                 tokenizers=_tokenizer,

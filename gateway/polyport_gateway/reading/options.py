@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 from polyport.errors import BadRequestError, UnsupportedParameterError
-from polyport_gateway.knowledge.chunkers import Auto, Pipeline, Step
+from polyport_gateway.knowledge.chunkers import Pipeline, Step
 from polyport_gateway.knowledge.chunkers.base import Cut, Work
 from polyport_gateway.knowledge.chunkers.models import Embedder, TextModel
-from polyport_gateway.knowledge.chunkers.spec import ChunkerSpecError, Resolver, parse_steps
+from polyport_gateway.knowledge.chunkers.spec import Resolver, parse_steps
 from polyport_gateway.knowledge.readers import ReadOptions
 from polyport_gateway.knowledge.tokenizers import Tokenizer
 
@@ -39,6 +39,8 @@ def chunker_of(
     *,
     max_tokens: int | None = None,
     tokenizer: str | None = None,
+    model: str | None = None,
+    embedder: str | None = None,
     models: Resolver[TextModel] | None = None,
     embedders: Resolver[Embedder] | None = None,
     tokenizers: Resolver[Tokenizer] | None = None,
@@ -49,6 +51,8 @@ def chunker_of(
         spec: Such as ``ByHeading() | Sentences(max_tokens=256)``; `Auto` where it is None.
         max_tokens: For each step that has such a limit and does not say one.
         tokenizer: For each step that counts and does not say with what.
+        model: For each step that asks a language model and does not say which.
+        embedder: For each step that compares vectors and does not say whose.
         models: Finds language models by name.
         embedders: Finds embedders by name.
         tokenizers: Finds tokenizers that are not built in.
@@ -56,17 +60,14 @@ def chunker_of(
     Raises:
         ChunkerSpecError: It describes none.
     """
+    asked = {"max_tokens": max_tokens, "tokenizer": tokenizer, "model": model, "embedder": embedder}
+    defaults = {name: value for name, value in asked.items() if value is not None}
     resolvers: dict[str, Any] = {"models": models, "embedders": embedders, "tokenizers": tokenizers}
-    step = Auto() if spec is None else parse_steps(spec, **resolvers)
-    defaults: dict[str, Any] = {}
-    if max_tokens is not None:
-        defaults["max_tokens"] = max_tokens
-    if tokenizer is not None:
-        # Read like any other step's, so that names are checked, and paths refused, in one place.
-        defaults["tokenizer"] = parse_steps(f"Auto(tokenizer={tokenizer!r})", **resolvers).tokenizer
-    step = _with_defaults(step, defaults) if defaults else step
+    step = parse_steps("Auto()" if spec is None else spec, defaults=defaults, **resolvers)
     if tokenizer is not None and all(part.tokenizer == "auto" for part in _parts(step)):
-        return _Counted(step, defaults["tokenizer"])
+        # Read like any step's own, so that names are checked, and paths refused, in one place.
+        counter = parse_steps("Auto()", defaults={"tokenizer": tokenizer}, **resolvers).tokenizer
+        return _Counted(step, counter)
     return step
 
 
@@ -88,17 +89,3 @@ class _Counted(Step):
     def settings(self) -> str:
         """Return what the ids of its chunks depend on."""
         return f"{self.step.settings()} counted by {self.counter().name}"
-
-
-def _with_defaults(step: Step, defaults: Mapping[str, Any]) -> Step:
-    if isinstance(step, Pipeline):
-        return Pipeline(tuple(_with_defaults(part, defaults) for part in step.steps))
-    changes = {
-        item.name: defaults[item.name]
-        for item in fields(step)  # type: ignore[arg-type]
-        if item.name in defaults and item.default is not MISSING and getattr(step, item.name) == item.default
-    }
-    try:
-        return replace(step, **changes) if changes else step  # type: ignore[type-var]
-    except (ValueError, LookupError) as error:
-        raise ChunkerSpecError(f"{type(step).__name__}: {error}") from None

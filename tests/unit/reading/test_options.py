@@ -28,6 +28,21 @@ def test_a_limit_goes_where_none_is_said():
         chunker_of("Sentences()", max_tokens=1)
 
 
+def test_a_model_goes_to_the_steps_that_name_none():
+    class Owl:
+        name = "owl"
+
+        def complete(self, prompts):
+            return list(prompts)
+
+    step = chunker_of("ByHeading() | Summary()", model="owl", models={"owl": Owl()})
+    assert step.steps[1].model.name == "owl"
+    with pytest.raises(ChunkerSpecError, match="needs model"):
+        chunker_of("Summary()", models={"owl": Owl()})
+    with pytest.raises(ChunkerSpecError, match="no model"):
+        chunker_of("Summary()", model="crow", models={"owl": Owl()})
+
+
 def test_a_tokenizer_counts_for_steps_that_have_none():
     from polyport_gateway.knowledge import read
 
