@@ -97,6 +97,7 @@ async def test_the_files_that_there_are(tmp_path: Path):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_bytes(b"x")
     (tmp_path / "one/link.pdf").symlink_to("/etc/passwd")
+    (tmp_path / "one/\udcff.pdf").write_bytes(b"x")  # no text, and so nothing that JSON could ask for
     async with connected(BOTH[0], tmp_path / "one", tmp_path / "two") as (mcp, _):
         every = (await mcp.call_tool("list_documents", {})).structured_content
         first = await mcp.call_tool("list_documents", {"pattern": "*.pdf", "max_files": 1})

@@ -11,7 +11,7 @@ import typer
 from polyport.errors import CallError, ConfigurationError
 from polyport_gateway.cli.docs_inputs import Input
 from polyport_gateway.cli.docs_run import Run
-from polyport_gateway.cli.docs_show import fit, show_chunk
+from polyport_gateway.cli.docs_show import on_one_line, show_chunk
 from polyport_gateway.cli.output import print_json, print_table, style
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.knowledge.tokenizers import Tokenizer, get_tokenizer
@@ -73,7 +73,7 @@ def chunk_files(run: Run, cutting: Cutting) -> None:
 
         def take(given: Input, parsed: Parsed) -> None:
             if not run.alone and not cutting.as_json:
-                typer.echo(style(f"==> {fit(given.label)} <==", bold=True))
+                typer.echo(style(f"==> {on_one_line(given.label)} <==", bold=True))
             for chunk in step.stream(parsed.document):
                 if cutting.as_json:
                     form = chunk_form(chunk).model_dump(mode="json")

@@ -16,7 +16,7 @@ from polyport.types.documents import DocumentForm
 from polyport_gateway.cli.docs_inputs import Input
 from polyport_gateway.cli.docs_output import OutputExistsError, OutputFolder
 from polyport_gateway.cli.docs_run import Refused, Run
-from polyport_gateway.cli.docs_show import fit, show_receipt, write_text
+from polyport_gateway.cli.docs_show import on_one_line, show_receipt, write_text
 from polyport_gateway.cli.output import style
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.reading.forms import SUFFIXES, receipt_form, rendered, result_form
@@ -109,7 +109,7 @@ class _Writer:
 
     def _print(self, given: Input, content: str) -> None:
         if not self._alone:
-            typer.echo(style(f"==> {fit(given.label)} <==", bold=True))
+            typer.echo(style(f"==> {on_one_line(given.label)} <==", bold=True))
         write_text(content)
         if not self._alone:
             typer.echo()

@@ -14,11 +14,12 @@ from polyport_gateway.cli.output import is_terminal, style
 from polyport_gateway.knowledge.chunkers import Chunk
 from polyport_gateway.knowledge.documents import Receipt
 
-__all__ = ["fit", "show_chunk", "show_failures", "show_receipt", "write_text"]
+__all__ = ["fit", "on_one_line", "show_chunk", "show_failures", "show_receipt", "write_text"]
 
 _MOST_PAGES = 20
 _MOST_SKIPPED = 50
 _LABEL = 12
+_BREAKS = str.maketrans("\n\r\t", "␊␍␉")
 
 
 def fit(text: str) -> str:
@@ -26,6 +27,11 @@ def fit(text: str) -> str:
     from polyport_sandbox.terminal.clean import Cleaner
 
     return Cleaner().feed(text.encode("utf-8", "replace"), last=True)
+
+
+def on_one_line(name: str) -> str:
+    """Return a file's name as it can stand in a line."""
+    return fit(name).translate(_BREAKS)
 
 
 def write_text(text: str) -> None:
@@ -39,7 +45,7 @@ def write_text(text: str) -> None:
 
 def show_receipt(label: str, receipt: Receipt, *, err: bool = False) -> None:
     """Write a receipt."""
-    typer.echo(style(fit(label), err=err, bold=True), err=err)
+    typer.echo(style(on_one_line(label), err=err, bold=True), err=err)
     for name, value in _lines(receipt):
         for position, line in enumerate(_wrapped(fit(value), err=err)):
             head = f"  {name:<{_LABEL}}" if position == 0 else " " * (_LABEL + 2)
@@ -113,4 +119,4 @@ def show_failures(failures: Iterable[Failure], total: int) -> None:
     for failure in failed:
         page = f", page {failure.page}" if failure.page else ""
         code = style(f"[{failure.code}]", err=True, dim=True)
-        typer.echo(f"{indent}{fit(failure.label)}{page}: {fit(failure.reason)} {code}", err=True)
+        typer.echo(f"{indent}{on_one_line(failure.label)}{page}: {fit(failure.reason)} {code}", err=True)

@@ -81,7 +81,9 @@ class Folders:
                 for name in sorted(files):
                     path = Path(parent, name)
                     shown = prefix + path.relative_to(root).as_posix()
-                    if name.startswith(".") or not fnmatchcase(shown.casefold(), pattern.casefold()):
+                    if name.startswith(".") or not _is_text(shown):
+                        continue  # what is no text can't be asked for in JSON
+                    if not fnmatchcase(shown.casefold(), pattern.casefold()):
                         continue
                     try:
                         status = path.lstat()
@@ -139,3 +141,11 @@ class Folders:
                 f"{name}: it has more than {self._most:,} bytes (documents_max_bytes).", param="path"
             )
         return name, data
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from polyport_gateway.cli.docs_inputs import find_files
 from polyport_gateway.cli.docs_output import OutputExistsError, OutputFolder
 from polyport_gateway.cli.docs_password import password_of
-from polyport_gateway.cli.docs_show import fit
+from polyport_gateway.cli.docs_show import fit, on_one_line
 from polyport_gateway.cli.root import app
 from tests.support.documents import TEA, docx, install_reader, png, trying
 
@@ -264,4 +264,5 @@ def test_a_password_of_a_file_or_of_standard_input(folder, monkeypatch):
 
 
 def test_a_terminal_is_not_steered():
+    assert on_one_line("new\nline\x1b[2J.md") == "new␊line␛[2J.md"
     assert fit("a\x1b]0;evil\x07\x1b[2Jb\x9b") == "a␛]0;evil␇␛[2Jb\ufffd"
