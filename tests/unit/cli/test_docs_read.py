@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 import pytest
 from typer.testing import CliRunner
 
-from polyport_gateway.cli.docs_inputs import find_files
-from polyport_gateway.cli.docs_output import OutputExistsError, OutputFolder
-from polyport_gateway.cli.docs_password import password_of
-from polyport_gateway.cli.docs_show import fit, on_one_line
+from polyport_gateway.cli.docs.inputs import find_files
+from polyport_gateway.cli.docs.output import OutputExistsError, OutputFolder
+from polyport_gateway.cli.docs.password import password_of
+from polyport_gateway.cli.docs.show import fit, on_one_line
 from polyport_gateway.cli.root import app
 from tests.support.documents import TEA, docx, install_reader, png, trying
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
-from polyport_gateway.cli.docs_inputs import Failure
+from polyport_gateway.cli.docs.inputs import Failure
 from polyport_gateway.cli.output import is_terminal, style
 from polyport_gateway.knowledge.chunkers import Chunk
 from polyport_gateway.knowledge.documents import Receipt

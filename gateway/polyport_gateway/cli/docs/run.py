@@ -11,9 +11,9 @@ from typing import Any
 import typer
 
 from polyport.errors import CallError, ConfigurationError
-from polyport_gateway.cli.docs_batch import Batch, ReadingBar
-from polyport_gateway.cli.docs_inputs import Failure, Input, find_files
-from polyport_gateway.cli.docs_show import show_failures
+from polyport_gateway.cli.docs.batch import Batch, ReadingBar
+from polyport_gateway.cli.docs.inputs import Failure, Input, find_files
+from polyport_gateway.cli.docs.show import show_failures
 from polyport_gateway.cli.output import ExitCode, print_json
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.knowledge.parsing import ParseLimits

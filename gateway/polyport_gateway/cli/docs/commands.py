@@ -1,4 +1,4 @@
-"""``polyport docs``: read files as documents, cut them into chunks, and say what can be read. No gateway is needed."""
+"""The commands and their options; each imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def read(
     Documents go to standard output, or into a folder; what can't be read stops none of the others,
     and is listed at the end. Leaves with 1 if there was any.
     """
-    from polyport_gateway.cli.docs_password import password_of
-    from polyport_gateway.cli.docs_read import Reading, read_files
-    from polyport_gateway.cli.docs_run import Run
+    from polyport_gateway.cli.docs.password import password_of
+    from polyport_gateway.cli.docs.read import Reading, read_files
+    from polyport_gateway.cli.docs.run import Run
 
     run = Run(
         files,
@@ -134,9 +134,9 @@ def chunk(
 
     Chunkers that need a model ask a gateway for it: --with "ByHeading() | Summary()" --model qwen.
     """
-    from polyport_gateway.cli.docs_chunk import Cutting, chunk_files, list_chunkers
-    from polyport_gateway.cli.docs_password import password_of
-    from polyport_gateway.cli.docs_run import Run
+    from polyport_gateway.cli.docs.chunk import Cutting, chunk_files, list_chunkers
+    from polyport_gateway.cli.docs.password import password_of
+    from polyport_gateway.cli.docs.run import Run
 
     if list_:
         list_chunkers(as_json=as_json)
@@ -178,6 +178,6 @@ def chunk(
 @command
 def formats(as_json: AsJSON = False) -> None:
     """List the formats that can be read here, and what the others lack."""
-    from polyport_gateway.cli.docs_formats import list_formats
+    from polyport_gateway.cli.docs.formats import list_formats
 
     list_formats(as_json=as_json)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from polyport_gateway.cli.docs_inputs import Failure, Input
+from polyport_gateway.cli.docs.inputs import Failure, Input
 from polyport_gateway.cli.output import is_terminal
 from polyport_gateway.knowledge.documents import Parsed, UnreadableDocumentError
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import typer
 
 from polyport.errors import CallError, ConfigurationError
-from polyport_gateway.cli.docs_inputs import Input
-from polyport_gateway.cli.docs_run import Run
-from polyport_gateway.cli.docs_show import on_one_line, show_chunk
+from polyport_gateway.cli.docs.inputs import Input
+from polyport_gateway.cli.docs.run import Run
+from polyport_gateway.cli.docs.show import on_one_line, show_chunk
 from polyport_gateway.cli.output import print_json, print_table, style
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.knowledge.tokenizers import Tokenizer, get_tokenizer

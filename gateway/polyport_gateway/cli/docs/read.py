@@ -13,10 +13,10 @@ import typer
 
 from polyport.errors import ConfigurationError
 from polyport.types.documents import DocumentForm
-from polyport_gateway.cli.docs_inputs import Input
-from polyport_gateway.cli.docs_output import OutputExistsError, OutputFolder
-from polyport_gateway.cli.docs_run import Refused, Run
-from polyport_gateway.cli.docs_show import on_one_line, show_receipt, write_text
+from polyport_gateway.cli.docs.inputs import Input
+from polyport_gateway.cli.docs.output import OutputExistsError, OutputFolder
+from polyport_gateway.cli.docs.run import Refused, Run
+from polyport_gateway.cli.docs.show import on_one_line, show_receipt, write_text
 from polyport_gateway.cli.output import style
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.reading.forms import SUFFIXES, receipt_form, rendered, result_form
