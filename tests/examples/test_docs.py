@@ -61,6 +61,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.slow
 def test_the_commands_on_documents_run(tmp_path: Path) -> None:
     from polyport import App
     from polyport.testing import gateway

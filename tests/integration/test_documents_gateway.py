@@ -324,6 +324,7 @@ class TestMany:
             found = list(threads.map(lambda name: client.documents.read(f"# {name}".encode(), name=name), names))
         assert [result.content for result in found] == [f"# {name}\n" for name in names]
 
+    @pytest.mark.slow
     def test_more_than_may_wait(self, tmp_path, monkeypatch):
         install_reader(tmp_path, monkeypatch)
         with gateway(make_app(workers=1), documents_max_waiting=0, data_dir=tmp_path) as running:
