@@ -34,6 +34,7 @@ __all__ = [
     "CodeRun",
     "Completion",
     "Dispatch",
+    "DocumentWork",
     "Embedding",
     "Input",
     "InputRequired",
@@ -56,6 +57,7 @@ class Operation(StrEnum):
     MODERATION = "moderation"
     CODE = "code"
     SANDBOX = "sandbox"
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,22 @@ class SandboxWork:
     operation = Operation.SANDBOX
 
 
-Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun | SandboxWork
+@dataclass(frozen=True, slots=True)
+class DocumentWork:
+    """A document to read or to cut, from whoever has more to say than a tool's arguments can.
+
+    Only ``read_document`` and ``chunk_document`` take it, and answer with a `Result` of what it returned.
+
+    Attributes:
+        do: Does it, within the call.
+    """
+
+    do: Callable[[Call], Awaitable[Any]]
+
+    operation = Operation.DOCUMENT
+
+
+Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun | SandboxWork | DocumentWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.reading.plan import make_plan as make_documents_plan
+from polyport_gateway.reading.service import DocumentService
 from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
@@ -44,6 +46,8 @@ from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PAT
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
+from polyport_gateway.wires.rest.documents_paths import documents_disabled
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
@@ -62,7 +66,12 @@ _log = logging.getLogger("polyport.server")
 _NOT_WRITTEN = "The gateway's records can't be written; its log says why."
 
 
-def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None = None) -> Catalog:
+def build_catalog(
+    app: App,
+    settings: Settings,
+    sandbox: SandboxService | None = None,
+    documents: DocumentService | None = None,
+) -> Catalog:
     """Turn an app's declarations into capabilities; nothing connects yet.
 
     Raises:
@@ -79,6 +88,10 @@ def build_catalog(app: App, settings: Settings, sandbox: SandboxService | None =
         from polyport_gateway.sandboxes.build import add_capabilities
 
         add_capabilities(catalog, sandbox)
+    if documents is not None and documents.enabled:
+        from polyport_gateway.reading.build import add_capabilities as add_documents
+
+        add_documents(catalog, documents)
     for agent in agents:
         catalog.add(_build(agent, catalog, settings))
     for resource in app.resources:
@@ -130,7 +143,8 @@ class Gateway:
     def __init__(self, app: App, settings: Settings) -> None:
         self.settings = settings
         self.sandbox = SandboxService(make_plan(app.sandbox_declaration, settings))
-        self.catalog = build_catalog(app, settings, self.sandbox)
+        self.documents = DocumentService(make_documents_plan(app.documents_declaration, settings))
+        self.catalog = build_catalog(app, settings, self.sandbox, self.documents)
         self.database = Database(settings.records_url)
         self.keys = KeyStore(self.database)
         self.usage = UsageLog(self.database, retention_days=settings.retention_days)
@@ -174,9 +188,10 @@ class Gateway:
             Route("*", "/mcp", self.mcp.asgi),
             Route("GET", "/healthz", HealthEndpoint()),
             Route("GET", "/readyz", ReadyEndpoint(self.report)),
-            Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures])),
+            Route("GET", "/metrics", MetricsEndpoint([self._figures, self.sandbox.figures, self.documents.figures])),
             *self._moderations(),
             *self._sandbox_routes(),
+            *self._document_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -201,6 +216,16 @@ class Gateway:
             *self.served_sandboxes.routes,
         ]
 
+    def _document_routes(self) -> list[Route]:
+        if not self.documents.enabled:
+            return documents_disabled(self.documents)
+        return lazy_routes(DOCUMENT_PATHS, self._load_documents)
+
+    def _load_documents(self) -> list[Route]:
+        from polyport_gateway.wires.rest.documents import DocumentsWire
+
+        return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
+
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
 
@@ -214,9 +239,10 @@ class Gateway:
     def _described(self) -> list[EndpointDescription]:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
         from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
+        from polyport_gateway.wires.rest.documents_openapi import DOCUMENTS
         from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 
-        return [*RESPONSES, *CONTAINERS, *SANDBOX, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *CONTAINERS, *SANDBOX, *DOCUMENTS, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
@@ -248,6 +274,7 @@ class Gateway:
                 await capability.start()
             await self.mcp.start()
             await self.sandbox.start()
+            await self.documents.start()
         except BaseException:
             await self.stop()
             raise
@@ -271,6 +298,7 @@ class Gateway:
                 _log.exception("%r failed to close", capability.name)
         self._started.clear()
         await self._close_sandbox()
+        await self.documents.close()
         await self.usage.close()
         await self.keys.close()
         await self.database.close()
@@ -293,6 +321,7 @@ class Gateway:
             "pending": usage.pending,
             "dropped": usage.dropped,
             "sandbox": self.sandbox.state,
+            "documents": self.documents.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
 

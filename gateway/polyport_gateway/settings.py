@@ -97,11 +97,31 @@ class Settings(BaseSettings):
         default=16, ge=0, description="Sandbox sessions that one caller may have open at a time."
     )
 
+    documents: bool | None = Field(
+        default=None,
+        description='Whether callers may have files read and cut; what the app declares when unset, "none" for not.',
+    )
+    documents_tools: bool = Field(default=True, description="Offer read_document and chunk_document as MCP tools.")
+    documents_folders: _Names = Field(
+        default=(), description="Folders whose files callers may have read by their paths; none without."
+    )
+    documents_workers: int = Field(default=2, ge=1, le=64, description="Files read at a time, each by a process.")
+    documents_timeout_s: float = Field(default=120.0, gt=0, description="Seconds that reading a file may take.")
+    documents_memory_mb: int = Field(default=2048, ge=64, description="MiB of memory that reading a file may take.")
+    documents_max_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Largest file that callers may send or name, in bytes."
+    )
+    documents_max_waiting: int = Field(
+        default=32, ge=0, description="Files that may wait for a process to be free; more get 503."
+    )
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")
     access_log: bool = Field(default=False, description="One log line per request.")
 
-    @field_validator("cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", mode="before")
+    @field_validator(
+        "cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", "documents_folders", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -110,6 +130,11 @@ class Settings(BaseSettings):
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return False if value == "none" else value
 
     @property
     def loopback_only(self) -> bool:

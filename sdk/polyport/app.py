@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -10,6 +11,7 @@ from polyport.declarations import (
     AgentDeclaration,
     Annotations,
     Declaration,
+    DocumentsDeclaration,
     FunctionDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
@@ -51,6 +53,7 @@ class App:
         self._resources: dict[str, ResourceDeclaration] = {}
         self._prompts: dict[str, PromptDeclaration] = {}
         self._sandbox: SandboxDeclaration | None = None
+        self._documents: DocumentsDeclaration | None = None
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
@@ -71,6 +74,11 @@ class App:
     def sandbox_declaration(self) -> SandboxDeclaration | None:
         """Where untrusted code runs, if it was declared."""
         return self._sandbox
+
+    @property
+    def documents_declaration(self) -> DocumentsDeclaration | None:
+        """What callers may have read, if it was declared."""
+        return self._documents
 
     @overload
     def function(self, function: F, /) -> F: ...
@@ -295,6 +303,49 @@ class App:
             limits=dict(limits or {}),
             max_limits=dict(max_limits or {}),
             options=dict(options),
+        )
+
+    def documents(
+        self,
+        *,
+        folders: Iterable[str | os.PathLike[str]] | None = None,
+        tools: bool | None = None,
+        workers: int | None = None,
+        timeout_s: float | None = None,
+        memory_mb: int | None = None,
+        max_bytes: int | None = None,
+    ) -> None:
+        """Let callers have files read and cut: as the tool `read_document`, over REST and as `client.documents`.
+
+        What is left out here is taken from the gateway's settings (``documents_folders`` …), and a setting that the
+        operator gave wins over what is said here.
+
+        Args:
+            folders: Folders whose files callers may name by their paths; without, they send what is to be read.
+            tools: Whether functions and MCP tools are made of it; without, it serves only its endpoints.
+            workers: Files read at a time, each in a process of its own.
+            timeout_s: Seconds that reading a file may take.
+            memory_mb: MiB of memory that it may take.
+            max_bytes: Bytes that a file may have.
+
+        Raises:
+            DeclarationError: It was declared already, or a value can't be used.
+        """
+        if self._documents is not None:
+            raise DeclarationError("documents are declared already; an app declares them once")
+        if isinstance(folders, str | os.PathLike):
+            raise DeclarationError(f"folders is a list of folders; write folders=[{str(folders)!r}]")
+        for name, value in (("workers", workers), ("timeout_s", timeout_s), ("memory_mb", memory_mb),
+                            ("max_bytes", max_bytes)):  # fmt: skip
+            if value is not None and not value > 0:
+                raise DeclarationError(f"{name} is {value}; it must be above 0")
+        self._documents = DocumentsDeclaration(
+            tools=tools,
+            folders=None if folders is None else tuple(os.fspath(folder) for folder in folders),
+            workers=workers,
+            timeout_s=timeout_s,
+            memory_mb=memory_mb,
+            max_bytes=max_bytes,
         )
 
     def resource(

@@ -163,4 +163,25 @@ class SandboxDeclaration:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentsDeclaration:
+    """What callers may have read; what is None is as in the gateway's settings.
+
+    Attributes:
+        tools: Whether tools are made of it; without, it serves only its endpoints.
+        folders: Folders whose files may be named by their paths.
+        workers: Files read at a time.
+        timeout_s: Seconds that a file may take.
+        memory_mb: MiB that it may take.
+        max_bytes: Bytes that it may have.
+    """
+
+    tools: bool | None = None
+    folders: tuple[str, ...] | None = None
+    workers: int | None = None
+    timeout_s: float | None = None
+    memory_mb: int | None = None
+    max_bytes: int | None = None
+
+
 Declaration: TypeAlias = FunctionDeclaration | PipelineDeclaration | ModelDeclaration | AgentDeclaration

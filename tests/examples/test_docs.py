@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.machine import ROOT
-from tests.support.markdown import blocks, matches
+from tests.support.markdown import blocks, commands, matches
 from tests.support.peers import clean_environment
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -56,6 +59,37 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
             assert matches(block.code, printed), (
                 f"line {block.line} shows\n{block.code}\nbut what was printed is\n{printed}"
             )
+
+
+@pytest.mark.slow
+def test_the_commands_on_documents_run(tmp_path: Path) -> None:
+    from polyport import App
+    from polyport.testing import gateway
+
+    if shutil.which("curl") is None or shutil.which("bash") is None:
+        pytest.skip("needs curl and bash")
+    (tmp_path / "prices.html").write_text(
+        runpy.run_path(str(ROOT / "examples" / "documents.py"))["PRICES"].partition("<h2>")[0]
+    )
+    app = App("library")
+    app.documents(workers=1)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shown = [
+        found
+        for block in blocks(ROOT / "docs" / "documents.md")
+        if block.language == "console"
+        for found in commands(block)
+    ]
+    assert len(shown) == 8
+    with gateway(app, data_dir=tmp_path / "data") as running:
+        for command, wanted in shown:
+            command = command.replace("http://127.0.0.1:8400", running.url)
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=tmp_path, env={**clean_environment(), "PATH": path}, capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert matches(wanted, done.stdout), f"{command} shows\n{wanted}\nbut what was printed is\n{done.stdout}"
 
 
 def test_every_route_is_documented() -> None:

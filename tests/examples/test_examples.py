@@ -16,6 +16,7 @@ from tests.support.peers import Server, clean_environment, free_port, gateway, s
 EXAMPLES = ROOT / "examples"
 TESTED = {
     "custom_engine",
+    "documents",
     "embedded",
     "mcp_client",
     "openai_client",
@@ -52,6 +53,17 @@ def test_openai_client(quickstart: Server, tmp_path: Path) -> None:
         "handbook: Travel by train is booked through the front desk.",
         "helper: 42",
         "nobody: 404 model_not_found",
+    ]
+
+
+def test_documents(tmp_path: Path) -> None:
+    assert run(tmp_path, EXAMPLES / "documents.py").splitlines()[-6:] == [
+        "4 blocks, 1 table, left out: []",
+        "chunk 0: Prices",
+        "chunk 1: Prices › Hours",
+        "tool: 167 characters, next: None",
+        "refused: document_not_found",
+        "refused: unreadable_document",
     ]
 
 

@@ -10,6 +10,9 @@ COMMANDS = [
     "call",
     "chat",
     "list",
+    "docs read",
+    "docs chunk",
+    "docs formats",
     "keys create",
     "keys list",
     "keys revoke",
@@ -32,7 +35,7 @@ pipe (tables are tab-separated there, without a heading), results go to standard
 | exit code | meaning |
 |---|---|
 | 0 | fine; for `serve` also: stopped by SIGTERM |
-| 1 | the call failed, there is no such key, or `doctor` found that serving can't work |
+| 1 | the call failed, there is no such key, a file could not be read, or `doctor` found that serving can't work |
 | 2 | wrong usage or configuration: an option, an app file, an address, a missing package |
 | 3 | no gateway answers |
 | 130 | interrupted with Ctrl-C |

@@ -60,7 +60,7 @@ def run_checks(config: Path | None, data_dir: Path | None, database_url: str | N
     else:
         checks += [Check("settings", "ok", _settings_source(config)), *_records(settings), _port(settings)]
         checks += _sandbox(settings)
-    return [*checks, _docker(), _terminal()]
+    return [*checks, _documents(), _docker(), _terminal()]
 
 
 def _python() -> Check:
@@ -211,6 +211,23 @@ def _sandbox(settings: Any) -> Iterator[Check]:
         yield asyncio.run(look())
     except PolyportError as error:
         yield Check("sandbox", "failed", str(error), getattr(error, "mend", None))
+
+
+def _documents() -> Check:
+    """Say which formats can be read."""
+    try:
+        from polyport_gateway.reading.listing import describe_formats
+
+        found = describe_formats()
+    except ModuleNotFoundError as error:
+        return Check("documents", "missing", str(error), 'pip install "polyport[documents]"')
+    readable = ", ".join(item.name for item in found if item.readable)
+    lacking = sorted({package for item in found for package in item.missing})
+    if lacking:
+        formats = ", ".join(item.name for item in found if item.missing)
+        detail = f"reads {readable}; {formats} would need {', '.join(lacking)}"
+        return Check("documents", "missing", detail, next(item.install for item in found if item.missing))
+    return Check("documents", "ok", f"reads {readable}")
 
 
 def _docker() -> Check:

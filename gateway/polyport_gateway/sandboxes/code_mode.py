@@ -18,9 +18,10 @@ from polyport.types.sandbox import CodeOutcome
 from polyport_gateway.call import Arguments, Caller, CodeRun, Operation
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.catalog.capability import SeenByCaller
+from polyport_gateway.functions.tool import Work
 from polyport_gateway.sandboxes.run_code import FILES, describe_place, file_bytes, run_and_tell
 from polyport_gateway.sandboxes.service import SandboxService
-from polyport_gateway.sandboxes.tool import SandboxTool, Work
+from polyport_gateway.sandboxes.tool import SandboxTool
 
 if TYPE_CHECKING:
     from polyport_sandbox import ToolDescription

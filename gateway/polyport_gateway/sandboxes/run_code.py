@@ -15,11 +15,12 @@ from polyport.errors import InvalidArgumentsError
 from polyport.events import Finish, Result
 from polyport.types.sandbox import CodeOutcome
 from polyport_gateway.call import Call, CallEvent, CodeEvent, CodeRun, Operation, SandboxWork
+from polyport_gateway.functions.tool import Work
 from polyport_gateway.sandboxes.outcome import make_outcome, outcome_content, outcome_text
 from polyport_gateway.sandboxes.plan import SandboxPlan
 from polyport_gateway.sandboxes.progress import OutputReporter
 from polyport_gateway.sandboxes.service import RUN_CODE, SandboxService
-from polyport_gateway.sandboxes.tool import SandboxTool, Work
+from polyport_gateway.sandboxes.tool import SandboxTool
 
 if TYPE_CHECKING:
     from polyport_sandbox import RunResult

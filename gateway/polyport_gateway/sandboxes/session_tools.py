@@ -17,10 +17,11 @@ from polyport.types.sandbox import (
     SandboxSession,
     SandboxSessionList,
 )
+from polyport_gateway.functions.tool import Work
 from polyport_gateway.sandboxes.outcome import file_content
 from polyport_gateway.sandboxes.run_code import FILES, FileContent, file_bytes
 from polyport_gateway.sandboxes.service import SandboxService
-from polyport_gateway.sandboxes.tool import SandboxTool, Work
+from polyport_gateway.sandboxes.tool import SandboxTool
 
 if TYPE_CHECKING:
     from polyport_sandbox import FileInfo

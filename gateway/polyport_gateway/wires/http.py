@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -24,6 +24,7 @@ __all__ = [
     "RequestInfo",
     "Scope",
     "Send",
+    "body_parts",
     "error_headers",
     "info_of",
     "read_body",
@@ -71,7 +72,9 @@ def info_of(scope: Scope) -> RequestInfo:
     return info
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, timeout_s: float, *, setting: str = "max_body_bytes"
+) -> bytes:
     """Read a request's body.
 
     Args:
@@ -79,16 +82,24 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
         receive: Gives the body.
         limit: The most bytes.
         timeout_s: Seconds for which the client may send nothing of it.
+        setting: Which setting the limit is.
 
     Raises:
         PayloadTooLargeError: It has more than `limit` bytes.
         BadRequestError: Nothing came for too long.
         ClientGoneError: The client went away before it was whole.
     """
+    parts = [part async for part in body_parts(scope, receive, limit, timeout_s, setting=setting)]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def body_parts(
+    scope: Scope, receive: Receive, limit: int, timeout_s: float, *, setting: str = "max_body_bytes"
+) -> AsyncGenerator[bytes, None]:
+    """Give a request's body as it comes; see `read_body`."""
     for key, value in scope["headers"]:
         if key == b"content-length" and value.isdigit() and int(value) > limit:
-            raise _too_large(limit)
-    parts: list[bytes] = []
+            raise _too_large(limit, setting)
     size = 0
     more = True
     clock = asyncio.get_running_loop().time
@@ -97,27 +108,33 @@ async def read_body(scope: Scope, receive: Receive, limit: int, timeout_s: float
             message = await finish_by(clock() + timeout_s, receive)
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            part = message.get("body", b"")
+            size += len(part)
             if size > limit:
-                raise _too_large(limit)
+                raise _too_large(limit, setting)
             more = message.get("more_body", False)
+            yield part
     except OutOfTimeError as error:
         raise BadRequestError(
             f"The rest of the request body did not come within {timeout_s:g} s (request_timeout_s).",
             code="request_timeout",
             status=408,
         ) from error
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large(limit: int) -> PayloadTooLargeError:
-    return PayloadTooLargeError(
-        f"The request body is larger than {limit} bytes, this gateway's limit (max_body_bytes)."
-    )
+def _too_large(limit: int, setting: str) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"The request body is larger than {limit} bytes, this gateway's limit ({setting}).")
 
 
-async def read_json(scope: Scope, receive: Receive, *, settings: Settings, exact: bool = False) -> dict[str, Any]:
+async def read_json(
+    scope: Scope,
+    receive: Receive,
+    *,
+    settings: Settings,
+    exact: bool = False,
+    limit: int | None = None,
+    setting: str = "max_body_bytes",
+) -> dict[str, Any]:
     """Read a body that must be one JSON object.
 
     Args:
@@ -125,13 +142,16 @@ async def read_json(scope: Scope, receive: Receive, *, settings: Settings, exact
         receive: Gives its body.
         settings: Limits.
         exact: Whether whole numbers beyond 64 bits keep every digit, which takes a look at each byte.
+        limit: The most bytes, instead of the settings' own.
+        setting: Which setting that is.
 
     Raises:
         BadRequestError: It isn't JSON, isn't UTF-8, isn't an object, or nests too deeply, or did not come in time.
         PayloadTooLargeError: It has too many bytes.
         ClientGoneError: The client went away before it was whole.
     """
-    body = await read_body(scope, receive, settings.max_body_bytes, settings.request_timeout_s)
+    most = settings.max_body_bytes if limit is None else limit
+    body = await read_body(scope, receive, most, settings.request_timeout_s, setting=setting)
     if not body:
         raise BadRequestError("The request has no body; send a JSON object.")
     check_shape(body, settings.max_json_depth)

@@ -16,6 +16,7 @@ from polyport.app import App
 from polyport.client import requests, responses
 from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
 from polyport.client.decoding import FunctionDecoder
+from polyport.client.documents_aio import AsyncDocuments
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
 from polyport.client.requests import Messages
 from polyport.client.responses import AsyncResponseStream
@@ -89,6 +90,7 @@ class AsyncClient(BaseClient):
         self.models = AsyncModels(self)
         self.responses = AsyncResponses(self)
         self.sandbox = AsyncSandbox(self)
+        self.documents = AsyncDocuments(self)
 
     async def __aenter__(self) -> AsyncClient:
         return self

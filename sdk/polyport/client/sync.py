@@ -13,6 +13,7 @@ from polyport.app import App
 from polyport.client import requests, responses
 from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, TimeoutChoice
 from polyport.client.decoding import FunctionDecoder
+from polyport.client.documents import Documents
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
 from polyport.client.portal import PortalTransport
 from polyport.client.requests import Messages
@@ -84,6 +85,7 @@ class Client(BaseClient):
         self.models = Models(self)
         self.responses = Responses(self)
         self.sandbox = Sandbox(self)
+        self.documents = Documents(self)
 
     def __enter__(self) -> Client:
         return self

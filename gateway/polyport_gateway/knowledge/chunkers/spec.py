@@ -41,6 +41,7 @@ def parse_steps(
     models: Resolver[TextModel] | None = None,
     embedders: Resolver[Embedder] | None = None,
     tokenizers: Resolver[Tokenizer] | None = None,
+    defaults: Mapping[str, str | int] | None = None,
 ) -> Step:
     """Read a chunker from its description.
 
@@ -57,6 +58,7 @@ def parse_steps(
         embedders: Finds the embedder of a name, for steps with an ``embedder``.
         tokenizers: Finds the tokenizer of a name that is not a built-in one. Without it a path is refused, so that
             a caller from outside reads no file.
+        defaults: Values of arguments by name, for each step that has such a one and is not given it.
 
     Raises:
         ChunkerSpecError: It names an unknown step, argument or model, or a value that can't be.
@@ -73,7 +75,7 @@ def parse_steps(
             f"{text!r} describes no chunker: {reason}. Write steps and | between them, such as "
             "'ByHeading() | Sentences(max_tokens=256)'."
         ) from None
-    return _Reading(models, embedders, tokenizers).step(tree)
+    return _Reading(models, embedders, tokenizers, defaults or {}).step(tree)
 
 
 def _as_python(piece: re.Match[str]) -> str:
@@ -91,7 +93,9 @@ class _Reading:
         models: Resolver[TextModel] | None,
         embedders: Resolver[Embedder] | None,
         tokenizers: Resolver[Tokenizer] | None,
+        defaults: Mapping[str, str | int],
     ) -> None:
+        self._defaults = defaults
         self._models, self._embedders, self._tokenizers = models, embedders, tokenizers
 
     def step(self, node: ast.expr, depth: int = 0) -> Step:
@@ -118,6 +122,9 @@ class _Reading:
             if keyword.arg in given:
                 raise ChunkerSpecError(f"{kind.__name__} was given {keyword.arg} twice.")
             given[keyword.arg] = keyword.value
+        for name, value in self._defaults.items():
+            if name in settings:
+                given.setdefault(name, ast.Constant(value))
         hints = get_type_hints(kind)
         values = {name: self._value(kind, name, hints[name], node, depth) for name, node in given.items()}
         missing = [name for name, field in settings.items() if name not in values and _is_required(field)]

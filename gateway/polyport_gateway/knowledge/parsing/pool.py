@@ -114,6 +114,9 @@ class ParserPool:
         limits: For each file.
         jobs_per_worker: A process is replaced after so many files, for what libraries leak.
 
+    Attributes:
+        killed: Processes that were killed, or crashed, over a file.
+
     Example:
         >>> async def main():
         ...     async with ParserPool(workers=1) as pool:
@@ -125,6 +128,7 @@ class ParserPool:
             raise ValueError("A pool needs at least 1 worker, and at least 1 job for each.")
         self.workers = workers
         self.limits = limits or ParseLimits()
+        self.killed = 0
         self._jobs_per_worker = jobs_per_worker
         self._idle: asyncio.LifoQueue[_Worker | None] = asyncio.LifoQueue()
         self._open = False
@@ -210,6 +214,7 @@ class ParserPool:
             kept = worker
             return parsed
         finally:
+            self.killed += worker is not None and kept is None
             if kept is not None and kept.jobs >= self._jobs_per_worker:
                 kept = None
             try:

@@ -52,7 +52,7 @@ class EndpointDescription:
         group: Its tag.
         takes_bytes: Whether its body is bytes as they are.
         gives_bytes: Whether its answer is.
-        takes_form: Whether its body is a form with one file.
+        takes_form: Whether its body is, or may be, a form with one file.
     """
 
     method: str
@@ -231,7 +231,10 @@ def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if endpoint.request is not None:
-        operation["requestBody"] = {"required": True, "content": _json(_reference(endpoint.request))}
+        content = _json(_reference(endpoint.request))
+        if endpoint.takes_form:
+            content |= _FORM
+        operation["requestBody"] = {"required": True, "content": content}
     elif endpoint.takes_bytes:
         operation["requestBody"] = {"required": True, "content": dict(_BYTES)}
     elif endpoint.takes_form:
