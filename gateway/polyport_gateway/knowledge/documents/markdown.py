@@ -22,10 +22,13 @@ def render(document: Document) -> str:
     """Render all blocks; between two items of a list is a line break, else an empty line."""
     parts: list[str] = []
     last: Block | None = None
+    levels: list[int] = []
     for block in document.blocks:
-        text = _block(block)
+        text = _item(block, _depth(levels, block.level)) if isinstance(block, ListItem) else _block(block)
         if not text:
             continue
+        if not isinstance(block, ListItem):
+            levels.clear()
         if last is not None:
             parts.append("\n" if isinstance(block, ListItem) and isinstance(last, ListItem) else "\n\n")
         parts.append(text)
@@ -58,8 +61,6 @@ def _block(block: Block) -> str:
             return f"{'#' * min(max(block.level, 1), 6)} {inline(block).replace(chr(10), ' ')}"
         case Paragraph():
             return inline(block)
-        case ListItem():
-            return _item(block)
         case Code():
             fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
             return f"{fence}{block.language or ''}\n{block.text}\n{fence}"
@@ -105,8 +106,17 @@ def _cell(cell: Cell) -> str:
     return "\n".join(lines)
 
 
-def _item(block: ListItem) -> str:
-    indent = "    " * (max(block.level, 1) - 1)
+def _depth(levels: list[int], level: int) -> int:
+    """Return how deep an item stands below those before it; Markdown takes an item that skips a level for code."""
+    while levels and levels[-1] > level:
+        levels.pop()
+    if not levels or levels[-1] < level:
+        levels.append(level)
+    return len(levels)
+
+
+def _item(block: ListItem, depth: int) -> str:
+    indent = "    " * (depth - 1)
     number = re.match(r"\d+", block.marker)
     marker = f"{number.group() if number else 1}." if block.ordered else "-"
     if block.marker in ("[ ]", "[x]"):

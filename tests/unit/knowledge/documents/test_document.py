@@ -94,6 +94,18 @@ def test_the_heading_path_closes_sections_of_the_same_or_a_wider_level():
     assert paths == [[], ["A"], ["A", "B"], ["A"], ["A", "C"]]
 
 
+def test_items_that_skip_a_level_stay_items():
+    builder = DocumentBuilder(SOURCE)
+    for level in (2, 2, 1, 3, 1, 2):
+        builder.add(ListItem(text=f"level {level}", level=level))
+    builder.add(Paragraph(text="Between."))
+    builder.add(ListItem(text="level 3", level=3))
+    shown = builder.build().to_markdown()
+    assert shown == (
+        "- level 2\n- level 2\n- level 1\n    - level 3\n- level 1\n    - level 2\n\nBetween.\n\n- level 3\n"
+    )
+
+
 def test_items_of_a_list_stand_on_lines():
     document = build(Paragraph(text="p"), ListItem(text="a"), ListItem(text="b"), Paragraph(text="q"))
     assert document.text == "p\n\na\nb\n\nq"
