@@ -327,3 +327,22 @@ def test_a_paragraph_goes_on_in_the_next_column_past_the_footnotes():
     blocks = read(made(draw)).document.blocks
     assert [block.kind for block in blocks] == ["paragraph", "note", "paragraph"]
     assert blocks[0].text.endswith("the history of kettles and cups.")
+
+
+def test_numbered_chapters_and_last_rows_are_no_page_numbers():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica-Bold", 20)
+            canvas.drawString(72, 790, f"Chapter {page // 2 + 1 + page * 3}")
+            prose(canvas, 72, 740, 450, 5)
+            canvas.setFont("Helvetica", 10)
+            canvas.drawString(72, 60, f"It was sold for {17 + page * 20}")
+            canvas.drawString(72, 20, f"{page + 5}")
+            canvas.showPage()
+
+    document = read(made(draw)).document
+    assert [block.text for block in document.blocks if isinstance(block, Heading)] == [
+        "Chapter 1", "Chapter 4", "Chapter 8", "Chapter 11",
+    ]  # fmt: skip
+    assert "It was sold for 37" in document.text
+    assert document.metadata["page_labels"] == {"1": "5", "2": "6", "3": "7", "4": "8"}
