@@ -137,7 +137,10 @@ class Assembly:
                 edge = draft.edge
                 if edge is None or not self._furniture.is_one(edge):
                     self.builder.add(self._levelled(draft, levels, number))
-                elif edge.number:
+                    continue
+                if edge.offset is not None:
+                    labels.setdefault(str(number), str(number + edge.offset))
+                if edge.number:
                     labels[str(number)] = edge.number
                 elif edge.key not in told:
                     told.add(edge.key)

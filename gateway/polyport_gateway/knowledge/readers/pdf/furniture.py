@@ -71,12 +71,14 @@ def edge_of(regions: Sequence[Region], page: int, height: float, body_size: floa
         text = " ".join(line.text for line in region.lines)
         number = text.strip() if _NUMBER.fullmatch(text) else ""
         found[index] = Edge(where, f"{where} {_ROMAN if number and _roman(number) else text.casefold()}", number)
-    for where in ("header", "footer"):
-        mine = [index for index, edge in found.items() if edge.where == where]
-        row = _outermost(mine, regions, where) if mine else []
+    for side in ("header", "footer"):
+        mine = [index for index, edge in found.items() if edge.where == side]
+        row = _outermost(mine, regions, side) if mine else []
         offset = next((value for index in row if (value := _offset(regions[index], page, body_size)) is not None), None)
-        for index in row:
-            found[index] = replace(found[index], offset=offset)
+        for index in row if offset is not None else ():
+            edge = found[index]
+            key = edge.key if edge.number else f"{side} {_without_number(regions[index], page + (offset or 0))}"
+            found[index] = replace(edge, offset=offset, key=key)
     return found
 
 
@@ -91,6 +93,14 @@ def _offset(region: Region, page: int, body_size: float) -> int | None:
         if digits:
             return int(digits.group()) - page
     return None
+
+
+def _without_number(region: Region, number: int) -> str:
+    """Return the text beside a page's number: the same on the next page."""
+    if not isinstance(region, TextRegion):
+        return ""
+    pattern = re.compile(rf"^{number}\b\s*|\s*\b{number}$")
+    return " ".join(text for line in region.lines if (text := pattern.sub("", line.text))).casefold()
 
 
 def _roman(text: str) -> bool:

@@ -346,3 +346,19 @@ def test_numbered_chapters_and_last_rows_are_no_page_numbers():
     ]  # fmt: skip
     assert "It was sold for 37" in document.text
     assert document.metadata["page_labels"] == {"1": "5", "2": "6", "3": "7", "4": "8"}
+
+
+def test_a_header_with_the_page_number_in_it_stands_once():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 9)
+            canvas.drawString(72, 800, f"Chapter {1 + page // 2}: On tea" if page % 2 else f"{page + 3} The tea book")
+            if page % 2:
+                canvas.drawString(500, 800, f"{page + 3}")
+            prose(canvas, 72, 740, 450, 5)
+            canvas.showPage()
+
+    document = read(made(draw)).document
+    notes = [block.text for block in document.blocks if isinstance(block, Note)]
+    assert notes == ["3 The tea book", "Chapter 1: On tea 4", "Chapter 2: On tea 6"]
+    assert document.metadata["page_labels"] == {"1": "3", "2": "4", "3": "5", "4": "6"}
