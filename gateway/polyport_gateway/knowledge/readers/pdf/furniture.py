@@ -18,6 +18,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"^\d{1,4}(?=\s{1,3}\D.*\D$)|(?<=\D\s)\d{1,4}$")  # beside a title
+_BEFORE = re.compile(r"^\d{1,4}\s+(?=(?:\S+\s+){2})")  # a number and three words: no number of a chapter
 _ROMAN = "a roman number"
 
 
@@ -70,7 +71,8 @@ def edge_of(regions: Sequence[Region], page: int, height: float, body_size: floa
             continue
         text = " ".join(line.text for line in region.lines)
         number = text.strip() if _NUMBER.fullmatch(text) else ""
-        found[index] = Edge(where, f"{where} {_ROMAN if number and _roman(number) else text.casefold()}", number)
+        key = _ROMAN if number and _roman(number) else _BEFORE.sub("", text.casefold())
+        found[index] = Edge(where, f"{where} {key}", number)
     for side in ("header", "footer"):
         mine = [index for index, edge in found.items() if edge.where == side]
         row = _outermost(mine, regions, side) if mine else []
