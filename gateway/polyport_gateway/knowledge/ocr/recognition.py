@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 from polyport_gateway.knowledge.documents import Box
 from polyport_gateway.knowledge.layout import Ruling, Word
 
+from .detection import detected
 from .engine import Engine, Reading, engine
 from .leftovers import leftovers
-from .orientation import in_order, skew, turn_quads, upright
+from .orientation import skew, turn_quads, upright
 from .pixels import rgb
 from .rulings import Stroke, find_strokes, usual_height, without_strokes
 from .strips import Strip, cut, pieces_of, split
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recognised", "recognise"]
 
-_SHORT_SIDE = 1100
-"""Pixels of a page's short side at which text is looked for. A4 at 130 dpi: letters of 6 points are 11 pixels high."""
-_SMALLEST = 8.0  # pixels of a line's height there; below, it is looked for once more, larger
-_LARGER = 1.8
-_TILE = 1600
-_SHARED = 160  # pixels that two tiles share
 _SEVERAL = 1.6  # usual heights of a line that more than one character, from top to bottom, is high
 _SURE = 0.5
 """Confidence of a line below which it is no text."""
@@ -78,7 +72,7 @@ def recognise(image: Image, *, dpi: float) -> Recognised:
     """
     models = engine()
     pixels = rgb(image)
-    quads = _detected(models, pixels)
+    quads = detected(models, pixels)
     if not len(quads):
         return _of_no_text(pixels, dpi)
     turned = upright(models, pixels, quads)
@@ -121,84 +115,6 @@ def _rulings(strokes: Sequence[Stroke], scale: float) -> tuple[Ruling, ...]:
         Ruling(Box(stroke.left * scale, stroke.top * scale, stroke.right * scale, stroke.bottom * scale))
         for stroke in strokes
     )
-
-
-def _detected(models: Engine, pixels: Pixels) -> NDArray[np.float64]:
-    """Find the lines of text; small ones are looked for once more at a larger scale."""
-    import numpy as np
-
-    short = min(pixels.shape[:2])
-    scale = min(1.0, _SHORT_SIDE / short)
-    quads = _found_at(models, pixels, scale)
-    if len(quads) and scale < 1:
-        heights = np.linalg.norm(quads[:, 0] - quads[:, 3], axis=1)
-        widths = np.linalg.norm(quads[:, 0] - quads[:, 1], axis=1)
-        if float(np.median(np.minimum(heights, widths))) * scale < _SMALLEST:
-            return _found_at(models, pixels, min(1.0, _LARGER * scale))
-    return quads
-
-
-def _found_at(models: Engine, pixels: Pixels, scale: float) -> NDArray[np.float64]:
-    """Find lines at a scale, a tile at a time where the picture is long."""
-    import cv2
-    import numpy as np
-
-    height, width = pixels.shape[:2]
-    if scale < 1:
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    else:
-        small = pixels
-    found = []
-    for top in _tiles(small.shape[0]):
-        for left in _tiles(small.shape[1]):
-            tile = small[top : top + _TILE, left : left + _TILE]
-            quads = _padded(models, tile) + np.array([left, top])
-            found.append(_without_halves(quads, left, top, small.shape, (tile.shape[0], tile.shape[1])))
-    return np.concatenate(found) / scale
-
-
-def _tiles(length: int) -> list[int]:
-    """Return where tiles begin; one is enough for a little more than a tile's length."""
-    if length <= _TILE:
-        return [0]
-    count = math.ceil((length - _SHARED) / (_TILE - _SHARED))
-    return [round(index * (length - _TILE) / (count - 1)) for index in range(count)]
-
-
-def _padded(models: Engine, tile: Pixels) -> NDArray[np.float64]:
-    """Detect in a tile with a margin: letters at the very edge, and a picture of one line, are else not found."""
-    import cv2
-    import numpy as np
-
-    height, width = tile.shape[:2]
-    margin = 16 if min(height, width) > 160 else 48
-    ground = [int(value) for value in np.median(tile[:: max(height // 64, 1), :: max(width // 64, 1)], axis=(0, 1))]
-    padded = cv2.copyMakeBorder(tile, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=ground)
-    quads = models.detect(np.asarray(padded, dtype=np.uint8)) - margin
-    return in_order(np.clip(quads, 0, [width, height]))
-
-
-def _without_halves(
-    quads: NDArray[np.float64], left: int, top: int, whole: tuple[int, ...], tile: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Drop what the neighbouring tile has: each line belongs to the tile whose middle of the shared band it is past."""
-    import numpy as np
-
-    if not len(quads):
-        return quads
-    half = _SHARED / 2
-    centre = quads.mean(axis=1)
-    keep = np.ones(len(quads), dtype=bool)
-    if top:
-        keep &= centre[:, 1] >= top + half
-    if top + tile[0] < whole[0]:
-        keep &= centre[:, 1] < top + tile[0] - half
-    if left:
-        keep &= centre[:, 0] >= left + half
-    if left + tile[1] < whole[1]:
-        keep &= centre[:, 0] < left + tile[1] - half
-    return quads[keep]
 
 
 def _straightened(pixels: Pixels, quads: NDArray[np.float64], angle: float) -> tuple[Pixels, NDArray[np.float64]]:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from polyport_gateway.knowledge.ocr.budget import seconds_left, stop_reading_at
+from polyport_gateway.knowledge.ocr.detection import _joined, _tiles
 from polyport_gateway.knowledge.ocr.engine import Reading, _batches, _memory_errors
 from polyport_gateway.knowledge.ocr.orientation import in_order, turn_quads
 from polyport_gateway.knowledge.ocr.pixels import rgb
-from polyport_gateway.knowledge.ocr.recognition import _sizes, _tiles
+from polyport_gateway.knowledge.ocr.recognition import _sizes
 from polyport_gateway.knowledge.ocr.strips import Strip, pieces_of, split
 
 QUAD = np.array([[[10.0, 20.0], [60.0, 22.0], [59.0, 40.0], [9.0, 38.0]]])
@@ -56,6 +57,22 @@ def test_tiles_cover_a_page_and_share_a_band(length):
     assert tiles[0] == 0
     assert tiles[-1] + 1600 >= length
     assert all(after <= before + 1600 - 100 for before, after in pairwise(tiles))
+
+
+def test_what_two_tiles_see_of_a_line_is_one():
+    def box(left, top, right, bottom):
+        return [[left, top], [right, top], [right, bottom], [left, bottom]]
+
+    halves = [box(10, 10, 1600, 40), box(1440, 12, 2900, 41)]
+    twice = [box(1450, 100, 1550, 130), box(1451, 100, 1551, 131)]
+    alone = [box(10, 45, 900, 75), box(1700, 100, 1900, 130)]
+    joined = _joined(np.array([*halves, *twice, *alone], dtype=float), [0, 1, 0, 1, 0, 1])
+    assert [quad[0].tolist() + quad[2].tolist() for quad in joined] == [
+        [10, 10, 2900, 41],
+        [1450, 100, 1551, 131],
+        [10, 45, 900, 75],
+        [1700, 100, 1900, 130],
+    ]
 
 
 @given(st.lists(st.floats(5, 200), max_size=40))

@@ -120,6 +120,13 @@ def test_a_long_picture_is_looked_at_in_parts():
 
 
 @pytest.mark.slow
+def test_a_long_line_is_read_once():
+    line = "A banner with a line of text that is far longer than what is looked at in one piece, from end to end of it."
+    found = recognise(page_of([line], size=(2800, 200), pixels=50), dpi=96)
+    assert " ".join(lines_of(found)) == line
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [14, 20, 44])
 @pytest.mark.parametrize("serif", [False, True])
 def test_sizes_and_faces(pixels, serif):
