@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ __all__ = ["Grid", "grids_of", "header_marked", "table_of_grid", "with_headers"]
 
 _NEAR = 3.0  # points between lines that are meant to touch
 _SAME = 4.0  # points between lines that are meant as one
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _MOST_RULINGS = 4_000
 _MOST_POSITIONS = 40_000
 
@@ -276,5 +278,10 @@ def _header_rows(cells: Sequence[CellRegion]) -> int:
     texts = [line.text for cell in first for line in cell.lines]
     if not texts or deep >= rows:
         return 0
-    numeric = sum(sum(c.isdigit() for c in text) > 0.5 * len(text.replace(" ", "")) for text in texts)
+    if deep > 1:
+        return deep
+    numeric = sum(
+        sum(c.isdigit() for c in text) > 0.5 * len(text.replace(" ", "")) and not _YEAR.fullmatch(text)
+        for text in texts
+    )
     return 0 if numeric > 0.6 * len(texts) else deep

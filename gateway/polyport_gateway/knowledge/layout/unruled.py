@@ -73,8 +73,32 @@ def _between(rules: Sequence[Box], words: Sequence[Word]) -> TableRegion | None:
     table = table_of_rows(rows, box, ruled=True, fewest=2, alignment=0.0)
     if table is None:
         return None
+    headed = _with_row_above(table, rows, box, words) if len(rules) == 2 else None
+    if headed is not None:
+        return headed
     head = sum(1 for row in rows if row.bottom <= rules[1].top + 1) if len(rules) > 2 else 1
     return replace(table, cells=header_marked(table.cells, head)) if 0 < head < table.rows else table
+
+
+def _with_row_above(
+    table: TableRegion, rows: Sequence[AlignedRow], box: Box, words: Sequence[Word]
+) -> TableRegion | None:
+    """Add the header that stands over the first of two rules; None if none does."""
+    above = [
+        word
+        for word in words
+        if word.box.bottom <= box.top + 1
+        and word.box.top > box.top - 2.4 * (word.box.bottom - word.box.top)
+        and box.left - _ENDS <= word.box.left
+        and word.box.right <= box.right + _ENDS
+    ]
+    header = text_rows(lines_of(above, gap=0.8)) if above else []
+    if len(header) != 1 or not 1 < len(header[0].cells) <= table.columns:
+        return None
+    whole = table_of_rows([*header, *rows], box._replace(top=header[0].top), ruled=True, fewest=2, alignment=0.0)
+    if whole is None or whole.columns != table.columns:
+        return None
+    return replace(whole, cells=header_marked(whole.cells, 1))
 
 
 def _bands(rows: Sequence[AlignedRow], rules: Sequence[Box]) -> list[AlignedRow]:
@@ -95,7 +119,7 @@ def tables_by_alignment(words: Sequence[Word], width: float) -> list[TableRegion
     """
     upright = [word for word in words if not word.vertical]
     # Code has columns of its own, which its blanks keep.
-    lines = [line for line in lines_of(upright, gap=1.2) if not is_code(line)]
+    lines = [line for line in lines_of(upright, gap=0.95) if not is_code(line)]
     gutter = gutter_of([Item(line.box, line) for line in lines if _is_prose(line, width)])
     if gutter is None:
         return _tables_in(lines, width)
@@ -126,7 +150,7 @@ def _over_both(tables: list[TableRegion], lines: Sequence[Line], width: float) -
 
 def _tables_in(lines: Sequence[Line], width: float) -> list[TableRegion]:
     found = []
-    for run in _runs(text_rows(lines)):
+    for run in _runs(text_rows(lines), width):
         box = union(*(cell.box for row in run for cell in row.cells))
         table = table_of_rows(run, box, ruled=False, fewest=3, width=width)
         if table is not None:
@@ -134,18 +158,26 @@ def _tables_in(lines: Sequence[Line], width: float) -> list[TableRegion]:
     return found
 
 
-def _runs(rows: Sequence[AlignedRow]) -> list[list[AlignedRow]]:
+def _runs(rows: Sequence[AlignedRow], width: float) -> list[list[AlignedRow]]:
     """Group rows that may be one table: close together, most of them of several cells."""
     runs: list[list[AlignedRow]] = []
     run: list[AlignedRow] = []
     for row in rows:
-        if run and not _goes_on(run, row):
+        # An item of a list or of a glossary has two cells too: a mark, and a line of prose.
+        is_prose = len(row.cells) < 3 and any(_is_long(cell, width) for cell in row.cells)
+        if run and (is_prose or not _goes_on(run, row)):
             runs.append(run)
             run = []
+        if is_prose:
+            continue
         if run or len(row.cells) > 1:
             run.append(row)
     runs.append(run)
     return [trimmed for run in runs if len(trimmed := _trimmed(run)) > 1]
+
+
+def _is_long(cell: Line, width: float) -> bool:
+    return len(cell.words) > 8 and cell.box.right - cell.box.left > 0.45 * width
 
 
 def _goes_on(run: Sequence[AlignedRow], row: AlignedRow) -> bool:

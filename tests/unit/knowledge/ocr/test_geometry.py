@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from polyport_gateway.knowledge.ocr.budget import seconds_left, stop_reading_at
+from polyport_gateway.knowledge.ocr.detection import _joined, _tiles
 from polyport_gateway.knowledge.ocr.engine import Reading, _batches, _memory_errors
 from polyport_gateway.knowledge.ocr.orientation import in_order, turn_quads
 from polyport_gateway.knowledge.ocr.pixels import rgb
-from polyport_gateway.knowledge.ocr.recognition import _joined, _sizes, _tiles
+from polyport_gateway.knowledge.ocr.recognition import _sizes
 from polyport_gateway.knowledge.ocr.strips import Strip, pieces_of, split
 
 QUAD = np.array([[[10.0, 20.0], [60.0, 22.0], [59.0, 40.0], [9.0, 38.0]]])

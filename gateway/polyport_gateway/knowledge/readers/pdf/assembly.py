@@ -96,7 +96,7 @@ class Assembly:
     def add(self, page: Page) -> None:
         """Take in a page; of it only blocks are kept."""
         regions = arrange(page.content, body_size=self._body)
-        edges = edge_of(regions, page.content.height, self._body)
+        edges = edge_of(regions, page.number, page.content.height, self._body)
         self._furniture.add(list(edges.values()))
         drafts = [self._draft(region, page, edges.get(index)) for index, region in enumerate(regions)]
         for comment in page.comments:
@@ -137,7 +137,10 @@ class Assembly:
                 edge = draft.edge
                 if edge is None or not self._furniture.is_one(edge):
                     self.builder.add(self._levelled(draft, levels, number))
-                elif edge.number:
+                    continue
+                if edge.offset is not None:
+                    labels.setdefault(str(number), str(number + edge.offset))
+                if edge.number:
                     labels[str(number)] = edge.number
                 elif edge.key not in told:
                     told.add(edge.key)

@@ -17,7 +17,9 @@ _NUMBER = re.compile(
     r"\W*(?:(?:page|seite|p\.?|s\.?|página|第)\s*)?(?:\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|von|/|de|sur|页|頁|ページ)\s*\d{0,5})?\W*",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"^\d{1,4}\s{1,3}\D.*\D$|\D\s\d{1,4}$")  # a title and the page's number
+_NUMBERED = re.compile(r"^\d{1,4}(?=\s{1,3}\D.*\D$)|(?<=\D\s)\d{1,4}$")  # beside a title
+_BEFORE = re.compile(r"^\d{1,4}\s+(?=(?:\S+\s+){2})")  # a number and three words: no number of a chapter
+_ROMAN = "a roman number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,15 @@ class Edge:
 
     Args:
         where: ``header`` or ``footer``.
-        key: The same for what repeats: its words, with signs for digits.
+        key: The same for what repeats.
         number: The page's own number, when it is nothing else.
-        sure: It is furniture although it need not repeat: a page's number, or what stands beside one.
+        offset: From the page's place in the file to the number printed in its outermost row; None without one.
     """
 
     where: Literal["header", "footer"]
     key: str
     number: str = ""
-    sure: bool = False
+    offset: int | None = None
 
 
 @dataclass(slots=True)
@@ -43,18 +45,22 @@ class Furniture:
 
     pages: int = 0
     seen: Counter[str] = field(default_factory=Counter)
+    offsets: Counter[int] = field(default_factory=Counter)
 
     def add(self, edges: Sequence[Edge]) -> None:
         """Count those of one page, each once."""
         self.pages += 1
         self.seen.update({edge.key for edge in edges})
+        self.offsets.update({edge.offset for edge in edges if edge.offset is not None})
 
     def is_one(self, edge: Edge) -> bool:
-        """Tell whether an edge repeats, or is furniture anyway."""
-        return edge.sure or self.seen[edge.key] >= (2 if self.pages <= 8 else 3)
+        """Tell whether an edge repeats, or has beside it a number that rises from page to page."""
+        if self.seen[edge.key] >= (2 if self.pages <= 8 else 3):
+            return True
+        return edge.offset is not None and (self.pages == 1 or self.offsets[edge.offset] > 1)
 
 
-def edge_of(regions: Sequence[Region], height: float, body_size: float) -> dict[int, Edge]:
+def edge_of(regions: Sequence[Region], page: int, height: float, body_size: float) -> dict[int, Edge]:
     """Return the regions at a page's edges by their index."""
     found: dict[int, Edge] = {}
     for index, region in enumerate(regions):
@@ -65,31 +71,48 @@ def edge_of(regions: Sequence[Region], height: float, body_size: float) -> dict[
             continue
         text = " ".join(line.text for line in region.lines)
         number = text.strip() if _NUMBER.fullmatch(text) else ""
-        if region.size >= 1.3 * body_size and not number and not _NUMBERED.search(text):
-            continue  # a title: the same place on each slide, and other words
-        key = f"{where} {re.sub(r'[0-9]+', '#', text.casefold())}"
-        found[index] = Edge(where, key, number)
-    return _made_sure(found, regions)
+        key = _ROMAN if number and _roman(number) else _BEFORE.sub("", text.casefold())
+        found[index] = Edge(where, f"{where} {key}", number)
+    for side in ("header", "footer"):
+        mine = [index for index, edge in found.items() if edge.where == side]
+        row = _outermost(mine, regions, side) if mine else []
+        offset = next((value for index in row if (value := _offset(regions[index], page, body_size)) is not None), None)
+        for index in row if offset is not None else ():
+            edge = found[index]
+            key = edge.key if edge.number else f"{side} {_without_number(regions[index], page + (offset or 0))}"
+            found[index] = replace(edge, offset=offset, key=key)
+    return found
+
+
+def _offset(region: Region, page: int, body_size: float) -> int | None:
+    if not isinstance(region, TextRegion):
+        return None
+    for line in region.lines:
+        alone = _NUMBER.fullmatch(line.text)
+        # The number of a chapter is large, and part of its title.
+        match = alone or (_NUMBERED.search(line.text) if region.size < 1.3 * body_size else None)
+        digits = re.search(r"\d+", match.group()) if match else None
+        if digits:
+            return int(digits.group()) - page
+    return None
+
+
+def _without_number(region: Region, number: int) -> str:
+    """Return the text beside a page's number: the same on the next page."""
+    if not isinstance(region, TextRegion):
+        return ""
+    pattern = re.compile(rf"^{number}\b\s*|\s*\b{number}$")
+    return " ".join(text for line in region.lines if (text := pattern.sub("", line.text))).casefold()
+
+
+def _roman(text: str) -> bool:
+    return not any(character.isdigit() for character in text)
 
 
 def _where(region: TextRegion, height: float) -> Literal["header", "footer"] | None:
     if region.box.bottom <= _ZONE * height:
         return "header"
     return "footer" if region.box.top >= (1 - _ZONE) * height else None
-
-
-def _made_sure(found: dict[int, Edge], regions: Sequence[Region]) -> dict[int, Edge]:
-    """Mark the outermost row if a page's number stands in it, and running text does not follow close by."""
-    sure = dict(found)
-    for where in ("header", "footer"):
-        mine = [index for index, edge in found.items() if edge.where == where]
-        if not mine:
-            continue
-        row = _outermost(mine, regions, where)
-        if row and any(_has_number(regions[index]) for index in row):
-            for index in row:
-                sure[index] = replace(found[index], sure=True)
-    return sure
 
 
 def _outermost(mine: Sequence[int], regions: Sequence[Region], where: str) -> list[int]:
@@ -106,9 +129,3 @@ def _outermost(mine: Sequence[int], regions: Sequence[Region], where: str) -> li
         if distance < 0.5 * (bottom - top):
             return []
     return row
-
-
-def _has_number(region: Region) -> bool:
-    return isinstance(region, TextRegion) and any(
-        _NUMBER.fullmatch(line.text) or _NUMBERED.search(line.text) for line in region.lines
-    )

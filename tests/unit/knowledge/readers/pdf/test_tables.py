@@ -244,3 +244,24 @@ def test_a_table_that_repeats_its_header_goes_on_over_the_page_break():
 def test_tables_with_other_headers_stay_apart():
     parsed = over_pages([["Day", "Cups"], ["Monday", "3"]], [["Day", "Pots"], ["Tuesday", "5"]])
     assert parsed.receipt.tables == 2
+
+
+def test_the_header_over_the_first_of_two_rules_belongs_to_the_table():
+    def draw(canvas):
+        canvas.setFont("Helvetica-Bold", 10)
+        rows(canvas, 60, 690, (0, 280, 360), [("Tea", "Cups", "Price")])
+        canvas.line(60, 684, 480, 684)
+        canvas.setFont("Helvetica", 10)
+        rows(canvas, 60, 668, (0, 280, 360), [("Green, first flush", "12", "8.50"), ("Black", "3", "6.00")])
+        canvas.line(60, 645, 480, 645)
+        prose(canvas, 60, 600, 450, 3)
+
+    texts, grid = grid_of(read(made(draw)))
+    assert texts == [["Tea", "Cups", "Price"], ["Green, first flush", "12", "8.50"], ["Black", "3", "6.00"]]
+    assert grid.header_rows == 1
+
+
+def test_years_head_columns():
+    data = [["", "2023", "2024"], ["Cups", "3", "5"], ["Pots", "1", "2"]]
+    _, grid = grid_of(drawn(data, [("GRID", (0, 0), (-1, -1), 0.5, colors.black)]))
+    assert grid.header_rows == 1

@@ -327,3 +327,38 @@ def test_a_paragraph_goes_on_in_the_next_column_past_the_footnotes():
     blocks = read(made(draw)).document.blocks
     assert [block.kind for block in blocks] == ["paragraph", "note", "paragraph"]
     assert blocks[0].text.endswith("the history of kettles and cups.")
+
+
+def test_numbered_chapters_and_last_rows_are_no_page_numbers():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica-Bold", 20)
+            canvas.drawString(72, 790, f"Chapter {page // 2 + 1 + page * 3}")
+            prose(canvas, 72, 740, 450, 5)
+            canvas.setFont("Helvetica", 10)
+            canvas.drawString(72, 60, f"It was sold for {17 + page * 20}")
+            canvas.drawString(72, 20, f"{page + 5}")
+            canvas.showPage()
+
+    document = read(made(draw)).document
+    assert [block.text for block in document.blocks if isinstance(block, Heading)] == [
+        "Chapter 1", "Chapter 4", "Chapter 8", "Chapter 11",
+    ]  # fmt: skip
+    assert "It was sold for 37" in document.text
+    assert document.metadata["page_labels"] == {"1": "5", "2": "6", "3": "7", "4": "8"}
+
+
+def test_a_header_with_the_page_number_in_it_stands_once():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 9)
+            canvas.drawString(72, 800, f"Chapter {1 + page // 2}: On tea" if page % 2 else f"{page + 3} The tea book")
+            if page % 2:
+                canvas.drawString(500, 800, f"{page + 3}")
+            prose(canvas, 72, 740, 450, 5)
+            canvas.showPage()
+
+    document = read(made(draw)).document
+    notes = [block.text for block in document.blocks if isinstance(block, Note)]
+    assert notes == ["3 The tea book", "Chapter 1: On tea 4", "Chapter 2: On tea 6"]
+    assert document.metadata["page_labels"] == {"1": "3", "2": "4", "3": "5", "4": "6"}
