@@ -44,7 +44,7 @@ class _Worker:
 
     @classmethod
     async def start(cls) -> _Worker:
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="polyport-parsing-")
+        folder = tempfile.mkdtemp(prefix="polyport-parsing-")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # the folder that the gateway was started in is no place for a reader to import from, or to read
@@ -87,6 +87,12 @@ class _Worker:
 
     async def kill(self) -> int | None:
         """End the process and all it began; return how it had ended, if it had."""
+        try:
+            return await self._kill()
+        finally:  # also where nobody waits any more
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _kill(self) -> int | None:
         if not self._killed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.2):  # one that crashed is not yet known to have
@@ -102,7 +108,6 @@ class _Worker:
         await self._process.wait()
         # The pipes' transport closes with the process; without this it would wait for the garbage collector.
         self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         return ended
 
 

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -164,6 +165,20 @@ async def test_a_call_that_is_cancelled_twice_leaves_a_sound_pool(pool):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert await goes_on(pool)
+
+
+async def test_no_temporary_file_stays_behind(breaking, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    async with ParserPool(workers=1, limits=LIMITS) as pool:
+        assert len(list(folder.iterdir())) == 1
+        task = asyncio.ensure_future(pool.parse(b"sleep", "a.bin", BREAK))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await goes_on(pool)
+    assert list(folder.iterdir()) == []
 
 
 async def test_the_others_of_a_batch_go_on_when_some_are_killed(two_workers):

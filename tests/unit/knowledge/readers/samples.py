@@ -55,11 +55,20 @@ def _pptx() -> bytes:
 
 
 def _opendocument(kind: str) -> bytes:
-    from odfdo import Document, Paragraph
+    from odfdo import Document, DrawPage, Frame, Paragraph, Table
 
     made = Document(kind)
+    made.body.clear()
     if kind == "text":
         made.body.append(Paragraph("Tea is hot."))
+    elif kind == "spreadsheet":
+        table = Table("Tea", width=2, height=2)
+        table.set_value("A1", "hot")
+        made.body.append(table)
+    else:
+        page = DrawPage("one", name="one")
+        page.append(Frame.text_frame("Tea is hot.", size=("7cm", "5cm"), position=("1cm", "1cm")))
+        made.body.append(page)
     return _saved(made.save)
 
 

@@ -19,6 +19,9 @@ SECONDS = 20.0
 # What OCR does to a broken picture takes seconds, and a password takes 100,000 rounds: a few of each are enough here.
 READ_AS = {"encrypted-office": "docx"}  # what is inside
 SLOW = frozenset({"encrypted-office", "png", "jpeg", "tiff", "gif", "webp", "bmp", "pdf"})
+QUICK = [
+    pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW - {"pdf", "png"} else kind for kind in FORMATS
+]  # fmt: skip
 TEXTUAL = ["text", "markdown", "csv", "html", "json", "yaml", "xml", "eml", "srt", "vtt", "code", "tsv", "jsonl"]
 
 
@@ -78,7 +81,7 @@ def test_nothing_in_it(kind):
     assert "empty" in error.reason
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_cut_off_anywhere(kind):
     data, name = made(kind)
     many = 3 if kind in SLOW else 12
@@ -97,7 +100,7 @@ def flips(kind, many, seed):
         attempt(bytes(broken), name, format=kind if maker.random() < 0.5 else None)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_bytes_changed_at_random(kind):
     flips(kind, 2 if kind in SLOW else 15, 1)
 
@@ -120,7 +123,7 @@ def test_any_bytes_under_its_name(kind):
     attempt(b"\xff" * 5000, name, format=kind)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", QUICK)
 def test_under_another_name_it_is_read_as_what_it_is(kind):
     data, _ = made(kind)
     others = ("docx", "pdf", "txt", "png", "zip", "html", "csv", "xyz")
@@ -189,7 +192,7 @@ def test_bombs_a_hundred_thousand_deep(number):
 
 
 def test_ten_thousand_pages():
-    parsed = attempt(b"\f".join(b"page" for _ in range(10_000)), "a.txt")
+    parsed = read(b"\f".join(b"page" for _ in range(10_000)), "a.txt")
     assert (parsed.receipt.pages_in, parsed.receipt.pages_out) == (10_000, 10_000)
 
 
