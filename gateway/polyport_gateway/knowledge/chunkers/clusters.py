@@ -63,7 +63,10 @@ class SemanticClusters(Step):
                 continue
             own = vectors[taken : taken + len(places) - 1]
             taken += len(own)
-            for start, end, size in _best(measure, places, own, average, self.max_tokens):
+            sizes = [measure.count(start, end) for start, end in pairwise(places)]
+            for first, after in _best(sizes, own, average, self.max_tokens):
+                start, end = places[first], places[after]
+                size = measure.count(start, end)
                 if size <= self.max_tokens:
                     yield cut.part(Span(start, end), size)
                     continue
@@ -94,30 +97,29 @@ def _average(vectors: Sequence[Vector]) -> float:
     return (cosine(total, total) - own) / (count * (count - 1))
 
 
-def _best(
-    measure: Measure, bounds: list[int], vectors: Sequence[Vector], average: float, limit: int
-) -> list[tuple[int, int, int]]:
-    # best[i]: the worth of the first i pieces, where the last chunk begins, and its tokens.
-    best: list[tuple[float, int, int]] = [(0.0, 0, 0)]
+def _best(sizes: list[int], vectors: Sequence[Vector], average: float, limit: int) -> list[tuple[int, int]]:
+    # The tokens of a chunk are taken to be the sum of its pieces'; the caller counts what is chosen.
+    # best[i]: the worth of the first i pieces, and where the last chunk begins.
+    best: list[tuple[float, int]] = [(0.0, 0)]
     worths: dict[int, float] = {}  # of the chunk from a piece to the last one that was looked at
-    for after in range(1, len(bounds)):
+    for after in range(1, len(sizes) + 1):
         last = after - 1
-        found = (best[last][0], last, measure.count(bounds[last], bounds[after]))
+        found, size = (best[last][0], last), sizes[last]
         likeness, grown = 0.0, {last: 0.0}
         for first in range(last - 1, max(-1, last - _WIDEST), -1):
-            size = measure.count(bounds[first], bounds[after])
+            size += sizes[first]
             if size > limit or first not in worths:
                 break
             likeness += cosine(vectors[first], vectors[last]) - average
             grown[first] = worths[first] + likeness
             if best[first][0] + grown[first] > found[0]:
-                found = (best[first][0] + grown[first], first, size)
+                found = (best[first][0] + grown[first], first)
         worths = grown
         best.append(found)
-    chunks: list[tuple[int, int, int]] = []
-    after = len(bounds) - 1
+    chunks: list[tuple[int, int]] = []
+    after = len(sizes)
     while after > 0:
-        _, first, size = best[after]
-        chunks.append((bounds[first], bounds[after], size))
+        first = best[after][1]
+        chunks.append((first, after))
         after = first
     return chunks[::-1]

@@ -52,12 +52,15 @@ class TableRows(Step):
             header = ""
         while first < grid.rows:
             after, text = self._group(work, table, header, first)
-            span = Span(grid.row_spans[first].start, grid.row_spans[after - 1].end)
+            # The headers stand before the first group as it is; before the others they are repeated.
+            begins = bool(header) and first == grid.header_rows
+            start = table.span.start if begins else grid.row_spans[first].start
+            span = Span(start, grid.row_spans[after - 1].end)
             rows: dict[str, JSON] = {"table": table.index, "rows": (first, after)}
             if self.counter().count(text) > self.max_tokens:
                 yield from self._plain(work, cut, span, **rows)
             else:
-                yield cut.made(span, text, **rows) if header else cut.part(span, None, **rows)
+                yield cut.part(span, None, **rows) if begins or not header else cut.made(span, text, **rows)
             first = after
 
     def _group(self, work: Work, table: Table, header: str, first: int) -> tuple[int, str]:

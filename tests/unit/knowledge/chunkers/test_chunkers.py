@@ -84,6 +84,15 @@ def test_every_group_of_rows_has_the_headers_and_every_row_is_in_one() -> None:
     ]
 
 
+def test_headers_are_kept_where_no_row_fits_beside_them() -> None:
+    table = Table(grid=TableGrid.from_rows([["name", "note"], ["Ann", "tea " * 60], ["Bo", "oil " * 60]]))
+    made = document(table)
+    found = c.TableRows(48, "estimate").chunk(made)
+    assert "".join(chunk.text for chunk in found).replace("\n", "") == made.text.replace("\n", "")
+    (header,) = [chunk for chunk in found if "| name | note |" in chunk.text]
+    assert header.metadata["rows"] == (1, 2)
+
+
 def test_records_and_columns_say_what_each_value_is() -> None:
     table = Table(grid=TableGrid.from_rows([["name", "age"], ["Ann", "41"], ["Bo", ""]]))
     assert c.TableRecords().chunk(document(table))[0].text == "name: Ann; age: 41\nname: Bo"
