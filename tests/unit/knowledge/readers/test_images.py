@@ -193,6 +193,17 @@ def test_pages_for_which_no_time_is_left_are_told(read_file, monkeypatch):
     assert (receipt.pages_in, receipt.pages_out) == (5, 2)
 
 
+def test_a_scanned_pdf_is_read_as_long_as_there_is_time(read_file, monkeypatch):
+    page = page_of(["Scanned, and on its side"], size=(600, 200)).rotate(270, expand=True)
+    data = encoded(page, "PDF", resolution=144.0, save_all=True, append_images=[page])
+    asked = iter([True, False])
+    monkeypatch.setattr(budget.Pace, "allows_another", lambda self: next(asked))
+    parsed = read_file(data, "scan.pdf")
+    assert parsed.document.text.strip() == "Scanned, and on its side"
+    assert parsed.receipt.ocr_confidence > 0.95
+    assert [(item.what, item.page) for item in parsed.receipt.skipped] == [("text", 2)]
+
+
 def test_an_animations_first_frame_is_read(read_file, monkeypatch):
     monkeypatch.setattr(images, "recognise", lambda image, dpi: nothing(image))
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("white", "red", "blue")]
