@@ -38,7 +38,6 @@ if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from polyport_gateway.knowledge.tokenizers import Tokenizer, find_vocabulary, get_tokenizer
-
 from tests.benchmarks import chunking_corpora as corpora
 from tests.benchmarks import chunking_ours as ours
 from tests.benchmarks.chunking_corpora import Corpus

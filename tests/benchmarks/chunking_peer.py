@@ -2,7 +2,7 @@
 
 ``python chunking_peer.py VOCABULARY_FOLDER`` reads one request a line and answers each with a line of JSON:
 ``{"kind", "tokens"}`` with the names of the splitters that are installed; with ``"corpus"`` (a JSON file of texts) and
-``"splitter"`` too, with the seconds it took and, where ``"pieces"`` is asked for, the place (or the text) of each chunk.
+``"splitter"`` too, with the seconds it took and, where ``"pieces"`` is asked for, the place or text of each chunk.
 """
 
 from __future__ import annotations

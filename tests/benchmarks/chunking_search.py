@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from polyport_gateway.knowledge.tokenizers import Measure
-
 from tests.benchmarks.chunking_corpora import Corpus, words_of
 from tests.benchmarks.chunking_ours import Piece
 

@@ -38,7 +38,7 @@ LINES = re.compile(r"\n\s*")
 CLAUSES = re.compile(r"[,;:—，、：；،؛](?:(?=\s)|(?<![,;:—]))\s*")
 WORDS = re.compile(r"\s+|(?<=[\u3041-\u9fff])(?=[\u3041-\u9fff])")
 
-_WINDOW = 512
+_WINDOW = 64
 
 
 def ends_of(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[int]:
@@ -67,4 +67,4 @@ def last_break(pattern: re.Pattern[str], text: str, start: int, end: int) -> int
                 found = position if position > start else found
         if found >= 0 or low == start:
             return found
-        width *= 4
+        width *= 8

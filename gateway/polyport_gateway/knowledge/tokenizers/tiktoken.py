@@ -32,7 +32,10 @@ _BUNDLED = (("litellm", "litellm_core_utils/tokenizers"), ("llama_index.core", "
 # and Chinese punctuation.
 _SEAM = re.compile(r"(?<=\S)(?=[ \t])|(?<=\n)(?=[^\s/])|(?<=[^\W_])(?=[，。！？；：、])")
 
-_BLOCK = 96
+_BLOCK = 32
+_SHORT = 128
+"""Characters up to which encoding is as fast as looking the words up."""
+
 _lock = Lock()
 
 
@@ -55,7 +58,7 @@ class TiktokenTokenizer:
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has; what looks like a special token is text."""
-        return len(self._encoding.encode_ordinary(text))
+        return self._words.count(text) if len(text) > _SHORT else len(self._encoding.encode_ordinary(text))
 
     def measure(self, text: str) -> SeamMeasure:
         """Look the words of a text up, and encode once what is not known."""

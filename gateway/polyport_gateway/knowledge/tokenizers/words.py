@@ -16,6 +16,9 @@ _MOST = 1 << 16
 _LONGEST = 32
 """Characters of a word that is kept: what is longer seldom comes again."""
 
+_FEW = 16
+"""Characters to a word from which on a text is encoded as a whole: it has long words, or Chinese."""
+
 _ONE_MORE = bytes([*range(1, 256), 0])
 
 _BLANK = re.compile(r" (?=\S)")
@@ -41,6 +44,13 @@ class WordCounts(dict[str, int]):
     def __missing__(self, word: str) -> int:
         return len(self._encode(f" {word}"))
 
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has."""
+        words = _split(text)
+        if len(words) * _FEW < len(text):
+            return len(self._encode(text))
+        return len(self._encode(words.pop(0))) + sum(self._counts(words))
+
     def locate(self, text: str, ends: array[int], sums: array[int]) -> bool:
         """Add where each word of a text ends, and the tokens up to there, to those of the text before.
 
@@ -52,7 +62,7 @@ class WordCounts(dict[str, int]):
         Returns:
             False where a stretch of 255 characters has no blank, and nothing was added.
         """
-        words = text.split(" ") if _OTHER_BLANK.search(text) is None else _BLANK.split(text)
+        words = _split(text)
         try:
             lengths = bytes(map(len, words)).translate(_ONE_MORE)
         except ValueError:
@@ -91,6 +101,10 @@ class WordCounts(dict[str, int]):
         order = {end: place for place, end in enumerate(accumulate(map(self._width, tokens)), 1)}
         places = [order[end + index] for index, end in enumerate(accumulate(lengths), 1)]
         self.update(zip(new, map(sub, places, [0, *places]), strict=True))
+
+
+def _split(text: str) -> list[str]:
+    return text.split(" ") if _OTHER_BLANK.search(text) is None else _BLANK.split(text)
 
 
 def _after_first(values: Iterable[int]) -> Iterable[int]:
