@@ -32,7 +32,7 @@ class Level(NamedTuple):
 
 FINER = (Level(SENTENCES, 0.3), Level(CLAUSES, 0.5), Level(WORDS, 0.5), Level(WORDS, 0.0))
 _EVEN = (Level(WORDS, 0.75),)
-RECURSIVE = (Level(PARAGRAPHS, 0.4), Level(LINES, 0.4), *FINER)
+RECURSIVE = (Level(PARAGRAPHS, 0.2), Level(LINES, 0.3), *FINER)
 
 
 def fit(measure: Measure, text: str, start: int, stop: int, limit: int) -> Packed:
