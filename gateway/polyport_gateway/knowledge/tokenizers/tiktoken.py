@@ -7,7 +7,6 @@ import importlib.util
 import os
 import re
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -54,7 +53,7 @@ class TiktokenTokenizer:
     def __init__(self, encoding: str = "cl100k_base", *, folder: Path | None = None) -> None:
         self.name = f"tiktoken-{encoding}"
         self._encoding = _load(encoding, folder)
-        self._words = WordCounts(self._encoding.encode_ordinary, lru_cache(maxsize=None)(self._width))
+        self._words = WordCounts(self._encoding.encode_ordinary)
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has; what looks like a special token is text."""
@@ -63,9 +62,6 @@ class TiktokenTokenizer:
     def measure(self, text: str) -> SeamMeasure:
         """Look the words of a text up, and encode once what is not known."""
         return SeamMeasure(self.count, text, _SEAM, _BLOCK, self._words)
-
-    def _width(self, token: int) -> int:
-        return len(self._encoding.decode_single_token_bytes(token))
 
 
 def find_vocabulary(encoding: str, folder: Path | None = None) -> Path | None:
