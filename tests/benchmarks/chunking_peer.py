@@ -164,6 +164,7 @@ def main(vocabulary: str) -> None:
                 print(f"{family.__name__}: {error}", file=sys.stderr)
         return found
 
+    answers, sys.stdout = sys.stdout, sys.stderr  # some of them print what they think of their settings
     for line in sys.stdin:
         request = json.loads(line)
         found = splitters(request["kind"], request["tokens"])
@@ -177,7 +178,7 @@ def main(vocabulary: str) -> None:
             chunks = [split(text) for text in texts]
             answer = {"seconds": time.perf_counter() - began, "processor": time.process_time() - used}
             answer["pieces"] = [place(each) for each in chunks] if request["pieces"] else None
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
