@@ -91,7 +91,7 @@ class WordCounts(dict[str, int]):
     def _learn(self, words: set[str]) -> None:
         if len(self) + len(words) > _MOST:
             self.clear()
-        new = [word for word in filterfalse(self.__contains__, words) if len(word) <= _LONGEST]
+        new = [word for word in filterfalse(self.__contains__, words) if len(word) <= _LONGEST][:_MOST]
         # One call for all that a mark can stand after: the tokens before the next mark are the word's.
         plain = [word for word in new if " " not in word and not word[-1].isspace()] if len(self._mark) == 1 else []
         tokens = self._encode(f" {f'{_MARK} '.join(plain)}{_MARK}") if plain else []
