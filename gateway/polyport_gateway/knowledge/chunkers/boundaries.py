@@ -12,18 +12,33 @@ _ABBREVIATIONS = (
     "fig|Fig|figs|Figs|eq|Eq|sec|Sec|ch|Ch|ed|Ed|eds|Eds|est|Jan|Feb|Mar|Apr|Jun|Jul|"
     "Aug|Sep|Sept|Oct|Nov|Dec|U.S|U.K|U.N|Ph.D|a.m|p.m|z.B|d.h|bzw|Nr|Abb"
 )
-_FULL_STOP = r"(?<!\b[A-Za-z]\.)" + "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS.split("|"))
+
+
+def _none_before(words: list[str]) -> str:
+    # One look back for all words of a length: a pattern can look back by fixed lengths only.
+    lengths = sorted({len(word) for word in words})
+    groups = ["|".join(re.escape(word) for word in words if len(word) == length) for length in lengths]
+    return "".join(rf"(?<!\b(?:{group})\.)" for group in groups)
+
+
+_FULL_STOP = r"(?<!\b[A-Za-z]\.)" + _none_before(_ABBREVIATIONS.split("|"))
 _CLOSING = r"[\"'”’)\]»」』）》】]*"
+_LATIN, _CHINESE = ".!?؟۔।", "。！？；｡…"
 
 # A Latin sentence ends at a mark that blanks and no small letter follow, so that a decimal or a file name does not end
-# one; a Chinese one right after its mark and the quotes that close there.
-SENTENCES = re.compile(rf"[.!?؟۔।]++{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*|[。！？；｡…]+{_CLOSING}\s*|\n\s*")
+# one; a Chinese one right after its mark and the quotes that close there. All begin with one set of characters, which
+# the engine looks for quickly.
+SENTENCES = re.compile(
+    rf"[{_LATIN}{_CHINESE}\n](?:(?<=\n)\s*"
+    rf"|(?<=[{_LATIN}])[{_LATIN}]*+{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*"
+    rf"|(?<=[{_CHINESE}])[{_CHINESE}]*{_CLOSING}\s*)"
+)
 PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
 LINES = re.compile(r"\n\s*")
-CLAUSES = re.compile(r"[,;:—](?=\s)\s*|[，、：；،؛]\s*")
+CLAUSES = re.compile(r"[,;:—，、：；،؛](?:(?=\s)|(?<![,;:—]))\s*")
 WORDS = re.compile(r"\s+|(?<=[\u3041-\u9fff])(?=[\u3041-\u9fff])")
 
-_WINDOW = 512
+_WINDOW = 64
 
 
 def ends_of(pattern: re.Pattern[str], text: str, start: int, end: int) -> list[int]:
@@ -52,4 +67,4 @@ def last_break(pattern: re.Pattern[str], text: str, start: int, end: int) -> int
                 found = position if position > start else found
         if found >= 0 or low == start:
             return found
-        width *= 4
+        width *= 8

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polyport_gateway.knowledge.documents.values import Span
+from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .base import Cut, Step, Work, check_limit, check_overlap
 from .packing import split_evenly
@@ -32,10 +33,12 @@ class FixedCharacters(Step):
     Args:
         max_characters: Code points of a chunk.
         overlap: Code points at most that a chunk repeats from the one before; whole words.
+        tokenizer: What counts the tokens that a chunk says it has, or its name; ``estimate`` is the fastest.
     """
 
     max_characters: int = 2000
     overlap: int = 0
+    tokenizer: str | Tokenizer = "auto"
 
     def __post_init__(self) -> None:
         check_limit("max_characters", self.max_characters)

@@ -32,7 +32,7 @@ class Level(NamedTuple):
 
 FINER = (Level(SENTENCES, 0.3), Level(CLAUSES, 0.5), Level(WORDS, 0.5), Level(WORDS, 0.0))
 _EVEN = (Level(WORDS, 0.75),)
-RECURSIVE = (Level(PARAGRAPHS, 0.4), Level(LINES, 0.4), *FINER)
+RECURSIVE = (Level(PARAGRAPHS, 0.2), Level(LINES, 0.3), *FINER)
 
 
 def fit(measure: Measure, text: str, start: int, stop: int, limit: int) -> Packed:
@@ -101,13 +101,10 @@ def split_evenly(
 
 
 def _back(measure: Measure, text: str, part: Packed, overlap: int) -> int:
-    low, high = part.start + 1, part.end
-    while low < high:
-        middle = (low + high) // 2
-        if measure.count(middle, part.end) <= overlap:
-            high = middle
-        else:
-            low = middle + 1
+    # Where about the last tokens begin, then as much later as keeps the overlap.
+    high = measure.reach(part.start, max(1, part.size - overlap), part.end)
+    while high < part.end and (size := measure.count(high, part.end)) > overlap:
+        high += max(1, (part.end - high) * (size - overlap) // size)
     word = WORDS.search(text, high - 1, part.end)
     if word is not None and high <= word.end() < part.end and is_safe_cut(text, word.end()):
         high = word.end()

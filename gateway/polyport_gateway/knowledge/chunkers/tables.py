@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from polyport_gateway.knowledge.documents.blocks import Table
 from polyport_gateway.knowledge.documents.values import JSON, Span
@@ -50,31 +51,37 @@ class TableRows(Step):
         if header and self.counter().count(header) > self.max_tokens // 2:
             yield from self._plain(work, cut, Span(table.span.start, grid.row_spans[first].start))
             header = ""
+        ends = [span.end for span in grid.row_spans]
+        taken = self.counter().count(header) if header else 0
         while first < grid.rows:
-            after, text = self._group(work, table, header, first)
+            start = grid.row_spans[first].start
+            after, text, size = self._group(work, ends, header, taken, first, start)
             # The headers stand before the first group as it is; before the others they are repeated.
             begins = bool(header) and first == grid.header_rows
-            start = table.span.start if begins else grid.row_spans[first].start
-            span = Span(start, grid.row_spans[after - 1].end)
+            span = Span(table.span.start if begins else start, ends[after - 1])
             rows: dict[str, JSON] = {"table": table.index, "rows": (first, after)}
-            if self.counter().count(text) > self.max_tokens:
+            if size > self.max_tokens:
                 yield from self._plain(work, cut, span, **rows)
+            elif header and not begins:
+                yield replace(cut.made(span, text, **rows), size=size)
             else:
-                yield cut.part(span, None, **rows) if begins or not header else cut.made(span, text, **rows)
+                yield cut.part(span, size, **rows)
             first = after
 
-    def _group(self, work: Work, table: Table, header: str, first: int) -> tuple[int, str]:
+    def _group(
+        self, work: Work, ends: list[int], header: str, taken: int, first: int, start: int
+    ) -> tuple[int, str, int]:
         # As many rows as the headers leave room for; one at least.
-        measure, spans = work.measure(self.counter()), table.grid.row_spans
-        start = spans[first].start
-        room = self.max_tokens - (self.counter().count(header) if header else 0)
-        after = first + 1
-        while after < len(spans) and measure.count(start, spans[after].end) <= room:
+        measure, count = work.measure(self.counter()), self.counter().count
+        room = self.max_tokens - taken
+        after = max(first + 1, bisect_right(ends, measure.reach(start, room, ends[-1])))
+        while after < len(ends) and measure.count(start, ends[after]) <= room:
             after += 1
         while True:
-            text = header + work.text[start : spans[after - 1].end]
-            if after == first + 1 or self.counter().count(text) <= self.max_tokens:
-                return after, text
+            text = header + work.text[start : ends[after - 1]]
+            size = count(text)
+            if after == first + 1 or size <= self.max_tokens:
+                return after, text, size
             after -= 1
 
     def _plain(self, work: Work, cut: Cut, span: Span, **metadata: JSON) -> Iterator[Cut]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 
-from .base import Measure, SeamMeasure, Tokenizer, TokenMeasure
+from .base import Measure, Tokenizer, TokenMeasure
 from .estimate import EstimateTokenizer
 from .huggingface import HuggingFaceTokenizer
+from .seams import SeamMeasure
 from .tiktoken import TiktokenTokenizer, find_vocabulary
 
 __all__ = [

@@ -12,6 +12,9 @@ __all__ = ["EstimateTokenizer"]
 _UNIT = 12
 """A token, in the unit that characters are weighed in."""
 
+_BLOCK = 64
+_SLICE = 4096
+
 # Twelfths of a token a character, from the densest 512-token parts that cl100k_base makes of real text of each script.
 _WEIGHTS: tuple[tuple[str, int], ...] = (
     ("\u0000-\u007f", 12),
@@ -53,19 +56,35 @@ class EstimateTokenizer:
 
     def measure(self, text: str) -> _WeightMeasure:
         """Add the weights up."""
-        return _WeightMeasure(array("Q" if len(text) > 80_000_000 else "I", accumulate(_weigh(text), initial=0)))
+        return _WeightMeasure(_weigh(text))
 
 
 class _WeightMeasure:
-    def __init__(self, sums: array[int]) -> None:
-        self._sums = sums
+    """The weights, and their sum up to the start of each block."""
+
+    def __init__(self, weights: bytes) -> None:
+        self._weights = weights
+        blocks = (sum(weights[at : at + _BLOCK]) for at in range(0, len(weights), _BLOCK))
+        self._sums = array("Q", accumulate(blocks, initial=0))
+
+    def _until(self, place: int) -> int:
+        block = place // _BLOCK
+        return self._sums[block] + sum(self._weights[block * _BLOCK : place])
 
     def count(self, start: int, end: int) -> int:
-        return -(-(self._sums[end] - self._sums[start]) // _UNIT)
+        return -(-(self._until(end) - self._until(start)) // _UNIT)
 
     def reach(self, start: int, limit: int, end: int) -> int:
-        found = bisect_right(self._sums, self._sums[start] + limit * _UNIT, start, end + 1) - 1
-        return max(min(start + 1, end), found)
+        left = self._until(start) + limit * _UNIT
+        block = bisect_right(self._sums, left) - 1
+        place = block * _BLOCK
+        left -= self._sums[block]
+        for weight in self._weights[place : place + _BLOCK]:
+            left -= weight
+            if left < 0:
+                break
+            place += 1
+        return min(end, max(start + 1, place))
 
 
 def _table() -> bytes:
@@ -79,17 +98,28 @@ def _table() -> bytes:
 
 
 _TABLE = _table()
-_ASCII = _TABLE[:256]
 _BEYOND = 48
+
+# Where all characters that share the high byte of their code have one weight, that byte is enough to know.
+_PAGES = [set(_TABLE[page << 8 : (page + 1) << 8]) for page in range(256)]
+_BY_LOW = _TABLE[:256]
+_BY_HIGH = bytes([0, *(min(page) for page in _PAGES[1:])])
+_IS_FIRST = bytes([255, *[0] * 255])
+_MIXED = re.compile(b"[" + b"".join(re.escape(bytes([page])) for page in range(1, 256) if len(_PAGES[page]) > 1) + b"]")
 
 
 def _weigh(text: str) -> bytes:
     if text.isascii():
-        return text.encode("ascii").translate(_ASCII)
-    codes = array("I", text.encode("utf-32-le" if _little() else "utf-32-be", "surrogatepass"))
-    table = _TABLE
-    return bytes([table[code] if code < 0x10000 else _BEYOND for code in codes])
+        return text.encode("ascii").translate(_BY_LOW)
+    return b"".join(_weigh_slice(text[at : at + _SLICE]) for at in range(0, len(text), _SLICE))
 
 
-def _little() -> bool:
-    return array("H", [1]).tobytes()[0] == 1
+def _weigh_slice(text: str) -> bytes:
+    data = text.encode("utf-16-le", "surrogatepass")
+    low, high = data[::2], data[1::2]
+    if len(high) != len(text) or _MIXED.search(high) is not None:
+        return bytes([_TABLE[ord(character)] if character <= "\uffff" else _BEYOND for character in text])
+    # All at once: the low byte's weight where the high byte is 0, the high byte's elsewhere.
+    parts = (low.translate(_BY_LOW), high.translate(_IS_FIRST), high.translate(_BY_HIGH))
+    by_low, is_first, by_high = (int.from_bytes(part, "little") for part in parts)
+    return (by_low & is_first | by_high).to_bytes(len(text), "little")

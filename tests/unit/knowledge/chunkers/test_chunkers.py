@@ -93,6 +93,24 @@ def test_headers_are_kept_where_no_row_fits_beside_them() -> None:
     assert header.metadata["rows"] == (1, 2)
 
 
+def test_groups_of_rows_are_as_full_as_they_can_be() -> None:
+    rows = [["name", "note"], *([f"person {n}", "long " * (n * 7 % 11)] for n in range(90))]
+    made = document(Table(grid=TableGrid.from_rows(rows)))
+    grid = made.blocks[0].grid  # type: ignore[attr-defined]
+    for tokenizer in ("estimate", "cl100k_base"):
+        count = get_tokenizer(tokenizer).count
+        found = c.TableRows(96, tokenizer).chunk(made)
+        assert [chunk.metadata["rows"][0] for chunk in found] == [
+            1,
+            *(chunk.metadata["rows"][1] for chunk in found[:-1]),
+        ]
+        for chunk in found[:-1]:
+            following = grid.row_spans[chunk.metadata["rows"][1]]
+            more = f"{chunk.text}\n{made.text[following.start : following.end]}"
+            # Headers and rows are counted apart, and each count is rounded up.
+            assert chunk.tokens == count(chunk.text) <= 96 <= count(more)
+
+
 def test_records_and_columns_say_what_each_value_is() -> None:
     table = Table(grid=TableGrid.from_rows([["name", "age"], ["Ann", "41"], ["Bo", ""]]))
     assert c.TableRecords().chunk(document(table))[0].text == "name: Ann; age: 41\nname: Bo"

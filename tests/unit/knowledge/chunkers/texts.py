@@ -49,6 +49,8 @@ _PARTS = st.sampled_from(
         "_，x_。y1，",
         "don't we'll 's 'T ",
         "===---***///\n",
+        "end.\n/usr/bin \n",
+        "a  b \t c\t(\x0b d ",
         "\x1c\x1f\x85\u2028",
     ]
 )
