@@ -19,6 +19,7 @@ from tests.support.peers import clean_environment, free_port, wait_until_answeri
 
 TOUR = {"README.md": "Five minutes", "README.zh-CN.md": "五分钟"}
 SANDBOX = {"README.md": "Run untrusted code", "README.zh-CN.md": "运行不可信代码"}
+DOCUMENTS = {"README.md": "Read any document", "README.zh-CN.md": "读取任何文档"}
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -117,7 +118,7 @@ def test_tour(document: str, reader: Reader) -> None:
 @pytest.mark.parametrize("document", TOUR)
 def test_commands_outside_the_tour_exist(document: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    elsewhere = {TOUR[document], SANDBOX[document]}
+    elsewhere = {TOUR[document], SANDBOX[document], DOCUMENTS[document]}
     outside = [block for block in blocks(ROOT / document) if block.section not in elsewhere]
     assert outside
     for block in outside:
@@ -130,6 +131,17 @@ def test_commands_outside_the_tour_exist(document: str) -> None:
                 # What make would do; what it does is the matter of a clean checkout, where CI runs it.
                 assert re.fullmatch(r"make [\w-]+", line), f"line {block.line}: nobody runs {line!r}"
                 subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_documents_section_runs(document: str, reader: Reader) -> None:
+    install, shell = [block for block in blocks(ROOT / document) if block.section == DOCUMENTS[document]]
+    extras = re.fullmatch(r'pip install "polyport\[([\w,]+)\]"', install.code.strip())
+    assert extras is not None
+    assert set(extras[1].split(",")) < set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    )
+    reader.follow(shell)
 
 
 @pytest.mark.requires("docker", "sandbox")
