@@ -6,13 +6,12 @@ bears it; backward, from what bears it to its mentions; sideways, between two th
 passage has leads nowhere and is dropped; one that too many have says too little (a bound on its share, as stop words
 have in term weighting).
 
-The table is two arrays each way (compressed rows), four bytes a link. What a passage has by itself is in `extract`, so
-that a store can keep it row by row and rebuild only what changed.
+The table is two arrays each way (compressed rows), four bytes a link. A store that keeps what
+each passage mentions, row by row, can rebuild it without reading the passages again.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .names import names
-from .references import address_key, addresses, labels, own_labels
-from .titles import MentionFinder, aliases, key_of, ordinary_words, surname, written_as_name
+from .references import address_key, addresses, is_label, labels, own_labels
+from .titles import MentionFinder, aliases, key_of, ordinary_words, written_as_name
 
 __all__ = ["Clue", "Direction", "LinkIndex", "LinkLimits", "Passage"]
 
 Direction = Literal["forward", "backward", "sideways"]
-_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +114,8 @@ class LinkIndex:
             for key, text in _own(passage):
                 written.setdefault(key, text)
                 borne[key].add(number)
-        titled = {key for key in borne if "\0" not in key}
-        _add_surnames(passages, borne, written, titled)
-        held = _mentions(passages, borne, titled, written)
+        titled = [key for key in borne if "\0" not in key]
+        held = _mentions(passages, titled)
         for number, passage in enumerate(passages):
             for key, text in _mentioned(passage):
                 if key not in written:
@@ -126,9 +123,7 @@ class LinkIndex:
                 held[key].append(number)
         self._keep(written, borne, held, limits.most(self.size))
 
-    def _keep(
-        self, written: dict[str, str], borne: dict[str, set[int]], held: dict[str, list[int]], most: int
-    ) -> None:
+    def _keep(self, written: dict[str, str], borne: dict[str, set[int]], held: dict[str, list[int]], most: int) -> None:
         self._texts: list[str] = []
         rows: list[NDArray[np.int32]] = []
         splits: list[int] = []
@@ -185,7 +180,8 @@ def _mentioned(passage: Passage) -> Iterator[tuple[str, str]]:
         key = key_of(name)
         if key not in seen:
             seen.add(key)
-            yield key, name
+            if not is_label(name):
+                yield key, name
     if passage.document_id:
         for label, text in labels(passage.text):
             key = f"{passage.document_id}\0{label}"
@@ -196,27 +192,7 @@ def _mentioned(passage: Passage) -> Iterator[tuple[str, str]]:
         yield f"\0{address}", address
 
 
-def _add_surnames(
-    passages: Sequence[Passage], borne: dict[str, set[int]], written: dict[str, str], titled: set[str]
-) -> None:
-    """Let a person's last name stand for the person, where one title alone ends in it."""
-    bearers: dict[str, set[str]] = defaultdict(set)
-    for title in {passage.title for passage in passages}:
-        last = surname(title)
-        if last is not None:
-            bearers[last].add(title)
-    for last, full in bearers.items():
-        key = key_of(last)
-        if len(full) == 1 and key not in borne:
-            title = next(iter(full))
-            borne[key] = set(borne[key_of(title)])
-            written[key] = title  # the full name asks better
-            titled.add(key)
-
-
-def _mentions(
-    passages: Sequence[Passage], borne: dict[str, set[int]], titled: Iterable[str], written: dict[str, str]
-) -> dict[str, list[int]]:
+def _mentions(passages: Sequence[Passage], titled: Iterable[str]) -> dict[str, list[int]]:
     """Return where titles are mentioned, those left out that are ordinary words."""
     finder = MentionFinder(titled)
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])

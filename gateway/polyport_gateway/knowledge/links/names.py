@@ -1,7 +1,7 @@
 """Proper names in a text, by their form alone.
 
-In scripts that have capitals, a name is a run of capitalised words, with small ones such as "of" inside; one that
-only begins a sentence is none. In Chinese and Japanese, what stands in 《》, 〈〉, 「」 or 『』 is a name. Other Chinese
+In scripts that have capitals, a name is a run of capitalised words, with small ones such as "of" inside; one word that
+only begins a sentence is none. In Chinese and Japanese, what 《》, 〈〉, 「」 or 『』 enclose is a name. Other Chinese
 names are found where a title bears them (`titles`): telling a name from words by form alone is not possible there.
 
 A passage that shares a rare name with another is a step towards it, whether or not a title says so: on MuSiQue 33 of 41
@@ -21,11 +21,12 @@ _HEAD = r"(?:[^\W\d_a-z][\w’'&\-]*\w|[^\W\d_a-z]\.?)"
 _RUN = re.compile(rf"(?<![\w’']){_HEAD}(?:(?:\s{{1,2}}(?:{_SMALL})){{0,2}}\s{{1,2}}(?:{_HEAD}|\d{{1,4}}\b))*")
 _QUOTED = re.compile(r"《([^《》\n]{1,60})》|〈([^〈〉\n]{1,60})〉|「([^「」\n]{2,30})」|『([^『』\n]{2,60})』")
 _JOINT = re.compile(r"\s(?:and|in|at|on|to|for)(?:\sthe)?\s")
-_BEGIN = frozenset(
-    "the a an in on at of and but or he she it they his her its their this that these those as by for from with to is "
-    "was were be are after before during when while since until although however there then also who what which where "
-    "why how i we you not no if so than".split()
+_BEGIN_WORDS = (
+    "the a an in on at of and but or he she it they his her its their this that these those as by for from with to "
+    "is was were be are after before during when while since until although however there then also who what which "
+    "where why how i we you not no if so than"
 )
+_BEGIN = frozenset(_BEGIN_WORDS.split())
 _ENDS_SENTENCE = ".!?。！？\n:"
 
 

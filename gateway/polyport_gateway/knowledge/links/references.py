@@ -1,7 +1,7 @@
 """References inside a document and between documents: "see Table 3", 见表3, ``[12]``, hyperlinks.
 
-What is referred to has a label: a caption or heading begins with it ("Table 3: Revenue", "Appendix B", 第三章), an entry
-of a reference list is ``[12] …``. A label is known within its document only; an address, everywhere.
+What is referred to has a label: a caption or heading begins with it ("Table 3: Revenue", "Appendix B", 第三章), an
+entry of a reference list is ``[12] …``. A label is known within its document only; an address, everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from .titles import fold_evenly
 
-__all__ = ["addresses", "labels", "own_labels"]
+__all__ = ["address_key", "addresses", "is_label", "labels", "own_labels"]
 
 _KINDS = {
     "table": "table", "tab": "table", "figure": "figure", "fig": "figure", "figures": "figure", "tables": "table",
@@ -23,7 +23,7 @@ _KINDS = {
     "公式": "equation",
 }  # fmt: skip
 _ORDINALS = {"章": "chapter", "节": "section", "節": "section", "条": "article", "條": "article", "款": "clause"}
-_NUMBER = r"\d{1,4}(?:[.\-]\d{1,3}){0,4}|[A-Z](?:\.\d{1,3})*(?![\w])|[IVX]{1,6}(?!\w)"
+_NUMBER = r"\d{1,4}(?:[.\-]\d{1,3}){0,4}|[A-Z](?:\.\d{1,3})*(?![A-Za-z0-9_])|[IVX]{1,6}(?![A-Za-z0-9_])"
 _LATIN = re.compile(
     r"\b(?i:(tables?|tab|figures?|fig|section|sec|chapter|appendix|annex|equation|eq|exhibit|article|clause))"
     rf"\.?[ \u00a0]?\(?({_NUMBER})"
@@ -47,6 +47,11 @@ def labels(text: str) -> Iterator[tuple[str, str]]:
     for match in _CITED.finditer(text):
         for number in _cited(match.group(1)):
             yield f"citation {number}", f"[{number}]"
+
+
+def is_label(name: str) -> bool:
+    """Tell whether what looks like a name is a label, such as "Table 3"."""
+    return _LATIN.fullmatch(name) is not None
 
 
 def own_labels(text: str, headings: tuple[str, ...] = ()) -> set[str]:
@@ -89,7 +94,7 @@ def _cited(group: str) -> Iterator[int]:
 
 
 def _number(text: str) -> str:
-    if "百" in text or not set(text) & set(_DIGITS) and "十" not in text:
+    if "百" in text or not set(text) & {*_DIGITS, "十"}:
         return text
     tens, mark, ones = text.partition("十")
     if not mark:

@@ -41,8 +41,8 @@ class BM25:
         k1: How soon a term that occurs again stops to count. 1.2 is Lucene's and most others'.
         b: How much a long document is marked down.
         mean_length: Of the documents, in terms.
-        title_weight: How often a title counts on top of the text: the simple form of BM25F's weighted fields (Robertson,
-            Zaragoza and Taylor, CIKM 2004). 2 measured a little better than 1 on three sets, 3 no better.
+        title_weight: How often a title counts on top of the text: the simple form of BM25F's weighted fields
+            (Robertson, Zaragoza and Taylor, CIKM 2004). 2 measured a little better than 1 on three sets, 3 no better.
     """
 
     analyzer: Analyzer

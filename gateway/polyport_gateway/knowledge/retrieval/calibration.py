@@ -32,6 +32,7 @@ __all__ = ["Probe", "learn_weights", "make_probes"]
 
 _GRID = np.linspace(0, 1, 21)
 _FEWEST = 20
+_SHORTEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ def make_probes(texts: Sequence[str], count: int = 200, seed: int = 0) -> list[P
             break
         text = texts[document]
         ends = ends_of(SENTENCES, text, 0, len(text))
-        spans = [(start, end) for start, end in zip([0, *ends], ends, strict=False) if len(text[start:end].strip()) > 15]
+        spans = [
+            (start, end) for start, end in zip([0, *ends], ends, strict=False) if len(text[start:end].strip()) > 15
+        ]
         if len(spans) >= 3:
             start, end = spans[chance.randrange(1, len(spans))]  # not the first, which may be the title
             probes.append(Probe(document, text[start:end].strip(), text[:start] + text[end:]))
@@ -85,7 +88,7 @@ def learn_weights(
         bm25: What makes vectors of terms.
         dense: The documents' vectors.
         embed: What made them, and makes those of queries.
-        titles: Of the documents, where they were indexed with one.
+        titles: Of the documents, where they were indexed with one; embedded as a line before the text.
         start: Where nothing is known.
     """
     weights = start or Weights()
@@ -97,11 +100,15 @@ def learn_weights(
         rows = np.arange(len(chosen))
         asked = normalized(embed([probe.query for probe in chosen]))
         near = dense.scores(asked)
-        near[rows, targets] = (asked * normalized(embed([probe.rest for probe in chosen]))).sum(axis=1)
+        near[rows, targets] = (asked * normalized(embed([_whole(probe, titles) for probe in chosen]))).sum(axis=1)
         lexical = np.stack([_lexical(probe, index, bm25, titles) for probe in chosen])
         weight = _best_weight(standardized(near), standardized(lexical), targets)
         weights = replace(weights, unspaced=weight) if unspaced else replace(weights, spaced=weight)
     return weights
+
+
+def _whole(probe: Probe, titles: Sequence[str] | None) -> str:
+    return f"{titles[probe.document]}\n{probe.rest}" if titles else probe.rest
 
 
 def _lexical(probe: Probe, index: BM25Index, bm25: BM25, titles: Sequence[str] | None) -> NDArray[np.float32]:

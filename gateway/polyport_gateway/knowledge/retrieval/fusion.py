@@ -25,6 +25,8 @@ __all__ = ["combined", "reciprocal_ranks", "standardized"]
 
 def standardized(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return scores in standard deviations above their mean, row by row; all 0 where they are all alike."""
+    if not scores.size:
+        return scores
     mean = scores.mean(axis=-1, keepdims=True)
     deviation = scores.std(axis=-1, keepdims=True)
     alike = deviation <= np.abs(mean) * 1e-5

@@ -1,15 +1,15 @@
 """Answers that need several passages: following the links between them, with no model but the embedder, or none.
 
 A question such as "Who is the spouse of the director of *Jump for Glory*?" finds the film, and the film's passage names
-Raoul Walsh; it can't find what says who his wife was, for the question does not name him. So each of the best passages
-is a step: for each clue in it that the question lacks (`links`), the question is asked again with the clue in the place
-of the passage's own name, "Who is the spouse of the director of Raoul Walsh?", and only the passages that the clue leads
-to are rated by it. A passage's score is the best that it gets from any chain: its score for the question asked there,
-times how good the step before was (its score as a share of the best one's), and once more `decay` for each step after
-the first. A chain is only as good as its weakest step, and a passage found directly keeps its score. This is the
-retrieve-and-rewrite of MDR (Xiong et al., "Answering complex open-domain questions with multi-hop dense retrieval",
-ICLR 2021) and of bridge reasoning (Asai et al., "Learning to retrieve reasoning paths", ICLR 2020), with a link index
-and a substitution where those have trained models.
+Raoul Walsh; it can't find what says who his wife was, for the question does not name him. So each of the best
+passages is a step: for each clue in it that the question lacks (`links`), the question is asked again with the clue in
+the place of the passage's own name, "Who is the spouse of the director of Raoul Walsh?", and only the passages that
+the clue leads to are rated by it. What a passage gets from a chain is its score for the question asked there, times how
+good the step before was (its score as a share of the best one's), and once more `decay` for each step after the first;
+never more than the step before has, for a chain is as good as its weakest step. Its own score is the best of all these
+and of what the question itself gives it. This is the retrieve-and-rewrite of MDR (Xiong et al., "Answering complex
+open-domain questions with multi-hop dense retrieval", ICLR 2021) and the reasoning path of Asai et al. (ICLR 2020),
+with a link index and a substitution where those have trained models.
 
 Nothing here is learned or tuned per collection. Measured (recall@5 / all-gold@5; MiniLM): HotpotQA .82/.68 without
 hops → .92/.88, MuSiQue .67/.32 → .80/.60. With BM25 alone and no model: .82/.64 → .91/.82 and .49/.12 → .64/.40.
@@ -30,6 +30,10 @@ from polyport_gateway.knowledge.links.titles import key_of
 from .hybrid import Retriever
 
 __all__ = ["Hop", "HopLimits", "MultiHop", "Result"]
+
+
+_BEHIND = 0.999
+"""What a passage has at most of the score of the one that led to it, so that it comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +164,11 @@ class MultiHop:
         queries = list(among)
         wanted = [np.unique(np.concatenate(targets)) for targets in among.values()]
         rated = dict(zip(queries, zip(wanted, self._retriever.rate(queries, wanted), strict=True), strict=True))
+        before = dict(scores)
         for ask in asks:
             documents, values = rated[ask.query]
             gained = values[np.searchsorted(documents, ask.targets)] * (ask.confidence * decay)
+            gained = np.minimum(gained, before[ask.source] * _BEHIND)
             for target, value in zip(ask.targets.tolist(), gained.tolist(), strict=True):
                 if value > scores.get(target, 0.0) and not _comes_from(ask.source, target, found):
                     direction = ask.clue.direction(ask.source, target)

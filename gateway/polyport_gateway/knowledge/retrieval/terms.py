@@ -55,11 +55,14 @@ _SEPARATOR = re.compile(r"[.,:/\-_'’&]")
 _RUN = re.compile(rf"[{_UNSPACED}]")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
-_ASKED = frozenset(
+_ASKED_WORDS = (
     "who whom whose what which when where why how did does do is are was were be been the a an of in on at to by for "
-    "from with that this it its as and or has have had can could would will there than".split()
+    "from with that this it its as and or has have had can could would will there than"
 )
-_ASKED_UNSPACED = re.compile("什么|什麼|哪些|哪个|哪個|哪里|哪裡|哪|谁|誰|多少|几|幾|吗|嗎|如何|怎么|怎麼|怎样|为何|为什么|是否")
+_ASKED = frozenset(_ASKED_WORDS.split())
+_ASKED_UNSPACED = re.compile(
+    "什么|什麼|哪些|哪个|哪個|哪里|哪裡|哪|谁|誰|多少|几|幾|吗|嗎|如何|怎么|怎麼|怎样|为何|为什么|是否"
+)
 _LONGEST_STEMMED = 64
 _MOST_KNOWN = 500_000
 
@@ -100,7 +103,7 @@ def unspaced_share(text: str) -> float:
 
 
 class _Known(dict[str, tuple[int, ...]]):
-    """The numbers of the pieces met so far: a corpus repeats its words, and stemming one takes longer than a look-up."""
+    """The numbers of the pieces met so far: a corpus repeats its words, and a look-up is faster than a stemmer."""
 
     def __init__(self, language: str) -> None:
         super().__init__()
