@@ -56,7 +56,7 @@ def aliases(title: str) -> dict[str, str]:
     whole = " ".join(title.split())
     bare = _NUMBERED.sub("", whole)
     plain = _IN_PARENTHESES.sub("", bare)
-    found = {}
+    found: dict[str, str] = {}
     for name in (whole, bare, plain, plain.split(",")[0].strip() if "," in plain else ""):
         shortest = _SHORTEST if name.isascii() else _SHORTEST_UNSPACED
         if shortest <= len(name) <= _LONGEST:

@@ -71,7 +71,7 @@ def _shown(chunk: Chunk, chunk_of: Callable[[str], Chunk | None]) -> Shown:
         return Shown(chunk.document_id, parent.text, parent.span, (chunk,))
     window, place = chunk.metadata.get("window"), chunk.metadata.get("window_span")
     if isinstance(window, str):
-        span = Span(*place) if isinstance(place, list | tuple) else None  # type: ignore[arg-type]
+        span = Span(*place) if isinstance(place, list | tuple) else None
         return Shown(chunk.document_id, window, span, (chunk,))
     return Shown(chunk.document_id, chunk.text, chunk.span, (chunk,))
 

@@ -33,7 +33,9 @@ def standardized(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.where(alike, 0, (scores - mean) / np.where(alike, 1, deviation)), dtype=np.float32)
 
 
-def combined(dense: NDArray[np.float32], bm25: NDArray[np.float32], weight: float) -> NDArray[np.float32]:
+def combined(
+    dense: NDArray[np.float32], bm25: NDArray[np.float32], weight: float | NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Return standardised scores of both as one; ``weight``, from 0 to 1, is the dense one's share."""
     return np.asarray(weight * standardized(dense) + (1 - weight) * standardized(bm25), dtype=np.float32)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .bm25 import BM25, BM25Index
 from .dense import DenseIndex
-from .fusion import standardized
+from .fusion import combined, standardized
 from .ranking import Ranking, best
 from .terms import unspaced_share
 
@@ -93,9 +93,13 @@ class HybridRetriever:
         lexical = np.stack([self._index.scores(self._bm25.query(query)) for query in queries])
         if self._dense is None or self._embed is None:
             return standardized(lexical)
-        near = self._dense.scores(self._embed(queries))
-        shares = np.array([[self._weights.of(query)] for query in queries], np.float32)
-        return np.asarray(shares * standardized(near) + (1 - shares) * standardized(lexical), np.float32)
+        fused = standardized(lexical)
+        shares = np.array([self._weights.of(query) for query in queries], np.float32)
+        rows = np.flatnonzero(shares)  # where vectors have no say, none is made
+        if len(rows):
+            near = self._dense.scores(self._embed([queries[row] for row in rows]))
+            fused[rows] = combined(near, lexical[rows], shares[rows, None])
+        return fused
 
     def search(self, query: str, limit: int) -> Ranking:
         """Return the best documents; without vectors, those that share a term with the query."""

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
@@ -111,7 +111,7 @@ class _Known(dict[str, tuple[int, ...]]):
             from Stemmer import Stemmer
         except ImportError as error:
             raise MissingDependencyError("PyStemmer", extra="knowledge") from error
-        self._stem = Stemmer(language).stemWord
+        self._stem: Callable[[str], str] = Stemmer(language).stemWord
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
         numbers = tuple(term_id(term) for term in dict.fromkeys(self._terms(piece)))
