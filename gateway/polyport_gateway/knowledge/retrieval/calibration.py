@@ -132,9 +132,13 @@ def _best_weight(near: NDArray[np.float32], lexical: NDArray[np.float32], target
         scores = weight * near + (1 - weight) * lexical
         found.append(1 / (1 + (scores > scores[rows, targets][:, None]).sum(axis=1)))
     means = np.array(found).mean(axis=1)
-    alone = 0 if means[0] >= means[-1] else len(_GRID) - 1
-    gains = found[int(means.argmax())] - found[alone]
-    if gains.mean() <= _SURE * gains.std() / np.sqrt(len(gains)):
+    alone = len(_GRID) - 1 if _surely_better(found[-1], found[0]) else 0  # BM25 costs no model
+    if not _surely_better(found[int(means.argmax())], found[alone]):
         return float(_GRID[alone])
     # Neighbours of the peak are as good within chance: the middle of the plateau is the safest.
     return float(_GRID[means >= means.max() - 0.005].mean().round(2))
+
+
+def _surely_better(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    gains = one - other
+    return bool(gains.mean() > _SURE * gains.std() / np.sqrt(len(gains)))
