@@ -130,7 +130,10 @@ def _best_weight(near: NDArray[np.float32], lexical: NDArray[np.float32], target
     found = []
     for weight in _GRID:
         scores = weight * near + (1 - weight) * lexical
-        found.append(1 / (1 + (scores > scores[rows, targets][:, None]).sum(axis=1)))
+        target = scores[rows, targets][:, None]
+        # Of equal scores, the middle rank: to find nothing is not to find it first.
+        ranks = 1 + (scores > target).sum(axis=1) + ((scores == target).sum(axis=1) - 1) / 2
+        found.append(1 / ranks)
     means = np.array(found).mean(axis=1)
     alone = len(_GRID) - 1 if _surely_better(found[-1], found[0]) else 0  # BM25 costs no model
     if not _surely_better(found[int(means.argmax())], found[alone]):

@@ -97,7 +97,7 @@ class HybridRetriever:
         shares = np.array([self._weights.of(query) for query in queries], np.float32)
         rows = np.flatnonzero(shares)  # where vectors have no say, none is made
         if len(rows):
-            near = self._dense.scores(self._embed([queries[row] for row in rows]))
+            near = self._dense.scores(self._embed([queries[row] for row in rows.tolist()]))
             fused[rows] = combined(near, lexical[rows], shares[rows, None])
         return fused
 
