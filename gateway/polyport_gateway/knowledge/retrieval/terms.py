@@ -166,21 +166,26 @@ class Analyzer:
 
     def document(self, text: str) -> Terms:
         """Return the terms of a text that is to be found."""
-        ids, singles = self._ids(_PIECE.findall(fold(text)))
+        folded = fold(text)
+        ids, singles = self._ids(_PIECE.findall(folded), plain=folded.isascii())
         numbers, counts = np.unique(np.array(ids + singles, dtype=np.uint32), return_counts=True)
         return Terms(numbers, counts.astype(np.float32), len(ids))
 
     def query(self, text: str) -> Terms:
         """Return the terms of a text to find others by, without the words that a question only asks with."""
         folded = fold(text)
-        ids, _ = self._ids(word for word in _PIECE.findall(_ASKED_UNSPACED.sub(" ", folded)) if word not in _ASKED)
+        plain = folded.isascii()
+        pieces = _PIECE.findall(folded if plain else _ASKED_UNSPACED.sub(" ", folded))
+        ids, _ = self._ids([piece for piece in pieces if piece not in _ASKED], plain=plain)
         if not ids:
-            ids, _ = self._ids(_PIECE.findall(folded))
+            ids, _ = self._ids(_PIECE.findall(folded), plain=plain)
         numbers, counts = np.unique(np.array(ids, dtype=np.uint32), return_counts=True)
         return Terms(numbers, counts.astype(np.float32), len(ids))
 
-    def _ids(self, pieces: Iterable[str]) -> tuple[list[int], list[int]]:
+    def _ids(self, pieces: Iterable[str], *, plain: bool) -> tuple[list[int], list[int]]:
         known = self._known
+        if plain:
+            return list(chain.from_iterable(map(known.__getitem__, pieces))), []
         ids: list[int] = []
         singles: list[int] = []
         for piece in pieces:

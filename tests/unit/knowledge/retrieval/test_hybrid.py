@@ -13,7 +13,7 @@ from polyport_gateway.knowledge.retrieval.bm25 import BM25Index
 from polyport_gateway.knowledge.retrieval.calibration import learn_weights, make_probes
 from polyport_gateway.knowledge.retrieval.dense import DenseIndex
 from polyport_gateway.knowledge.retrieval.fusion import reciprocal_ranks, standardized
-from polyport_gateway.knowledge.retrieval.hybrid import Embed, HybridRetriever, Weights
+from polyport_gateway.knowledge.retrieval.hybrid import HybridRetriever, Weights
 from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 # Each passage tells of one subject, and calls it otherwise in each sentence: no word leads from one to the next.
@@ -52,24 +52,29 @@ def test_reciprocal_ranks_are_those_of_the_paper() -> None:
     assert found.scores.tolist() == pytest.approx([1 / 61 + 1 / 62, 1 / 61, 1 / 62])
 
 
-def test_a_blind_model_loses_its_say_and_a_seeing_one_does_not() -> None:
+def test_vectors_get_their_say_where_words_do_not_suffice() -> None:
     index, bm25 = BM25Index.of(TEXTS)
-    probes = make_probes(TEXTS, 40)
-
-    def learn(embed: Embed) -> Weights:
-        dense = DenseIndex(embed(TEXTS))
-        return learn_weights(probes, index=index, bm25=bm25, dense=dense, embed=embed, start=Weights(0.5, 0.25))
-
-    assert learn(seeing).spaced > 0.5
-    assert learn(blind).spaced < 0.5
-    assert learn(seeing).unspaced == 0.25  # nothing was asked in Chinese
+    start = Weights(0.5, 0.25)
+    weights = learn_weights(
+        make_probes(TEXTS, 40), index=index, bm25=bm25, dense=DenseIndex(seeing(TEXTS)), embed=seeing, start=start
+    )
+    assert weights.spaced > 0.5
+    assert weights.unspaced == 0.25  # nothing was asked in Chinese
 
 
-def test_where_words_suffice_vectors_have_no_say() -> None:
+def test_a_blind_model_has_no_say_where_words_suffice() -> None:
     index, bm25 = BM25Index.of(PLAIN)
     probes = make_probes(PLAIN, 40)
     weights = learn_weights(probes, index=index, bm25=bm25, dense=DenseIndex(blind(PLAIN)), embed=blind)
     assert weights.spaced == 0
+
+
+def test_too_few_probes_change_nothing() -> None:
+    index, bm25 = BM25Index.of(PLAIN)
+    start = Weights(0.4, 0.2)
+    few = make_probes(PLAIN, 5)
+    dense = DenseIndex(blind(PLAIN))
+    assert learn_weights(few, index=index, bm25=bm25, dense=dense, embed=blind, start=start) == start
 
 
 def test_probes_take_a_sentence_out_and_leave_the_rest() -> None:
