@@ -169,7 +169,7 @@ def _own(passage: Passage) -> Iterator[tuple[str, str]]:
         yield from aliases(title).items()
     if passage.document_id:
         for label in own_labels(passage.text, passage.heading_path):
-            yield f"{passage.document_id}\0{label}", label
+            yield f"{passage.document_id}\0{label}", label.title()
     if passage.address:
         yield f"\0{address_key(passage.address)}", passage.title or passage.address
 

@@ -72,9 +72,9 @@ def own_labels(text: str, headings: tuple[str, ...] = ()) -> set[str]:
 def addresses(text: str) -> Iterator[str]:
     """Yield where a text's hyperlinks lead, in the form of `address_key`."""
     for match in _ADDRESS.finditer(text):
-        key = address_key(match.group(1) or match.group())
-        if key:
-            yield key
+        address = match.group(1) or match.group()
+        if "." in address or "/" in address:  # or it is a bracket of the text
+            yield address_key(address)
 
 
 def address_key(address: str) -> str:
