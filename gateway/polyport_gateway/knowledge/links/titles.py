@@ -111,6 +111,15 @@ class MentionFinder:
         return found
 
 
+def find_whole(text: str, name: str) -> int:
+    """Return where a text first has a name as whole words, whatever the case and accents, or −1."""
+    folded, key = fold_evenly(text), fold_evenly(name)
+    start = folded.find(key) if key else -1
+    while start >= 0 and not _whole(folded, start, start + len(key)):
+        start = folded.find(key, start + 1)
+    return start
+
+
 def _whole(text: str, start: int, end: int) -> bool:
     """Tell whether words begin and end where a hit does; scripts without blanks have no such places."""
     return not (

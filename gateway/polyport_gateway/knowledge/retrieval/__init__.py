@@ -19,8 +19,8 @@ questions, so that one question is .02 of all-gold@5; MiniLM; `tests/benchmarks/
 
 * Words that a question asks with are not searched for, and titles count three times: BM25 .79/.58, .48/.12, .964 →
   .83/.66, .49/.12, .976.
-* Scores are standardised and added, not ranked blindly: with reciprocal ranks the Chinese .976 falls to .414, for MiniLM
-  knows no Chinese (.140).
+* Scores are standardised and added, not ranked blindly: with reciprocal ranks the Chinese .976 falls to .414, for
+  MiniLM knows no Chinese (.140).
 * The weight is learned by asking passages for their own sentences (`calibration`): .82, .88 and, for Chinese, 0, where
   hybrid is BM25 itself. Hybrid is .83/.70, .66/.32 and .976; the better part is .83/.66, .665/.38 and .976.
 * Hops put a clue in the place of the name it was found under, and ask again (`hops`): .92/.88 and .77/.56; with BM25
