@@ -52,7 +52,7 @@ class HopLimits:
     breadth: int = 3
     clues: int = 16
     decay: float = 0.9
-    confidence: float = 0.3
+    confidence: float = 0.5
 
     def __post_init__(self) -> None:
         if self.depth < 0 or self.breadth < 1 or self.clues < 1:

@@ -62,6 +62,19 @@ def test_vectors_get_their_say_where_words_do_not_suffice() -> None:
     assert weights.unspaced == 0.25  # nothing was asked in Chinese
 
 
+def test_where_each_finds_what_the_other_misses_both_have_a_say() -> None:
+    texts = TEXTS[:30] + PLAIN[30:]
+
+    def half(queries: Sequence[str]) -> NDArray[np.float32]:
+        rows = seeing(queries)
+        rows[:, 30:] = 0  # knows nothing of what words suffice for
+        return np.hstack([rows, 0.1 * blind(queries)])
+
+    index, bm25 = BM25Index.of(texts)
+    weights = learn_weights(make_probes(texts, 60), index=index, bm25=bm25, dense=DenseIndex(half(texts)), embed=half)
+    assert 0 < weights.spaced < 1
+
+
 def test_a_blind_model_has_no_say_where_words_suffice() -> None:
     index, bm25 = BM25Index.of(PLAIN)
     probes = make_probes(PLAIN, 40)
