@@ -46,6 +46,7 @@ class HopLimits:
         clues: Followed from one passage at most, the most telling first.
         decay: What a chain keeps for each step after the first.
         confidence: A passage with a smaller share of the best score is not stepped from.
+        longest: Characters of a question; a longer one is not asked again, for it says itself what it is about.
     """
 
     depth: int = 2
@@ -53,6 +54,7 @@ class HopLimits:
     clues: int = 16
     decay: float = 0.9
     confidence: float = 0.5
+    longest: int = 2000
 
     def __post_init__(self) -> None:
         if self.depth < 0 or self.breadth < 1 or self.clues < 1:
@@ -136,7 +138,7 @@ class MultiHop:
         found: dict[int, _Found] = {}
         stepped: set[int] = set()
         top = max(scores.values())
-        for depth in range(self._limits.depth):
+        for depth in range(self._limits.depth if len(question) <= self._limits.longest else 0):
             asks = list(self._asks(question, scores, found, stepped, top))
             if not asks:
                 break

@@ -68,6 +68,12 @@ def test_nothing_is_followed_from_nothing() -> None:
     assert searcher(passages=[]).search("film", 5) == []
 
 
+def test_a_question_as_long_as_a_document_is_asked_once() -> None:
+    long = QUESTION + " and so on" * 300
+    assert all(result.chain == () for result in searcher().search(long, 10))
+    assert searcher(HopLimits(longest=10_000)).search(long, 2)[1].chain
+
+
 def test_results_do_not_change_from_one_time_to_the_next() -> None:
     assert searcher().search(QUESTION, 10) == searcher().search(QUESTION, 10)
 
