@@ -3,11 +3,11 @@
 Robertson and Zaragoza, "The probabilistic relevance framework: BM25 and beyond" (2009). The saturation of a term in a
 document, tf·(k₁+1) / (tf + k₁·(1−b+b·length/mean)), is the value of the document's vector; how often the query has the
 term is the value of the query's; how rare the term is, ln(1 + (N−n+½)/(n+½)), is the index's to add when it is asked,
-for it changes with every document. So Qdrant's ``Modifier.IDF`` computes the same score from the same vectors (compared on
-MuSiQue: to the sixth digit), and a document is never weighed again because others came or went.
+for it changes with every document. So Qdrant's ``Modifier.IDF`` computes the same score from the same vectors
+(compared on MuSiQue: to the sixth digit), and a document is never weighed again because others came or went.
 
-The mean length is therefore a setting that is taken from the first batch and then kept. A mean that is off by half
-changes a document's values by a few parts in a hundred, and the same way for all of one length.
+The mean length is therefore a setting that is taken from the first batch and then kept. Little hangs on it: taken half
+or twice as large, recall@5 moved by .03 at most on HotpotQA, .01 on MuSiQue and .001 on Chinese.
 """
 
 from __future__ import annotations
