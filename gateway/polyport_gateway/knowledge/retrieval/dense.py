@@ -16,7 +16,9 @@ def normalized(vectors: ArrayLike) -> NDArray[np.float32]:
     Raises:
         ValueError: A value is not a finite number.
     """
-    found = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+    found = np.asarray(vectors, dtype=np.float32)
+    if found.ndim != 2:
+        found = found.reshape((1, -1) if found.size else (0, 0))
     if not np.isfinite(found).all():
         raise ValueError("A vector has a value that is not a finite number.")
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
@@ -45,6 +47,8 @@ class DenseIndex:
             ValueError: The queries have another number of dimensions than the documents.
         """
         asked = normalized(queries)
+        if not self.size:
+            return np.empty((len(asked), 0), np.float32)
         if asked.shape[1] != self.vectors.shape[1]:
             raise ValueError(f"The query has {asked.shape[1]} dimensions; the index holds {self.vectors.shape[1]}.")
         if len(asked) == 1:  # reads the vectors as they lie, which is faster than the product of matrices

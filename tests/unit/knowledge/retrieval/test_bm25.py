@@ -86,6 +86,7 @@ def test_dense_search_is_by_cosine() -> None:
     index = DenseIndex([[1, 0], [0, 5], [3, 3], [0, 0]])
     assert index.search([0, 2], 2).documents.tolist() == [1, 2]
     assert index.scores([[0, 2]])[0].tolist() == pytest.approx([0, 1, math.sqrt(0.5), 0])
+    assert DenseIndex([]).search([1, 2], 3).documents.tolist() == []
     with pytest.raises(ValueError, match="3 dimensions; the index holds 2"):
         index.search([1, 2, 3], 1)
     with pytest.raises(ValueError, match="not a finite number"):
