@@ -23,7 +23,7 @@ questions, so that one question is .02 of all-gold@5; MiniLM; `tests/benchmarks/
   MiniLM knows no Chinese (.140).
 * The weight is learned by asking passages for their own sentences (`calibration`): .82, .88 and, for Chinese, 0, where
   hybrid is BM25 itself. Hybrid is .83/.70, .66/.32 and .976; the better part is .83/.66, .665/.38 and .976.
-* Hops put a clue in the place of the name it was found under, and ask again (`hops`): .92/.88 and .77/.56; with BM25
+* Hops put a clue in the place of the name it was found under, and ask again (`hops`): .92/.88 and .76/.54; with BM25
   alone and no model .91/.82 and .62/.38. Without the sideways links by shared names MuSiQue has .70/.38; with the clue
   appended in place of substituted, .77/.50 where substituting has .80/.58.
 """

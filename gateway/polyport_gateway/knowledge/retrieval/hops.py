@@ -12,7 +12,7 @@ open-domain questions with multi-hop dense retrieval", ICLR 2021) and the reason
 with a link index and a substitution where those have trained models.
 
 Nothing here is learned or tuned per collection. Measured (recall@5 / all-gold@5; MiniLM): HotpotQA .83/.70 without
-hops → .92/.88, MuSiQue .66/.32 → .77/.56. With BM25 alone and no model: .83/.66 → .91/.82 and .49/.12 → .62/.38.
+hops → .92/.88, MuSiQue .66/.32 → .76/.54. With BM25 alone and no model: .83/.66 → .91/.82 and .49/.12 → .62/.38.
 Where one passage answers, hops can only push it down: recall@5 of 236 such questions over chunks without titles went
 from .823 to .801 (BM25 alone: .818 to .813), of 1,610 Chinese ones from .996 to .998.
 """
