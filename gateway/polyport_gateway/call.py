@@ -19,6 +19,7 @@ from polyport.types.chat import ChatRequest
 from polyport.types.completions import CompletionRequest
 from polyport.types.embeddings import EmbeddingRequest
 from polyport.types.moderations import ModerationRequest
+from polyport.types.rerank import RerankRequest
 
 if TYPE_CHECKING:
     from polyport_sandbox.types import Limits, RunEvent, ToolHost
@@ -42,6 +43,7 @@ __all__ = [
     "Operation",
     "RawFrame",
     "RequestTool",
+    "Rerank",
     "SandboxWork",
     "ServerTools",
 ]
@@ -55,6 +57,7 @@ class Operation(StrEnum):
     COMPLETION = "completion"
     EMBEDDING = "embedding"
     MODERATION = "moderation"
+    RERANK = "rerank"
     CODE = "code"
     SANDBOX = "sandbox"
     DOCUMENT = "document"
@@ -227,6 +230,16 @@ class Moderation:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerank:
+    """Documents to put in the order of their relevance to a query."""
+
+    request: RerankRequest
+    body: Mapping[str, Any]
+
+    operation = Operation.RERANK
+
+
+@dataclass(frozen=True, slots=True)
 class CodeRun:
     """Code to run in the sandbox, from whoever has more to say than a tool's arguments can.
 
@@ -288,7 +301,9 @@ class DocumentWork:
     operation = Operation.DOCUMENT
 
 
-Input: TypeAlias = Arguments | Chat | Completion | Embedding | Moderation | CodeRun | SandboxWork | DocumentWork
+Input: TypeAlias = (
+    Arguments | Chat | Completion | Embedding | Moderation | Rerank | CodeRun | SandboxWork | DocumentWork
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from polyport_gateway.wires.mcp.wire import MCPWire
 from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
-from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint
+from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint, RerankEndpoint
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
@@ -175,10 +175,13 @@ class Gateway:
         functions = FunctionListEndpoint(self.catalog)
         models = ModelsEndpoint(self.catalog)
         dispatcher, settings = self.dispatcher, self.settings
+        rerank = RerankEndpoint(dispatcher, settings)
         return [
             Route("POST", "/v1/chat/completions", ChatEndpoint(dispatcher, settings)),
             Route("POST", "/v1/completions", CompletionEndpoint(dispatcher, settings)),
             Route("POST", "/v1/embeddings", EmbeddingEndpoint(dispatcher, settings)),
+            Route("POST", "/v1/rerank", rerank),
+            Route("POST", "/rerank", rerank),
             Route("GET", "/v1/models", models),
             Route("GET", "/v1/models/{model}", models),
             Route("GET", "/v1/functions", functions),

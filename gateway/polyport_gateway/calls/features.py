@@ -8,7 +8,7 @@ from typing import Any
 from polyport.errors import UnsupportedParameterError
 from polyport.types.base import RequestModel
 from polyport.types.chat import ChatRequest
-from polyport_gateway.call import Chat, Completion, Embedding, Input
+from polyport_gateway.call import Chat, Completion, Embedding, Input, Rerank
 from polyport_gateway.calls.limits import LIMITED_HERE
 from polyport_gateway.catalog.capability import ALL_FEATURES, Capability
 
@@ -20,6 +20,8 @@ ADVISORY = frozenset(
         "messages",
         "prompt",
         "input",
+        "query",
+        "documents",
         "stream",
         "stream_options",
         "user",
@@ -52,6 +54,7 @@ _NEUTRAL: Mapping[str, Any] = {
     "stop": [],
     "echo": False,
     "tool_choice": None,
+    "return_documents": False,
 }
 """Values that ask for nothing."""
 
@@ -60,7 +63,7 @@ _PART_FEATURES = {"image_url": "images", "input_audio": "audio", "file": "files"
 
 def used_features(input: Input) -> Iterator[tuple[str, str]]:  # noqa: A002
     """Yield each feature a request uses, with the parameter that asks for it."""
-    if not isinstance(input, Chat | Completion | Embedding):
+    if not isinstance(input, Chat | Completion | Embedding | Rerank):
         return
     request: RequestModel = input.request
     for name in request.model_fields_set:

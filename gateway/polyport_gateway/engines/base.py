@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
 from polyport.errors import UnsupportedOperationError
-from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation
+from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation, Rerank
 from polyport_gateway.catalog.capability import Features
 
 __all__ = ["BaseEngine", "Engine"]
@@ -26,7 +26,7 @@ class Engine(Protocol):
             that uses another is refused with 400 before the engine is asked.
 
     Each method is an async generator of events. A chat gives text, reasoning, refusal and tool-call
-    deltas, one `Finish` per choice and, where known, one `Usage`; an embedding or moderation gives one
+    deltas, one `Finish` per choice and, where known, one `Usage`; an embedding, moderation or reranking gives one
     `Result` whose value is the endpoint's JSON body. When `call.raw` is set, an engine that speaks OpenAI's protocol
     may give `RawFrame` instead: the whole JSON body of a plain answer, or pieces of the SSE stream. It then
     must still give the `Usage` that it saw in passing. Failures are `CallError`; being cancelled must end
@@ -60,6 +60,10 @@ class Engine(Protocol):
         """Moderate texts."""
         ...
 
+    def rerank(self, call: Call, rerank: Rerank) -> AsyncIterator[CallEvent]:
+        """Order documents by their relevance to a query."""
+        ...
+
 
 class BaseEngine:
     """An engine that can do nothing yet: override what yours can, and name it in `operations`."""
@@ -88,6 +92,10 @@ class BaseEngine:
     def moderate(self, call: Call, moderation: Moderation) -> AsyncIterator[CallEvent]:
         """Refuse."""
         raise _unsupported(call, Operation.MODERATION)
+
+    def rerank(self, call: Call, rerank: Rerank) -> AsyncIterator[CallEvent]:
+        """Refuse."""
+        raise _unsupported(call, Operation.RERANK)
 
 
 def _unsupported(call: Call, operation: Operation) -> UnsupportedOperationError:

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from polyport.declarations import ModelDeclaration
 from polyport.errors import ConfigurationError, MissingDependencyError, UsageError
-from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation
+from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation, Rerank
 from polyport_gateway.catalog.capability import CHAT_TOOL, Features, Kind, ToolSchema
 from polyport_gateway.engines.base import Engine
 
@@ -89,5 +89,7 @@ class ModelCapability:
                 return self.engine.embed(call, embedding)
             case Moderation() as moderation:
                 return self.engine.moderate(call, moderation)
+            case Rerank() as rerank:
+                return self.engine.rerank(call, rerank)
             case _:
                 raise TypeError(f"a model takes no {type(call.input).__name__}")

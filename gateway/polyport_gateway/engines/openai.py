@@ -11,11 +11,11 @@ import orjson
 
 from polyport.errors import BadRequestError, CallError, ConfigurationError, UnsupportedParameterError, UpstreamError
 from polyport.events import Finish, Result, Usage
-from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation, RawFrame
+from polyport_gateway.call import Call, CallEvent, Chat, Completion, Embedding, Moderation, Operation, RawFrame, Rerank
 from polyport_gateway.catalog.capability import ALL_FEATURES, Features
 from polyport_gateway.engines.base import BaseEngine
 from polyport_gateway.engines.failures import broken_off, from_answer, invalid, scrub
-from polyport_gateway.engines.openai_events import AnswerReader
+from polyport_gateway.engines.openai_events import AnswerReader, read_usage
 from polyport_gateway.engines.openai_sniff import StreamWatch, sniff_answer
 from polyport_gateway.engines.sse import DONE, EventSplitter, ends_stream, event_data
 from polyport_gateway.engines.upstream import DEFAULT_BASE_URL, Upstream, read_key
@@ -33,6 +33,7 @@ _ENDPOINTS = {
     Operation.COMPLETION: "/completions",
     Operation.EMBEDDING: "/embeddings",
     Operation.MODERATION: "/moderations",
+    Operation.RERANK: "/rerank",
 }
 _DEFAULT_OPERATIONS = (Operation.CHAT, Operation.COMPLETION, Operation.EMBEDDING)
 _ERROR_BODY_LIMIT = 64 * 1024
@@ -61,7 +62,8 @@ class OpenAIEngine(BaseEngine):
         headers: Sent with every request; they override the engine's own.
         timeout_s: Seconds for which the upstream may send nothing; None for as long as the call may last.
         connect_timeout_s: Seconds that a new connection may take.
-        operations: What the upstream offers, of ``chat``, ``completion``, ``embedding`` and ``moderation``.
+        operations: What the upstream offers, of ``chat``, ``completion``, ``embedding``, ``moderation`` and
+            ``rerank``; the first three unless given.
         max_connections: Connections open at a time, 0 for no limit; further calls wait for one.
         max_answer_bytes: The largest answer taken that is not streamed.
 
@@ -151,6 +153,14 @@ class OpenAIEngine(BaseEngine):
             return self._raw_answer(call, Operation.MODERATION, moderation.body)
         return self._result(call, Operation.MODERATION, moderation.body)
 
+    def rerank(self, call: Call, rerank: Rerank) -> AsyncIterator[CallEvent]:
+        """Order documents by their relevance to a query."""
+        if Operation.RERANK not in self.operations:
+            return super().rerank(call, rerank)
+        if call.raw:
+            return self._raw_answer(call, Operation.RERANK, rerank.body)
+        return self._result(call, Operation.RERANK, rerank.body)
+
     def _generate(
         self, call: Call, operation: Operation, body: Mapping[str, Any], *, stream: bool
     ) -> AsyncIterator[CallEvent]:
@@ -231,13 +241,13 @@ class OpenAIEngine(BaseEngine):
 
     async def _result(self, call: Call, operation: Operation, body: Mapping[str, Any]) -> AsyncIterator[CallEvent]:
         answer = await self._ask_object(call, operation, body)
-        member = "results" if operation is Operation.MODERATION else "data"
+        member = "data" if operation is Operation.EMBEDDING else "results"
         if not isinstance(answer.get(member), list):
             raise invalid(call.name, f"it has no {member}")
-        usage = answer.get("usage")
         yield Result(value=answer, text="")
-        if isinstance(usage, dict):
-            yield Usage(prompt_tokens=int(usage.get("prompt_tokens") or 0))
+        usage = read_usage(answer.get("usage"))
+        if usage is not None:
+            yield Usage(prompt_tokens=usage.prompt_tokens)
         yield Finish()
 
     def _chunk(self, name: str, data: bytes) -> dict[str, Any]:

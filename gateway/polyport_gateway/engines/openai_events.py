@@ -35,7 +35,8 @@ def read_usage(value: object) -> Usage | None:
     prompt = _mapping(value.get("prompt_tokens_details"))
     completion = _mapping(value.get("completion_tokens_details"))
     return Usage(
-        prompt_tokens=_count(value.get("prompt_tokens")),
+        # Rerankers give a total alone.
+        prompt_tokens=_count(value.get("prompt_tokens", value.get("total_tokens"))),
         completion_tokens=_count(value.get("completion_tokens")),
         cached_tokens=_count(prompt.get("cached_tokens")),
         reasoning_tokens=_count(completion.get("reasoning_tokens")),

@@ -20,6 +20,7 @@ _MEMBER = {
     Operation.COMPLETION: "choices",
     Operation.EMBEDDING: "data",
     Operation.MODERATION: "results",
+    Operation.RERANK: "results",
 }
 # A quotation mark inside a JSON string is escaped, so these are found in no text, only as members.
 _NEWS = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error"')

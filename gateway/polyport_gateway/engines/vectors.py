@@ -20,22 +20,35 @@ def to_base64(vector: Sequence[float]) -> str:
 
 
 def embedding_body(
-    vectors: Iterable[Sequence[float]], *, model: str, encoding: str | None, prompt_tokens: int
+    vectors: Iterable[Sequence[float] | str], *, model: str, encoding: str | None, prompt_tokens: int
 ) -> dict[str, Any]:
-    """Return the answer of ``POST /v1/embeddings``; `encoding` is ``float`` (the default) or ``base64``."""
+    """Return the answer of ``POST /v1/embeddings``.
+
+    Args:
+        vectors: As numbers, or in base64 already.
+        model: The name to answer with.
+        encoding: ``float`` (the default) or ``base64``.
+        prompt_tokens: How many tokens were read.
+    """
     return {
         "object": "list",
         "data": [
             {
                 "object": "embedding",
                 "index": index,
-                "embedding": to_base64(vector) if encoding == "base64" else list(vector),
+                "embedding": _encoded(vector, encoding),
             }
             for index, vector in enumerate(vectors)
         ],
         "model": model,
         "usage": {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens},
     }
+
+
+def _encoded(vector: Sequence[float] | str, encoding: str | None) -> str | list[float]:
+    if isinstance(vector, str):
+        return vector
+    return to_base64(vector) if encoding == "base64" else list(vector)
 
 
 def hashed_vector(text: str, dimensions: int) -> list[float]:

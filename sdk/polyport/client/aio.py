@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
@@ -30,6 +30,7 @@ from polyport.types.completions import Completion
 from polyport.types.embeddings import EmbeddingList
 from polyport.types.functions import Function, FunctionResult
 from polyport.types.models import Model
+from polyport.types.rerank import RerankResponse
 from polyport.types.responses import Response
 
 __all__ = ["AsyncClient", "AsyncFunctions", "AsyncModels", "AsyncResponses"]
@@ -217,6 +218,31 @@ class AsyncClient(BaseClient):
             CallError: It failed.
         """
         return await self._ask(requests.embed(model, texts, params), timeout)
+
+    async def rerank(
+        self,
+        model: str,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        top_n: int | None = None,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> RerankResponse:
+        """Order documents by their relevance to a query; `RerankResponse.results` has the most relevant first.
+
+        Args:
+            model: The name of a model whose engine can.
+            query: What to compare them with.
+            documents: Texts, or objects with a ``text``.
+            top_n: How many of the best to give; all by default.
+            timeout: Instead of the client's own.
+            **params: Any other member of the request (``return_documents=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        return await self._ask(requests.rerank(model, query, documents, params, top_n=top_n), timeout)
 
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()

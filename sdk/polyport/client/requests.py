@@ -19,6 +19,7 @@ from polyport.types.completions import Completion
 from polyport.types.embeddings import EmbeddingList
 from polyport.types.functions import Function, FunctionList, FunctionResult
 from polyport.types.models import Model, ModelList
+from polyport.types.rerank import RerankResponse
 
 __all__ = [
     "Messages",
@@ -152,6 +153,16 @@ def embed(model: str, texts: Any, params: Mapping[str, Any]) -> Request[Embeddin
         return answer
 
     return Request("POST", "/v1/embeddings", parse, body=encoded(body))
+
+
+def rerank(
+    model: str, query: str, documents: Sequence[Any], params: Mapping[str, Any], *, top_n: int | None
+) -> Request[RerankResponse]:
+    """Order documents by their relevance to a query."""
+    body = {"model": model, "query": query, "documents": documents, **params}
+    if top_n is not None:
+        body["top_n"] = top_n
+    return Request("POST", "/v1/rerank", RerankResponse.model_validate_json, body=encoded(body))
 
 
 def _messages(messages: Messages) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
@@ -26,6 +26,7 @@ from polyport.types.completions import Completion
 from polyport.types.embeddings import EmbeddingList
 from polyport.types.functions import Function, FunctionResult
 from polyport.types.models import Model
+from polyport.types.rerank import RerankResponse
 from polyport.types.responses import Response
 
 __all__ = ["Client", "Functions", "Models", "Responses"]
@@ -212,6 +213,31 @@ class Client(BaseClient):
             CallError: It failed.
         """
         return self._ask(requests.embed(model, texts, params), timeout)
+
+    def rerank(
+        self,
+        model: str,
+        query: str,
+        documents: Sequence[str | Mapping[str, Any]],
+        *,
+        top_n: int | None = None,
+        timeout: TimeoutChoice = NOT_GIVEN,
+        **params: Any,
+    ) -> RerankResponse:
+        """Order documents by their relevance to a query; `RerankResponse.results` has the most relevant first.
+
+        Args:
+            model: The name of a model whose engine can.
+            query: What to compare them with.
+            documents: Texts, or objects with a ``text``.
+            top_n: How many of the best to give; all by default.
+            timeout: Instead of the client's own.
+            **params: Any other member of the request (``return_documents=`` …).
+
+        Raises:
+            CallError: It failed.
+        """
+        return self._ask(requests.rerank(model, query, documents, params, top_n=top_n), timeout)
 
     def _ask(self, request: Request[T], timeout: TimeoutChoice) -> T:
         return parsed(request, self._exchange(request, timeout))

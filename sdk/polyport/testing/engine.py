@@ -36,8 +36,8 @@ class ToolCall:
 
 Answer: TypeAlias = str | ToolCall | Mapping[str, Any] | Sequence[Event | ToolCall] | BaseException
 Turn: TypeAlias = Answer | Callable[[Any], Any]
-"""Text, a tool call, a JSON body (embeddings, moderations), events and tool calls, an exception to raise, or a
-plain or async function from the request to any of these."""
+"""Text, a tool call, a JSON body (embeddings, moderations, rankings), events and tool calls, an exception to raise, or
+a plain or async function from the request to any of these."""
 
 
 class ScriptExhaustedError(InternalServerError):
@@ -58,7 +58,7 @@ class ScriptedEngine:
     Args:
         *turns: What it answers, in order.
         delay: Seconds to wait before each event.
-        operations: What it offers: ``chat``, ``completion``, ``embedding``, ``moderation``.
+        operations: What it offers: ``chat``, ``completion``, ``embedding``, ``moderation``, ``rerank``.
 
     Attributes:
         requests: Every request it got, validated (`polyport.types`), in order.
@@ -69,7 +69,7 @@ class ScriptedEngine:
         self,
         *turns: Turn,
         delay: float = 0.0,
-        operations: Sequence[str] = ("chat", "completion", "embedding", "moderation"),
+        operations: Sequence[str] = ("chat", "completion", "embedding", "moderation", "rerank"),
     ) -> None:
         # The gateway's operations are strings too, and equal to these.
         self.operations: frozenset[Any] = frozenset(operations)
@@ -105,6 +105,10 @@ class ScriptedEngine:
     def moderate(self, call: Any, moderation: Any) -> AsyncIterator[Any]:
         """Play the next turn, a body of ``POST /v1/moderations``."""
         return self._play(call, "moderation", moderation.request)
+
+    def rerank(self, call: Any, rerank: Any) -> AsyncIterator[Any]:
+        """Play the next turn, a body of ``POST /v1/rerank``."""
+        return self._play(call, "rerank", rerank.request)
 
     async def _play(self, call: Any, operation: str, request: Any) -> AsyncIterator[Event]:
         if operation not in self.operations:

@@ -1,4 +1,4 @@
-"""``POST /v1/embeddings`` and ``POST /v1/moderations``: one question, one JSON body."""
+"""``/v1/embeddings``, ``/v1/moderations`` and ``/v1/rerank``: one question, one JSON body."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from polyport.errors import BadRequestError, UpstreamError
 from polyport.events import Result
 from polyport.types.embeddings import EmbeddingRequest
 from polyport.types.moderations import ModerationRequest
-from polyport_gateway.call import Embedding, Input, Moderation, RawFrame
+from polyport.types.rerank import RerankRequest
+from polyport_gateway.call import Embedding, Input, Moderation, RawFrame, Rerank
 from polyport_gateway.wires.http import Scope, Send, send_bytes, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint
 
-__all__ = ["EmbeddingEndpoint", "ModerationEndpoint"]
+__all__ = ["EmbeddingEndpoint", "ModerationEndpoint", "RerankEndpoint"]
 
 
 class _BodyEndpoint(JSONEndpoint):
@@ -69,6 +70,19 @@ class ModerationEndpoint(_BodyEndpoint):
         if not request.model:
             raise BadRequestError("model is missing; name a model that offers moderations.", param="model")
         await self.answer(scope, request.model, Moderation(request, body), send)
+
+
+class RerankEndpoint(_BodyEndpoint):
+    """Order documents by their relevance to a query; not OpenAI's own, but beside it wherever rerankers are served."""
+
+    async def handle(self, scope: Scope, body: dict[str, Any], send: Send) -> None:
+        """Answer with the documents' places and scores."""
+        request = RerankRequest.model_validate(body)
+        if not request.query.strip():
+            raise BadRequestError("query is empty; give a text to compare the documents with.", param="query")
+        if not request.documents:
+            raise BadRequestError("documents is empty; give a list of texts.", param="documents")
+        await self.answer(scope, request.model, Rerank(request, body), send)
 
 
 def _base64(vector: Any) -> Any:

@@ -17,6 +17,7 @@ from polyport.types.errors import ErrorResponse
 from polyport.types.functions import Function, FunctionList, FunctionResult
 from polyport.types.models import Model, ModelList
 from polyport.types.moderations import Moderation, ModerationRequest
+from polyport.types.rerank import RerankRequest, RerankResponse
 from polyport.types.responses import Response, ResponseDeleted, ResponseEvent, ResponseItemList, ResponseRequest
 from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.catalog import Capability, Catalog
@@ -76,6 +77,12 @@ _ENDPOINTS = (
     ),
     EndpointDescription("post", "/v1/completions", "Continue a text", CompletionRequest, Completion, Completion),
     EndpointDescription("post", "/v1/embeddings", "Embed texts", EmbeddingRequest, EmbeddingList),
+    *(
+        EndpointDescription(
+            "post", path, "Order documents by relevance", RerankRequest, RerankResponse, group="Reranking"
+        )
+        for path in ("/v1/rerank", "/rerank")
+    ),
     EndpointDescription("get", "/v1/functions", "List everything as tools", response=FunctionList, group="Functions"),
     EndpointDescription("get", "/v1/functions/{name}", "Show one as a tool", response=Function, group="Functions"),
 )
