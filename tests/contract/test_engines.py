@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from polyport.errors import CallError, UnsupportedParameterError
+from polyport.errors import CallError, UnsupportedOperationError, UnsupportedParameterError
 from polyport.events import Finish, Result, TextDelta, ToolCallDelta, Usage
 from polyport.testing import ScriptedEngine, ToolCall
 from polyport_gateway.call import Call, Operation, RawFrame
@@ -17,7 +18,7 @@ from polyport_gateway.engines.base import Engine
 from polyport_gateway.engines.echo import EchoEngine
 from polyport_gateway.engines.litellm import LiteLLMEngine
 from polyport_gateway.engines.openai import OpenAIEngine
-from tests.support.calls import chat, collect, completion, embedding, invoke, make_call
+from tests.support.calls import chat, collect, completion, embedding, invoke, make_call, rerank
 from tests.support.upstream import Behaviour, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -196,6 +197,34 @@ async def test_embedding_gives_one_body(subject: Subject, encoding: str) -> None
     if subject.name in ("echo", "litellm-openai"):
         assert isinstance(entry["embedding"], list if encoding == "float" else str)
     assert len(finishes(events)) == 1
+
+
+RANKING = {"results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]}
+
+
+@pytest.mark.parametrize("raw", [False, True])
+async def test_reranking_gives_one_body_or_is_refused(subject: Subject, raw: bool) -> None:
+    if subject.name == "scripted":
+        subject.engine = ScriptedEngine(RANKING)
+    elif subject.name == "openai":
+        subject.engine = OpenAIEngine("m", base_url=subject.upstream.url, operations=["rerank"])
+    else:
+        assert Operation.RERANK not in subject.engine.operations
+        with pytest.raises(UnsupportedOperationError):
+            await collect(subject.engine, rerank(), raw=raw)
+        return
+    events = await collect(subject.engine, rerank("which?", ["one", "two"], top_n=2), raw=raw)
+    (answer,) = [event for event in events if isinstance(event, Result | RawFrame)]
+    body = json.loads(answer.data) if isinstance(answer, RawFrame) else answer.value
+    assert isinstance(answer, RawFrame) == (raw and subject.name == "openai")
+    assert [result["index"] for result in body["results"]] == [1, 0]
+    assert len(finishes(events)) == 1
+    if subject.name == "openai":
+        assert next(event for event in events if isinstance(event, Usage)).prompt_tokens == 5
+        asked = subject.upstream.last
+        assert asked.path.endswith("/v1/rerank")
+        assert asked.body == {"model": "m", "query": "which?", "documents": ["one", "two"], "top_n": 2}
+        await subject.engine.close()
 
 
 async def test_a_call_that_takes_no_frames_gets_none(subject: Subject) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from polyport.types.completions import CompletionRequest
 from polyport.types.embeddings import EmbeddingRequest
 from polyport.types.moderations import ModerationRequest
-from polyport_gateway.call import LOCAL, Call, CallEvent, Chat, Completion, Embedding, Input, Moderation
+from polyport.types.rerank import RerankRequest
+from polyport_gateway.call import LOCAL, Call, CallEvent, Chat, Completion, Embedding, Input, Moderation, Rerank
 from polyport_gateway.engines.base import Engine
 
 
@@ -46,6 +47,11 @@ def moderation(text: str = "hello") -> Moderation:
     return Moderation(ModerationRequest.model_validate(body), body)
 
 
+def rerank(query: str = "which?", documents: Any = ("one", "two"), **members: Any) -> Rerank:
+    body = {"model": "m", "query": query, "documents": list(documents), **members}
+    return Rerank(RerankRequest.model_validate(body), body)
+
+
 def invoke(engine: Engine, call: Call) -> Any:
     match call.input:
         case Chat() as given:
@@ -56,6 +62,8 @@ def invoke(engine: Engine, call: Call) -> Any:
             return engine.embed(call, given)
         case Moderation() as given:
             return engine.moderate(call, given)
+        case Rerank() as given:
+            return engine.rerank(call, given)
     raise TypeError(call.input)
 
 

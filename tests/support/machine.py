@@ -133,6 +133,11 @@ def _curl() -> str | None:
     return None if shutil.which("curl") else "curl is not installed"
 
 
+def _sentence_transformers() -> str | None:
+    absent = [name for name in ("torch", "sentence_transformers") if importlib.util.find_spec(name) is None]
+    return f'{", ".join(absent)} is not installed (pip install "polyport[sentence-transformers]")' if absent else None
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "curl": _curl,
     "data": _data,
@@ -145,6 +150,7 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "runsc": _runsc,
     "sandbox": _sandbox,
     "sandbox-data": _sandbox_data,
+    "sentence-transformers": _sentence_transformers,
     "unshare": _unshare,
 }
 

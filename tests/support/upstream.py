@@ -160,6 +160,8 @@ class Upstream:
             await self._generate(request, send, _text_answer, _text_chunks)
         elif request.path.endswith("/embeddings"):
             await _send_json(send, _embeddings(request.body))
+        elif request.path.endswith("/rerank"):
+            await _send_json(send, _ranking(request.body))
         elif request.path.endswith("/moderations"):
             await _send_json(send, {"id": "modr-1", "model": ANSWER_MODEL, "results": [{"flagged": False}]})
         elif request.path.endswith("/messages"):
@@ -335,6 +337,13 @@ def _embeddings(body: Any) -> dict[str, Any]:
     data = [{"object": "embedding", "index": i, "embedding": [0.5] * size} for i in range(len(texts))]
     usage = {"prompt_tokens": 3, "total_tokens": 3}
     return {"object": "list", "data": data, "model": ANSWER_MODEL, "usage": usage}
+
+
+def _ranking(body: Any) -> dict[str, Any]:
+    """As vLLM answers: the last document is the best."""
+    documents = list(enumerate(body["documents"]))[::-1][: body.get("top_n")]
+    results = [{"index": i, "document": {"text": text}, "relevance_score": (i + 1) / 10} for i, text in documents]
+    return {"id": "rerank-1", "model": ANSWER_MODEL, "usage": {"total_tokens": 5}, "results": results}
 
 
 async def _anthropic(request: Received, behaviour: Behaviour, send: Send) -> None:
