@@ -63,7 +63,7 @@ class Batcher(Generic[I, O]):
     the thousands of texts that were there before it.
 
     Args:
-        name: Whose it is, for messages and the thread's name.
+        name: Whose it is, for the log and the thread's name.
         open_model: Loads the model, in the thread, and returns what processes a batch: one result per item, or the
             error that the item's request is to get.
         size: An item's length; a request's items are taken in its order, so that a batch holds items of like length.
@@ -139,7 +139,7 @@ class Batcher(Generic[I, O]):
             raise self._no_model()
         if self._waiting + count > self._most_waiting and self._waiting:
             raise ServiceUnavailableError(
-                f"{self._name!r} has {self._waiting} texts waiting, and takes {self._most_waiting}; try again later.",
+                f"The model has {self._waiting} texts waiting, and takes {self._most_waiting}; try again later.",
                 code="overloaded",
                 retry_after=1,
             )
@@ -152,16 +152,17 @@ class Batcher(Generic[I, O]):
             self._waiting -= len(job.left)
             job.left.clear()
 
-    def _no_model(self) -> ServiceUnavailableError:
+    @staticmethod
+    def _no_model() -> ServiceUnavailableError:
         return ServiceUnavailableError(
-            f"The model behind {self._name!r} could not be loaded; the gateway's log says why.", code="model_not_loaded"
+            "The model could not be loaded; the gateway's log says why.", code="model_not_loaded"
         )
 
     def _work(self) -> None:
         try:
             process = self._open_model()
         except Exception:  # noqa: BLE001 - loading may fail in any way; the log says how, and each call that it failed
-            _log.exception("the model behind %r could not be loaded", self._name)
+            _log.exception("the model %r could not be loaded", self._name)
             self._give_up(self._no_model(), broken=True)
             return
         while batch := self._next():
