@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,13 @@ class House:
         from sentence_transformers import CrossEncoder, SentenceTransformer
 
         self.url = url
+        with Client(url, timeout=100, max_retries=0) as client:
+            # transformers can't load two models at a time, and the gateway loads its own.
+            for name in ("small", "longer", "cutting", "half"):
+                client.embed(name, "fox")
+            for name in ("ranker", "classes"):
+                with contextlib.suppress(polyport.ServiceUnavailableError):
+                    client.rerank(name, "which?", ["fox"])
         self.client = Client(url, timeout=60)
         self.openai = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
         self.encoder = SentenceTransformer(str(encoder), device="cpu", local_files_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -84,6 +86,48 @@ class Output:
     tokens: int
 
 
+class _LoadGate:
+    """Lets batches of different models run side by side, and a model load alone.
+
+    transformers sets torch's default type for the whole process while it loads: what is loaded or computed meanwhile
+    may come out in the wrong one.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._waiting = 0
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Run a batch, once no model loads."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def load(self) -> Iterator[None]:
+        """Load a model, once nothing runs and no other loads."""
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: not self._running)
+            self._waiting -= 1
+            # The lock is held: nothing else begins to run or to load.
+            try:
+                yield
+            finally:
+                self._changed.notify_all()
+
+
+_gate = _LoadGate()
+
+
 class _Model:
     """What both kinds share: tokens, batches of like length, and limits."""
 
@@ -110,7 +154,7 @@ class _Model:
                 groups.setdefault((self._prompt(text), text.task), []).append(position)
             except BadRequestError as error:
                 found[position] = error
-        with torch.inference_mode():
+        with _gate.run(), torch.inference_mode():
             for (prompt, task), members in groups.items():
                 outputs = self._process_alike([texts[position] for position in members], prompt, task)
                 for position, output in zip(members, outputs, strict=True):
@@ -181,7 +225,8 @@ class TextEncoder(_Model):
     @classmethod
     def load(cls, options: ModelOptions) -> TextEncoder:
         """Load the model; takes seconds."""
-        from sentence_transformers import SentenceTransformer
+        with _gate.load():
+            from sentence_transformers import SentenceTransformer
 
         encoder = cls(_load(SentenceTransformer, options), options)
         encoder.process([Text("warm")])
@@ -224,7 +269,8 @@ class PairScorer(_Model):
         Raises:
             ConfigurationError: It gives more than one score to a pair.
         """
-        from sentence_transformers import CrossEncoder
+        with _gate.load():
+            from sentence_transformers import CrossEncoder
 
         model = _load(CrossEncoder, options)
         if model.num_labels != 1:
@@ -259,15 +305,16 @@ def _load(kind: Any, options: ModelOptions) -> Any:
     transformers_logging.disable_progress_bar()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    model = kind(
-        str(options.source),
-        device=options.device,
-        local_files_only=not options.download,
-        revision=options.revision,
-        trust_remote_code=options.trust_remote_code,
-        model_kwargs={"dtype": options.dtype} if options.dtype else None,
-        prompts=dict(options.prompts) if options.prompts is not None else None,
-    )
+    with _gate.load():
+        model = kind(
+            str(options.source),
+            device=options.device,
+            local_files_only=not options.download,
+            revision=options.revision,
+            trust_remote_code=options.trust_remote_code,
+            model_kwargs={"dtype": options.dtype} if options.dtype else None,
+            prompts=dict(options.prompts) if options.prompts is not None else None,
+        )
     model.eval()
     return model
 
