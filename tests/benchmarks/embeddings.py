@@ -29,8 +29,7 @@ from tests.benchmarks.report import Section, ratio, render  # noqa: E402
 from tests.support.load import Target, generate, post  # noqa: E402
 from tests.support.peers import Server, clean_environment, free_port, serve  # noqa: E402
 
-WORDS = """the of and to in is was for on by with from at which this an city river mountain president treaty war engine
-model data server request history population language music film university company government species north""".split()
+WORDS = (ROOT / "LICENSE").read_text(encoding="utf-8").lower().split()
 CLIENTS = (1, 8, 32)
 
 

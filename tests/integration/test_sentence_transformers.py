@@ -182,6 +182,10 @@ def test_similarity_where_it_was_asked_for_by_name(house: House) -> None:
     assert answer.results[0].index == max(range(4), key=lambda index: expected[index])
     with pytest.raises(polyport.UnsupportedOperationError):
         house.client.rerank("cutting", "which fox?", documents)
+    for query, texts, where in (("dog " * 99, ["fox"], "query"), ("fox?", ["fox", "dog " * 99], "documents")):
+        with pytest.raises(polyport.BadRequestError, match=rf"^{where}.* is too long") as caught:
+            house.client.rerank("small", query, texts)
+        assert caught.value.param == where
 
 
 def test_a_model_that_tells_classes_apart_is_no_reranker(house: House) -> None:

@@ -53,7 +53,7 @@ class Text:
 
     Attributes:
         text: The text, or a query.
-        position: Where it stood in the request, for messages.
+        where: Where it stood in the request, such as ``input[3]``, for messages.
         pair: The document to compare a query with.
         task: ``query`` or ``document``, where the request says which.
         prompt_name: A prompt of the model's to put before it.
@@ -61,7 +61,7 @@ class Text:
     """
 
     text: str
-    position: int = 0
+    where: str = "input"
     pair: str | None = None
     task: str | None = None
     prompt_name: str | None = None
@@ -131,8 +131,6 @@ _gate = _LoadGate()
 class _Model:
     """What both kinds share: tokens, batches of like length, and limits."""
 
-    param = "input"
-
     def __init__(self, model: Any, options: ModelOptions) -> None:
         self._model = model
         self._batch_tokens = options.batch_tokens
@@ -191,9 +189,9 @@ class _Model:
 
     def _refusal(self, text: Text, what: str) -> BadRequestError:
         return BadRequestError(
-            f"{self.param}[{text.position}] is too long: {what}, and the model reads {self._limit}. Shorten it, or ask "
+            f"{text.where} is too long: {what}, and the model reads {self._limit}. Shorten it, or ask "
             'for its beginning alone with "truncate": true.',
-            param=self.param,
+            param=text.where.partition("[")[0],
             code="context_length_exceeded",
         )
 
@@ -259,8 +257,6 @@ class TextEncoder(_Model):
 
 class PairScorer(_Model):
     """Pairs of texts to scores; what `CrossEncoder.predict` does."""
-
-    param = "documents"
 
     @classmethod
     def load(cls, options: ModelOptions) -> PairScorer:

@@ -179,7 +179,7 @@ class SentenceTransformersEngine(BaseEngine):
         cut = self._cuts(extras)
         outputs = await self._run(
             [
-                Text(text, position, task=task, prompt_name=extras.prompt_name, truncate=cut)
+                Text(text, f"input[{position}]", task=task, prompt_name=extras.prompt_name, truncate=cut)
                 for position, text in enumerate(texts)
             ]
         )
@@ -213,13 +213,18 @@ class SentenceTransformersEngine(BaseEngine):
         yield Finish()
 
     async def _pair_scores(self, query: str, documents: Sequence[str], cut: bool) -> tuple[list[float], int]:
-        pairs = [Text(query, position, pair=text, truncate=cut) for position, text in enumerate(documents)]
+        pairs = [
+            Text(query, f"documents[{position}]", pair=text, truncate=cut) for position, text in enumerate(documents)
+        ]
         outputs = await self._run(pairs)
         return [output.value for output in outputs], sum(output.tokens for output in outputs)
 
     async def _similarities(self, query: str, documents: Sequence[str], cut: bool) -> tuple[list[float], int]:
-        texts = [Text(text, position, task="document", truncate=cut) for position, text in enumerate(documents)]
-        outputs = await self._run([Text(query, task="query", truncate=cut), *texts])
+        texts = [
+            Text(text, f"documents[{position}]", task="document", truncate=cut)
+            for position, text in enumerate(documents)
+        ]
+        outputs = await self._run([Text(query, "query", task="query", truncate=cut), *texts])
         vectors = _unit([output.value for output in outputs])
         scores: list[float] = (vectors[1:] @ vectors[0]).tolist()
         return scores, sum(output.tokens for output in outputs)
