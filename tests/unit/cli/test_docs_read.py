@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -24,8 +23,6 @@ from tests.support.documents import TEA, docx, install_reader, png, trying
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Other tests leave handlers that write to what they took for standard error.
-    monkeypatch.setattr(logging.getLogger("polyport"), "handlers", [])
     return tmp_path
 
 
