@@ -94,6 +94,8 @@ def _places(table: Element) -> tuple[list[_Place], int, int, int]:
     # Pandoc leaves out the covered cells that the standard asks for: its cells then stand where HTML's would.
     covered = any(cell.tag == _COVERED for element, _ in _rows(table) for cell in element)
     for element, header in _rows(table):
+        if not covered and marked == row and not header:
+            taken = _ended(places, taken, row)
         for _ in range(min(count(element, TABLE + "number-rows-repeated"), _MOST)):
             columns = max(columns, _row(element, row, places, taken, covered=covered))
             row += 1
@@ -105,6 +107,13 @@ def _places(table: Element) -> tuple[list[_Place], int, int, int]:
         # A span that reaches over the table's edge ends there.
         place.rows, place.columns = min(place.rows, row - place.row), min(place.columns, columns - place.column)
     return places, row, columns, marked
+
+
+def _ended(places: list[_Place], taken: set[tuple[int, int]], row: int) -> set[tuple[int, int]]:
+    """End what reaches out of a header at its end, as HTML does; return what is taken below."""
+    for place in places:
+        place.rows = min(place.rows, row - place.row)
+    return {position for position in taken if position[0] < row}
 
 
 def _row(element: Element, row: int, places: list[_Place], taken: set[tuple[int, int]], *, covered: bool) -> int:
