@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from polyport_gateway.knowledge.layout import PictureRegion, Region, TextRegion
+from polyport_gateway.knowledge.layout import PictureRegion, Region, TableRegion, TextRegion
 
 __all__ = ["Edge", "Furniture", "edge_of"]
 
@@ -20,6 +20,7 @@ _NUMBER = re.compile(
 _NUMBERED = re.compile(r"^\d{1,4}(?=\s{1,3}\D.*\D$)|(?<=\D\s)\d{1,4}$")  # beside a title
 _BEFORE = re.compile(r"^\d{1,4}\s+(?=(?:\S+\s+){2})")  # a number and three words: no number of a chapter
 _ROMAN = "a roman number"
+_LARGE = 1.3  # times the running text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def edge_of(regions: Sequence[Region], page: int, height: float, body_size: floa
         text = " ".join(line.text for line in region.lines)
         number = text.strip() if _NUMBER.fullmatch(text) else ""
         key = _ROMAN if number and _roman(number) else _BEFORE.sub("", text.casefold())
+        if region.size > _LARGE * body_size:
+            key = f"large {key}"  # a document's title is not what repeats it at the top of each page
         found[index] = Edge(where, f"{where} {key}", number)
     for side in ("header", "footer"):
         mine = [index for index, edge in found.items() if edge.where == side]
@@ -90,7 +93,7 @@ def _offset(region: Region, page: int, body_size: float) -> int | None:
     for line in region.lines:
         alone = _NUMBER.fullmatch(line.text)
         # The number of a chapter is large, and part of its title.
-        match = alone or (_NUMBERED.search(line.text) if region.size < 1.3 * body_size else None)
+        match = alone or (_NUMBERED.search(line.text) if region.size < _LARGE * body_size else None)
         digits = re.search(r"\d+", match.group()) if match else None
         if digits:
             return int(digits.group()) - page
@@ -126,6 +129,7 @@ def _outermost(mine: Sequence[int], regions: Sequence[Region], where: str) -> li
         if index in row or isinstance(regions[index], PictureRegion):
             continue
         distance = box.top - bottom if where == "header" else top - box.bottom
-        if distance < 0.5 * (bottom - top):
+        # A table that ends right beside says nothing: a line is no part of it.
+        if distance < (-1.0 if isinstance(regions[index], TableRegion) else 0.5 * (bottom - top)):
             return []
     return row

@@ -182,6 +182,82 @@ def test_chinese_lines_join_without_blanks():
     ]  # fmt: skip
 
 
+def test_digits_set_a_little_apart_from_chinese_letters_are_no_words_of_their_own():
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+
+    def draw(canvas):
+        for y, pieces in (
+            (780, ("第", "6", "段结果")),
+            (760, ("1.", "固定浮标")),
+            (600, ("约为", " ", "12", " ", "度")),
+        ):
+            x = 72.0
+            for piece in pieces:
+                canvas.setFont("STSong-Light", 12)
+                canvas.drawString(x, y, piece)
+                x += canvas.stringWidth(piece, "STSong-Light", 12) + 2.5 * (" " not in pieces)
+
+    blocks = read(made(draw)).document.blocks
+    assert [block.text for block in blocks if block.kind != "list_item"] == ["第6段结果", "约为 12 度"]
+    assert [(block.marker, block.text) for block in blocks if isinstance(block, ListItem)] == [("1.", "固定浮标")]
+
+
+def test_an_exponent_and_the_full_stop_after_it_stand_on_their_line():
+    def draw(canvas):
+        text = canvas.beginText(72, 700)
+        text.setFont("Times-Roman", 12)
+        text.textOut("and area grows with r")
+        text.setFont("Times-Roman", 9.6)
+        text.setRise(4)
+        text.textOut("2")
+        text.setRise(0)
+        text.setFont("Times-Roman", 12)
+        text.textOut(".")
+        canvas.drawText(text)
+
+    (block,) = read(made(draw)).document.blocks
+    assert block.text == "and area grows with r2."
+    assert [mark.kind for mark in block.marks] == ["superscript"]
+
+
+def test_columns_stand_apart_though_blanks_are_as_wide_as_the_gutter_between_them():
+    def justified(canvas, x, y, words, width):
+        used = sum(canvas.stringWidth(word, "Times-Roman", 12) for word in words)
+        for word in words:
+            canvas.drawString(x, y, word)
+            x += canvas.stringWidth(word, "Times-Roman", 12) + (width - used) / (len(words) - 1)
+
+    def draw(canvas):
+        canvas.setFont("Times-Roman", 12)
+        for column in range(2):
+            for line in range(8):
+                words = [f"{column}{line}{letter * 5}" for letter in "abcde"]
+                justified(canvas, 72 + 232 * column, 700 - 14 * line, words, 222)
+
+    (block,) = read(made(draw)).document.blocks[:1]
+    said = " ".join(block.text for block in read(made(draw)).document.blocks).split()
+    assert said == sorted(said)
+    assert block.text.startswith("00aaaaa 00bbbbb")
+
+
+def test_the_title_is_kept_apart_from_the_header_that_repeats_it():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 8)
+            canvas.drawString(72, 820, "The tea company")
+            if page == 0:
+                canvas.setFont("Helvetica-Bold", 24)
+                canvas.drawString(72, 780, "The tea company")
+            prose(canvas, 72, 740, 450, 20, start=page)
+            canvas.showPage()
+
+    blocks = read(made(draw)).document.blocks
+    assert [(block.kind, block.text) for block in blocks[:2]] == [
+        ("note", "The tea company"),
+        ("heading", "The tea company"),
+    ]
+
+
 # A font whose codes 1… are Hebrew letters: what a program writes that draws from left to right what is read from right
 # to left.
 TO_UNICODE = b"""/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def
