@@ -43,6 +43,7 @@ from .continuing import with_continuation
 from .furniture import Edge, Furniture, edge_of
 from .outline import OutlineEntry, language_of, level_of_title, outline_of, properties_of, titles_by_page
 from .pages import Page
+from .repeats import Repeats
 
 __all__ = ["Assembly"]
 
@@ -73,6 +74,7 @@ class Assembly:
         self.warnings: list[str] = []
         self._pages: list[tuple[int, list[_Draft]]] = []
         self._furniture = Furniture()
+        self._repeats = Repeats()
         self._drawn: Counter[str] = Counter()
         self._shown: set[str] = set()
         self._body = 10.0
@@ -86,17 +88,22 @@ class Assembly:
         self._titles = titles_by_page(self._outline)
 
     def learn(self, pages: Iterable[Page]) -> None:
-        """Learn from some pages the size of the running text."""
+        """Learn from some pages the size of the running text, and what stands at the edges of all."""
         letters: Counter[float] = Counter()
+        pages = list(pages)
         for page in pages:
             for word in page.content.words:
                 letters[round(word.size, 1)] += len(word.text)
         self._body = body_size(letters)
+        for page in pages:
+            self._repeats.learn(page.content, page.number, self._body)
 
     def add(self, page: Page) -> None:
         """Take in a page; of it only blocks are kept."""
         regions = arrange(page.content, body_size=self._body)
-        edges = edge_of(regions, page.number, page.content.height, self._body)
+        regions = self._repeats.parted(regions, page.content, page.number, self._body)
+        known = self._repeats.known(regions, page.content, page.number, self._body)
+        edges = edge_of(regions, page.number, page.content.height, self._body, known)
         self._furniture.add(list(edges.values()))
         drafts = [self._draft(region, page, edges.get(index)) for index, region in enumerate(regions)]
         for comment in page.comments:

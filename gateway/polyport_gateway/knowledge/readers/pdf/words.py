@@ -28,7 +28,7 @@ __all__ = ["PageText", "page_text"]
 
 MOST_CHARACTERS = 400_000
 _MEANINGLESS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_SET_APART = 0.23  # em at most between a Chinese character and a letter where no blank is meant
+_SET_APART = 0.24  # em at most between a Chinese character and a letter where no blank is meant
 _TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end

@@ -304,6 +304,26 @@ def test_running_headers_and_footers_stand_once_and_page_numbers_are_labels():
     assert parsed.document.pages == 5
 
 
+def test_running_lines_as_close_to_the_text_as_its_own_lines_are_told_apart():
+    said = []
+
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 10)
+            canvas.drawString(72, 792, "The tea company's annual report")
+            said.append(prose(canvas, 72, 780, 450, 61, start=page))
+            canvas.drawString(72, 48, f"Page {page + 1} of 4")
+            canvas.showPage()
+
+    parsed = read(made(draw))
+    blocks = [block for block in parsed.document.blocks if not isinstance(block, PageBreak)]
+    assert [(block.kind, block.text) for block in blocks] == [
+        ("note", "The tea company's annual report"),
+        *(("paragraph", text) for text in said),
+    ]
+    assert parsed.document.metadata["page_labels"] == {str(page): f"Page {page} of 4" for page in range(1, 5)}
+
+
 def test_titles_of_slides_are_no_running_headers():
     def draw(canvas):
         for title in ("Why tea", "Which tea", "Whose tea"):
