@@ -15,7 +15,7 @@ from polyport_gateway.knowledge.documents import Box
 
 from .content import Word
 
-__all__ = ["gutters_of"]
+__all__ = ["alleys_of", "gutters_of"]
 
 _NARROWEST = 6.0  # points
 _EM = 0.55  # that a gutter has at least
@@ -23,6 +23,11 @@ _FEWEST = 4  # rows with text on either side
 _LETTERS = 14  # in a row of a column, on the mean
 _ALIGNED = 0.7  # of the rows whose right half begins at one place
 _MOST_ROWS = 600
+_MOST_WORDS = 5_000
+_ALLEY = 0.36  # em between two columns of a table; a blank that is not stretched is narrower
+_BLANK = 0.27  # em: a blank is that wide at the most where it is not stretched
+_ROWS = 5  # of a table, at the least, where its columns stand as close as that
+_EXACT = 0.85  # of its rows begin at one place there
 _WIDE = 1.4  # em that are no blank in any line
 _STEP = 3.0  # heights of a row between two of one column
 
@@ -48,6 +53,19 @@ class _Strip:
     letters: list[tuple[int, int]] = field(default_factory=list)
 
     @property
+    def box(self) -> Box:
+        """Its place."""
+        return Box(self.left, self.top, self.right, self.bottom)
+
+    @property
+    def is_alley(self) -> bool:
+        """Whether short texts begin at one place behind it, row after row."""
+        rows = len(self.starts)
+        if rows < _ROWS:
+            return False
+        return Counter(round(2 * start) for start in self.starts).most_common(1)[0][1] >= _EXACT * rows
+
+    @property
     def is_gutter(self) -> bool:
         """Whether there is a column of text on either side."""
         rows = len(self.starts)
@@ -57,49 +75,67 @@ class _Strip:
 
 
 def gutters_of(rows: Sequence[Sequence[Word]]) -> list[Box]:
-    """Find the strips between columns.
+    """Find the strips between columns of running text.
 
     Args:
         rows: Of words, from top to bottom, each from left to right.
     """
-    if len(rows) > _MOST_ROWS:
+    return [strip.box for strip in _strips(rows, _NARROWEST, _EM) if strip.is_gutter]
+
+
+def alleys_of(rows: Sequence[Sequence[Word]]) -> list[Box]:
+    """Find the strips between columns of short texts that stand closer than is usual in a table.
+
+    Args:
+        rows: Of words, from top to bottom, each from left to right.
+    """
+    return [strip.box for strip in _strips(rows, 0.0, _ALLEY) if strip.is_alley]
+
+
+def _strips(rows: Sequence[Sequence[Word]], narrowest: float, em: float) -> list[_Strip]:
+    if len(rows) > _MOST_ROWS or sum(map(len, rows)) > _MOST_WORDS:
         return []
     open_: list[_Strip] = []
     found: list[_Strip] = []
     for row in rows:
         top, bottom = min(word.box.top for word in row), max(word.box.bottom for word in row)
-        height = max(bottom - top, max(word.size for word in row), 4.0)
-        gaps = list(_gaps(row))
+        size = max(word.size or word.box.bottom - word.box.top for word in row)
+        height = max(bottom - top, size, 4.0)
+        least = narrowest or _BLANK * size
+        gaps = list(_gaps(row, least))
         kept: list[_Strip] = []
         for strip in open_:
-            if top - strip.bottom < _STEP * height and _narrowed(strip, row, gaps, bottom):
+            if top - strip.bottom < _STEP * height and _narrowed(strip, row, gaps, bottom, least):
                 kept.append(strip)
             else:
                 found.append(strip)
         for left, right in gaps:
-            if not any(strip.left < right and left < strip.right for strip in kept):
+            if right - left >= max(narrowest, em * size) and not any(
+                strip.left < right and left < strip.right for strip in kept
+            ):
                 strip = _Strip(left, right, top, bottom)
                 _add(strip, row, bottom)
                 kept.append(strip)
         open_ = kept
-    return [Box(strip.left, strip.top, strip.right, strip.bottom) for strip in (*found, *open_) if strip.is_gutter]
+    return [*found, *open_]
 
 
-def _gaps(row: Sequence[Word]) -> Iterable[tuple[float, float]]:
+def _gaps(row: Sequence[Word], least: float) -> Iterable[tuple[float, float]]:
     right = row[0].box.right
     for before, word in itertools.pairwise(row):
-        least = max(_NARROWEST, _EM * min(before.size, word.size))
         if word.box.left - right >= least and not (before.mono and word.mono):
             yield right, word.box.left
         right = max(right, word.box.right)
 
 
-def _narrowed(strip: _Strip, row: Sequence[Word], gaps: Sequence[tuple[float, float]], bottom: float) -> bool:
+def _narrowed(
+    strip: _Strip, row: Sequence[Word], gaps: Sequence[tuple[float, float]], bottom: float, least: float
+) -> bool:
     """Narrow a strip to what is white in a row too; False if too little is."""
     one_sided = [(max(word.box.right for word in row), strip.right), (strip.left, row[0].box.left)]
     for start, end in (*one_sided, *gaps):
         left, right = max(strip.left, start), min(strip.right, end)
-        if right - left >= _NARROWEST:
+        if right - left >= least:
             strip.left, strip.right = left, right
             if (start, end) not in one_sided:
                 _add(strip, row, bottom)

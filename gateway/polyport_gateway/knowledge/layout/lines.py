@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from polyport_gateway.knowledge.documents import Box
 
 from .content import Word, union
-from .gutters import gutters_of
+from .gutters import alleys_of, gutters_of
 from .scripts import facing, rtl_share
 
 __all__ = ["Line", "line_of", "lines_of", "rows_of"]
@@ -90,11 +90,17 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     return rows
 
 
-def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
-    """Make lines of words; a gap wider than ``gap`` em begins a new one, and so does a narrower one between columns."""
+def lines_of(words: Iterable[Word], *, gap: float = _GAP, cells: bool = False) -> list[Line]:
+    """Make lines of words.
+
+    Args:
+        words: In any order, but each that is glued behind the one that it is glued to.
+        gap: Em between two words that begin a new line; a narrower gap does between two columns.
+        cells: Part texts of a table as well whose columns stand close.
+    """
     lines = []
     rows = rows_of(words)
-    gutters = gutters_of(rows)
+    gutters = [*gutters_of(rows), *(alleys_of(rows) if cells else ())]
     for row in rows:
         run = [row[0]]
         right = row[0].box.right

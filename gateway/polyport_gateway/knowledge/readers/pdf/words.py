@@ -111,7 +111,7 @@ class _Extraction:
         if word.vertical or level <= 0.3 * size or not -0.2 * size < gap < _SET_APART * size:
             return False
         if between == "\n":
-            return gap < 0.12 * size
+            return -0.1 * size < gap < 0.05 * size
         # Writer and others set letters and digits a little apart from Chinese characters; no blank is that narrow.
         end, begin = before.text[-1], word.text[0]
         mixed = bool(HAN.match(end)) != bool(HAN.match(begin)) and end.isalnum() and begin.isalnum()

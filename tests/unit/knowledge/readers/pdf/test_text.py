@@ -221,23 +221,22 @@ def test_an_exponent_and_the_full_stop_after_it_stand_on_their_line():
 
 
 def test_columns_stand_apart_though_blanks_are_as_wide_as_the_gutter_between_them():
-    def justified(canvas, x, y, words, width):
-        used = sum(canvas.stringWidth(word, "Times-Roman", 12) for word in words)
-        for word in words:
-            canvas.drawString(x, y, word)
-            x += canvas.stringWidth(word, "Times-Roman", 12) + (width - used) / (len(words) - 1)
+    said: list[str] = []
 
     def draw(canvas):
         canvas.setFont("Times-Roman", 12)
-        for column in range(2):
-            for line in range(8):
-                words = [f"{column}{line}{letter * 5}" for letter in "abcde"]
-                justified(canvas, 72 + 232 * column, 700 - 14 * line, words, 222)
+        for place in range(16):
+            start = len(said)
+            while sum(canvas.stringWidth(word, "Times-Roman", 12) + 4 for word in said[start:]) < 205:
+                said.append(WORDS[len(said) % len(WORDS)])
+            used = sum(canvas.stringWidth(word, "Times-Roman", 12) for word in said[start:])
+            x = 72.0 + 248 * (place // 8)
+            for word in said[start:]:
+                canvas.drawString(x, 700 - 14 * (place % 8), word)
+                x += canvas.stringWidth(word, "Times-Roman", 12) + (240 - used) / (len(said) - start - 1)
 
-    (block,) = read(made(draw)).document.blocks[:1]
-    said = " ".join(block.text for block in read(made(draw)).document.blocks).split()
-    assert said == sorted(said)
-    assert block.text.startswith("00aaaaa 00bbbbb")
+    document = read(made(draw)).document
+    assert document.text.split() == said
 
 
 def test_the_title_is_kept_apart_from_the_header_that_repeats_it():
@@ -322,6 +321,33 @@ def test_running_lines_as_close_to_the_text_as_its_own_lines_are_told_apart():
         *(("paragraph", text) for text in said),
     ]
     assert parsed.document.metadata["page_labels"] == {str(page): f"Page {page} of 4" for page in range(1, 5)}
+
+
+def test_a_paragraph_goes_on_on_the_next_page_past_header_and_footnote():
+    pages = [
+        ("Tea is grown on the hills above the", "river, and it is picked there by peo-"),
+        ("ple who know it well, which takes a", "long time and much patience."),
+        ("A new paragraph begins this page.",),
+    ]
+
+    def draw(canvas):
+        for lines in pages:
+            canvas.setFont("Helvetica", 8)
+            canvas.drawString(72, 815, "The tea company")
+            canvas.setFont("Helvetica", 12)
+            for number, line in enumerate(lines):
+                canvas.drawString(72, 760 - 14 * number, line)
+            canvas.line(72, 140, 200, 140)
+            canvas.setFont("Helvetica", 7.5)
+            canvas.drawString(72, 128, "1 See the second book about kettles.")
+            canvas.showPage()
+
+    blocks = [block for block in read(made(draw)).document.blocks if isinstance(block, Paragraph)]
+    assert [(block.text, block.provenance.page) for block in blocks] == [
+        ("Tea is grown on the hills above the river, and it is picked there by people who know it well, which takes a "
+         "long time and much patience.", 1),
+        ("A new paragraph begins this page.", 3),
+    ]  # fmt: skip
 
 
 def test_titles_of_slides_are_no_running_headers():
