@@ -29,6 +29,8 @@ __all__ = ["PageText", "page_text"]
 MOST_CHARACTERS = 400_000
 _MEANINGLESS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SET_APART = 0.24  # em at most between a Chinese character and a letter where no blank is meant
+_FARTHEST = 0.5  # em by which a Chinese comma is set apart to fill a line
+_STRETCHED = "\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f\uff09\u300d\u300f\u300b\u201d\u2019"
 _TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end
@@ -108,14 +110,21 @@ class _Extraction:
         size = word.size
         gap = word.box.left - before.box.right
         level = min(before.box.bottom, word.box.bottom) - max(before.box.top, word.box.top)
-        if word.vertical or level <= 0.3 * size or not -0.2 * size < gap < _SET_APART * size:
+        if word.vertical or level <= 0.3 * size or not -0.2 * size < gap < _FARTHEST * size:
             return False
         if between == "\n":
             return -0.1 * size < gap < 0.05 * size
         # Writer and others set letters and digits a little apart from Chinese characters; no blank is that narrow.
         end, begin = before.text[-1], word.text[0]
+        if between == " " and end in _STRETCHED and HAN.match(begin):
+            return True
         mixed = bool(HAN.match(end)) != bool(HAN.match(begin)) and end.isalnum() and begin.isalnum()
-        return between == " " and mixed and pdfium.FPDFText_IsGenerated(self.page, start - 1) == 1
+        return (
+            between == " "
+            and mixed
+            and gap < _SET_APART * size
+            and pdfium.FPDFText_IsGenerated(self.page, start - 1) == 1
+        )
 
     def _text(self, count: int) -> str:
         """Return one character for each of PDFium's, so that an index into the text is one of theirs."""
@@ -229,7 +238,9 @@ def _follows(before: Box, box: Box, style: _Style) -> bool:
     if _stacked(before, box, size):
         return True
     level = min(before.bottom, box.bottom) - max(before.top, box.top)
-    return level > 0.5 * (box.bottom - box.top) and _gap(before.left, before.right, box.left, box.right) < 0.45 * size
+    # Some fonts give a comma no more height than it has ink.
+    height = min(before.bottom - before.top, box.bottom - box.top)
+    return level > 0.5 * height and _gap(before.left, before.right, box.left, box.right) < 0.45 * size
 
 
 def _stacked(before: Box, box: Box, size: float) -> bool:
