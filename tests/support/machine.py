@@ -133,11 +133,23 @@ def _curl() -> str | None:
     return None if shutil.which("curl") else "curl is not installed"
 
 
+def _libreoffice() -> str | None:
+    return None if shutil.which("soffice") else "LibreOffice is not installed (apt install libreoffice-nogui)"
+
+
+def _chromium() -> str | None:
+    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return None
+    return "Chromium is not installed (apt install chromium)"
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
+    "chromium": _chromium,
     "curl": _curl,
     "data": _data,
     "docker": _docker,
     "dockerd": _dockerd,
+    "libreoffice": _libreoffice,
     "node": _node,
     "openai3": _openai3,
     "postgres": _postgres,
