@@ -149,3 +149,11 @@ def test_a_superscript_is_not_part_of_the_number_before_it():
     assert markdown(Paragraph(text="106 H2O", marks=(Mark(2, 3, "superscript"), Mark(5, 6, "subscript")))) == (
         "10<sup>6</sup> H<sub>2</sub>O\n"
     )
+
+
+@pytest.mark.timeout(20)
+def test_a_paragraph_of_20000_links_and_styles_is_rendered_at_once():
+    marks = [Mark(place, place + 2, "link", "x") for place in range(0, 80_000, 4)]
+    marks += [Mark(place, 80_000 - place, "bold") for place in range(0, 40_000, 4)]
+    document = build(Paragraph(text="word" * 20_000, marks=tuple(marks)))
+    assert document.to_markdown().count("](x)") == document.to_html().count("</a>") == 20_000
