@@ -25,6 +25,9 @@ _TAGS = {
     "superscript": "sup",
     "subscript": "sub",
 }
+_STYLE = (
+    "<style>table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2em .5em}img{max-width:100%}</style>"
+)
 _SAFE_LINK = re.compile(r"(?i)(https?:|mailto:|tel:|ftp:|#|[^:]*$|[^:/?#]*[/?#])")
 _SAFE_PICTURE = re.compile(r"image/(png|jpeg|gif|webp|bmp|tiff|avif)\Z")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
@@ -36,7 +39,7 @@ def render(document: Document) -> str:
     language = f' lang="{escape(document.language)}"' if document.language else ""
     return (
         f'<!DOCTYPE html>\n<html{language}>\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{escape(str(title or document.source.name))}</title>\n</head>\n<body>\n"
+        f"<title>{escape(str(title or document.source.name))}</title>\n{_STYLE}\n</head>\n<body>\n"
         f"{_blocks(document.blocks, document.assets)}\n</body>\n</html>\n"
     )
 
