@@ -53,7 +53,7 @@ def inline(block: Block, references: Mapping[int, str] | None = None) -> str:
         block: One with text.
         references: The labels of the footnotes that its marks refer to, by where these begin.
     """
-    marks = sorted(set(block.marks), key=lambda mark: (mark.start, -mark.end, mark.kind))
+    marks = sorted(set(block.marks), key=lambda mark: (mark.start, -mark.end, mark.kind != "link", mark.kind))
     return _Inline(block.text, references or {}, struck=any(mark.kind == "strike" for mark in marks)).marked(
         0, len(block.text), marks, frozenset()
     )
@@ -117,7 +117,7 @@ class _Inline:
         shown = self.marked(mark.start, mark.end, inside, around | {mark.kind})
         if mark.kind == "link":
             return f"[{shown}]({target(mark.value)})"
-        if mark.kind not in _TAGS or not raw.strip() or _is_citation(mark, inside):
+        if mark.kind not in _TAGS or not raw.strip() or _is_citation(mark, inside, around):
             return shown
         # Markdown takes no blank inside the signs.
         left, right = shown[: len(shown) - len(shown.lstrip())], shown[len(shown.rstrip()) :]
@@ -181,9 +181,9 @@ def _run(run: re.Match[str], *, more: bool) -> str:
     return f"\\{signs}" if alone else "\\_" * len(signs)
 
 
-def _is_citation(mark: Mark, inside: Sequence[Mark]) -> bool:
+def _is_citation(mark: Mark, inside: Sequence[Mark], around: frozenset[str]) -> bool:
     """Tell whether a superscript is a link, which shows well enough that it is not part of the word before it."""
-    return mark.kind == "superscript" and any(other.kind == "link" for other in inside)
+    return mark.kind == "superscript" and ("link" in around or any(other.kind == "link" for other in inside))
 
 
 def _code(raw: str) -> str:

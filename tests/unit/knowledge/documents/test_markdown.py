@@ -145,6 +145,11 @@ def test_a_footnote_that_nothing_refers_to_is_still_shown():
     assert markdown(Paragraph(text="a"), Note(text="Why.", label="1")) == "a\n\n> 1 Why.\n"
 
 
+def test_a_citation_that_is_a_link_needs_no_sign_that_it_stands_higher():
+    marks = (Mark(1, 4, "superscript"), Mark(1, 4, "link", "#n1"))
+    assert markdown(Paragraph(text="a[1]", marks=marks)) == "a[\\[1\\]](#n1)\n"
+
+
 def test_a_superscript_is_not_part_of_the_number_before_it():
     assert markdown(Paragraph(text="106 H2O", marks=(Mark(2, 3, "superscript"), Mark(5, 6, "subscript")))) == (
         "10<sup>6</sup> H<sub>2</sub>O\n"
