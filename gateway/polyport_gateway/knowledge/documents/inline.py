@@ -32,6 +32,7 @@ _AT_START = re.compile(
     r"^([ \t]*)(#{1,6}(?=\s|$)|>|\||~(?=~~)|[+*-](?=\s|$)|-(?=[-\s]*$)|=(?==*[ \t]*$)|\d{1,9}(?=[.)](?:\s|$)))",
     re.MULTILINE,
 )
+_REFERENCE = re.compile(r"\[\^[^\]]+\]")
 _FENCES = {"bold": "**", "italic": "*", "strike": "~~"}
 _TAGS = {"bold": "strong", "italic": "em", "strike": "s", "superscript": "sup", "subscript": "sub"}
 
@@ -118,6 +119,8 @@ class _Inline:
         if mark.kind == "link":
             return f"[{shown}]({target(mark.value)})"
         if mark.kind not in _TAGS or not raw.strip() or _is_citation(mark, inside, around):
+            return shown
+        if _REFERENCE.fullmatch(shown.strip()):
             return shown
         # Markdown takes no blank inside the signs.
         left, right = shown[: len(shown) - len(shown.lstrip())], shown[len(shown.rstrip()) :]

@@ -129,10 +129,9 @@ def test_a_list_that_counts_anew_is_another_list():
 
 
 def test_a_reference_and_its_footnote_have_one_label():
-    reference = Mark(4, 6, "superscript")
-    assert markdown(Paragraph(text="word1)", marks=(reference,)), Note(text="Why.", label="1")) == (
-        "word[^1]\n\n[^1]: Why.\n"
-    )
+    for marks in ((Mark(4, 6, "superscript"),), (Mark(4, 6, "bold"), Mark(4, 6, "superscript"))):
+        shown = markdown(Paragraph(text="word1)", marks=marks), Note(text="Why.", label="1"))
+        assert shown == "word[^1]\n\n[^1]: Why.\n"
 
 
 def test_footnotes_of_two_pages_are_told_apart():
