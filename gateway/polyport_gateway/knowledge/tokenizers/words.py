@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, filterfalse
-from operator import add
+from itertools import accumulate, compress, count, filterfalse
+from operator import add, sub
 
 __all__ = ["WordCounts"]
 
 _MOST = 1 << 16
 """Words kept, about 10 MB."""
 
-_LONGEST = 32
+_LONGEST = 64
 """Characters of a word that is kept: what is longer seldom comes again."""
 
 _FEW = 16
 """Characters to a word from which on a text is encoded as a whole: it has long words, or Chinese."""
-
-_MARK = " \n"
-"""One token in OpenAI's vocabularies, and a piece of its own between two words."""
 
 _STEP = 4
 """Words from one place to the next at which the tokens up to there are kept."""
@@ -30,8 +27,8 @@ _WIDEST = 255
 
 _BLANK = re.compile(r" (?=\S)")
 
-_MANY = ("   ", "  \n", "\n  ", "\n \n")
-"""Runs of blanks and line breaks that are cut otherwise than before each blank."""
+_MANY = ("   ", "  \n", "\n  ")
+"""Runs of blanks and line breaks, beside a blank between line breaks, that are cut otherwise than before each blank."""
 
 
 class WordCounts(dict[str, int]):
@@ -43,11 +40,12 @@ class WordCounts(dict[str, int]):
 
     Args:
         encode: Gives the tokens of a text.
+        begins: For each token, 1 if it begins with a blank, else 0.
     """
 
-    def __init__(self, encode: Callable[[str], Sequence[int]]) -> None:
-        super().__init__({"": len(encode(" "))})
-        self._encode, self._mark = encode, encode(_MARK)
+    def __init__(self, encode: Callable[[str], Sequence[int]], begins: Sequence[int]) -> None:
+        super().__init__()
+        self._encode, self._begins = encode, begins
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has."""
@@ -88,9 +86,9 @@ class WordCounts(dict[str, int]):
             words = _BLANK.split(text)
             if len(max(words, key=len)) > _WIDEST:
                 return [], []
-            counts = [
-                count or len(self._encode(f" {word}")) for word, count in zip(words, self._counts(words), strict=True)
-            ]
+            counts = self._counts(words)
+            for index in _indices(counts, 0):
+                counts[index] = len(self._encode(f" {words[index]}"))
         counts[0] = len(self._encode(words[0]))
         return words, counts
 
@@ -100,43 +98,39 @@ class WordCounts(dict[str, int]):
         except KeyError:
             self._learn(set(words))
         found = list(map(self.get, words))
-        if None in found:
-            return [self._count(word) if count is None else count for word, count in zip(words, found, strict=True)]
+        for index in _indices(found, None):
+            found[index] = self._count(words[index])
         return found  # type: ignore[return-value]
 
     def _learn(self, words: set[str]) -> None:
         if len(self) + len(words) > _MOST:
-            blank = self[""]
             self.clear()
-            self[""] = blank
         new = [word for word in filterfalse(self.__contains__, words) if len(word) <= _LONGEST][:_MOST]
-        # One call for all that a mark can stand before and after: the tokens between two marks are the word's.
-        plain = [word for word in new if not word[0].isspace() and not word[-1].isspace() and " " not in word]
-        if len(self._mark) > 1:
-            plain = []
-        tokens = self._encode(f" {f'{_MARK} '.join(plain)}{_MARK}") if plain else []
-        self.update(zip(plain, _lengths(tokens, self._mark), strict=True))
+        # One call for all that a blank surely parts: each begins with the token that begins with it.
+        plain = [word for word in new if word and not word[0].isspace() and not _is_odd(word[-1]) and " " not in word]
+        tokens = self._encode(f" {' '.join(plain)}") if plain else []
+        starts = [*compress(count(), map(self._begins.__getitem__, tokens)), len(tokens)]
+        self.update(zip(plain, map(sub, starts[1:], starts), strict=True))
         if len(plain) < len(new):
             self.update([(word, self._count(word)) for word in new if word not in self])
 
     def _count(self, word: str) -> int:
         """Return the tokens of a word, or 0 if it is not to be looked up: blanks at its rims, or too long."""
-        odd = " " not in word and (_is_odd(word[0]) or _is_odd(word[-1]))
+        odd = " " not in word and (_is_odd(word[:1]) or _is_odd(word[-1:]))
         return 0 if odd or len(word) > _WIDEST else len(self._encode(f" {word}"))
+
+
+def _indices(values: Sequence[object], sought: object) -> Iterator[int]:
+    index = -1
+    for _ in range(values.count(sought)):
+        index = values.index(sought, index + 1)
+        yield index
 
 
 def _is_odd(character: str) -> bool:
     return character.isspace() and character != "\n"
 
 
-def _lengths(tokens: Sequence[int], mark: Sequence[int]) -> Iterator[int]:
-    start = 0
-    while start < len(tokens):
-        end = tokens.index(mark[0], start)
-        yield end - start
-        start = end + 1
-
-
 def _split(text: str) -> list[str]:
-    many = text[-2:].isspace() or any(blanks in text for blanks in _MANY)
+    many = text[-2:].isspace() or ("  " in text and any(run in text for run in _MANY)) or "\n \n" in text
     return _BLANK.split(text) if many else text.split(" ")
