@@ -32,7 +32,7 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
 
 def unit(vector: Vector) -> Vector:
     """Return a vector of the same direction, of length 1; one of length 0 as it is."""
-    length = math.sqrt(sum(map(mul, vector, vector)))
+    length = math.hypot(*vector)
     if not length or not math.isfinite(length):
         return [0.0] * len(vector)
     return vector if abs(length - 1) < 1e-9 else [value / length for value in vector]
