@@ -78,7 +78,7 @@ class SemanticClusters(Step):
         parts = pack(measure, work.text, cut.span.start, sentences[1:], self.piece_tokens)
         bounds = [cut.span.start]
         for part in parts:
-            if not work.text[bounds[-1] : part.end].isspace():
+            if not work.text[part.start : part.end].isspace():
                 bounds.append(part.end)
         if bounds[-1] != cut.span.end:
             bounds.append(cut.span.end)
