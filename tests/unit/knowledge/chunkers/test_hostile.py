@@ -13,7 +13,7 @@ from polyport_gateway.knowledge.documents.blocks import Code
 from polyport_gateway.knowledge.documents.document import Document
 from tests.unit.knowledge.chunkers.texts import document
 
-SMALL, TIMES = 12_000, 8
+SMALL, TIMES = 20_000, 8
 _UNITS = {
     "one line": "word ", "no blanks": "ab1", "chinese without marks": "今天天气很好我们去喝茶吧", "line breaks": "\n",
     "carriage returns": "\r", "blanks": " ", "full stops": ". ", "dots": ".", "headings": "# a\n", "fences": "```\n",
@@ -69,6 +69,6 @@ def test_time_grows_with_the_length(name: str) -> None:
     small, large = _made(name, SMALL), _made(name, SMALL * TIMES)
     for step in _STEPS:
         step.chunk(small)
-        least = _seconds(lambda step=step: step.chunk(small))  # type: ignore[misc]
+        least = min(_seconds(lambda step=step: step.chunk(small)) for _ in range(2))  # type: ignore[misc]
         # Twice as much as in proportion; in proportion to the square it would be eight times.
-        assert _seconds(lambda step=step: step.chunk(large)) < 2 * TIMES * least + 0.5, step  # type: ignore[misc]
+        assert _seconds(lambda step=step: step.chunk(large)) < 2 * TIMES * least + 0.15, step  # type: ignore[misc]
