@@ -19,7 +19,7 @@ else:
 
     def sumprod(one: Vector, other: Vector) -> float:
         """Return the sum of the products, as Python does from 3.12 on."""
-        return sum(map(mul, one, other))
+        return float(sum(map(mul, one, other)))
 
 
 def embedded(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
