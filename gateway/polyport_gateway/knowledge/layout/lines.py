@@ -90,17 +90,18 @@ def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     return rows
 
 
-def lines_of(words: Iterable[Word], *, gap: float = _GAP, cells: bool = False) -> list[Line]:
+def lines_of(words: Iterable[Word], *, gap: float = _GAP, columns: bool = False, cells: bool = False) -> list[Line]:
     """Make lines of words.
 
     Args:
         words: In any order, but each that is glued behind the one that it is glued to.
-        gap: Em between two words that begin a new line; a narrower gap does between two columns.
-        cells: Part texts of a table as well whose columns stand close.
+        gap: Em between two words that begin a new line.
+        columns: Begin one at a narrower gap between two columns of text as well.
+        cells: And at one between two columns of a table.
     """
     lines = []
     rows = rows_of(words)
-    gutters = [*gutters_of(rows), *(alleys_of(rows) if cells else ())]
+    gutters = [*(gutters_of(rows) if columns else ()), *(alleys_of(rows) if cells else ())]
     for row in rows:
         run = [row[0]]
         right = row[0].box.right
