@@ -150,7 +150,7 @@ def semantic(kind: str, tokens: int, encoding: Any) -> dict[str, tuple[Split, Pl
     from chonkie.embeddings import BaseEmbeddings  # type: ignore[import-not-found,unused-ignore]
     from llama_index.core import Document
     from llama_index.core.embeddings import BaseEmbedding  # type: ignore[import-not-found,unused-ignore]
-    from llama_index.core.node_parser import SemanticSplitterNodeParser
+    from llama_index.core.node_parser import SemanticSplitterNodeParser  # type: ignore[import-not-found,unused-ignore]
 
     from polyport_gateway.knowledge.chunkers.models.hashed import HashedEmbedder
 
