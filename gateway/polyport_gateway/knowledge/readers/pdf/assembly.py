@@ -262,9 +262,11 @@ class Assembly:
         if any(page != label for page, label in labels.items()):
             metadata["page_labels"] = labels
         if told and len(self._pages) > 1:
-            self.warnings.append(f"{len(told)} running headers and footers stand in the document once each.")
+            self.warnings.append(f"Running headers and footers ({len(told)}) stand in the document once each.")
         if self._shown:
-            self.warnings.append(f"{len(self._shown)} pictures that repeat (logos, ornaments) stand in it once each.")
+            self.warnings.append(
+                f"Pictures that repeat, such as logos and ornaments ({len(self._shown)}), stand in it once each."
+            )
 
 
 def _plain(entry: OutlineEntry) -> JSON:

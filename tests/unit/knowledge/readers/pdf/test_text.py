@@ -298,7 +298,7 @@ def test_running_headers_and_footers_stand_once_and_page_numbers_are_labels():
     ]
     assert "Page 8" not in parsed.document.text
     assert parsed.document.metadata["page_labels"] == {str(page): f"Page {page + 6}" for page in range(1, 6)}
-    assert any("running headers" in warning for warning in parsed.receipt.warnings)
+    assert any("Running headers" in warning for warning in parsed.receipt.warnings)
     assert [block.page for block in blocks if isinstance(block, PageBreak)] == [2, 3, 4, 5]
     assert parsed.document.pages == 5
 
