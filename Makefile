@@ -5,6 +5,7 @@
 #   make test-all  the slow ones too, on every Python from 3.11 on that is here
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
+#   make bench-documents DATA=FOLDER  what the readers and chunkers find, beside others
 #   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
 #   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
@@ -19,7 +20,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +48,10 @@ chunking-peer-venv:
 	@scripts/venv .venv-chunking --group chunking-peer || \
 		echo "the other splitters do not install here; the benchmark runs without them"
 
+documents-peer-venv:
+	@scripts/venv .venv-documents --group documents-peer || \
+		echo "markitdown and docling do not install here; the benchmarks run without them"
+
 serve: gateway-venv
 	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)
 
@@ -54,6 +59,7 @@ test: setup openai3-venv
 	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
 test-all: setup openai3-venv
+	@scripts/venv .venv -e '.[all,docling]' --group dev
 	$(BIN)/python -m pytest $(PYTEST)
 	@scripts/test-pythons $(PYTEST)
 
@@ -68,8 +74,15 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup bench-venv sandbox-peer-venv
+bench: setup bench-venv sandbox-peer-venv documents-peer-venv
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+
+# Needs files and questions: DATA=FOLDER with documents/, chunking/, zh_retrieval/, multihop/.
+bench-documents: setup documents-peer-venv chunking-peer-venv
+	@test -d "$(DATA)/documents" || { echo "make bench-documents DATA=FOLDER: there is no $(DATA)/documents" >&2; exit 2; }
+	$(BIN)/python tests/benchmarks/documents.py $(DATA)/documents --peers .venv-documents/bin/python
+	$(BIN)/python tests/benchmarks/chunking.py $(DATA) --peer .venv-chunking/bin/python $(BENCH)
+	$(BIN)/python tests/benchmarks/topics.py $(DATA) --peer .venv-chunking/bin/python
 
 sandbox-image: setup
 	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)

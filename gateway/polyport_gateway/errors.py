@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import reprlib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +25,8 @@ __all__ = ["describe_validation", "invalid_arguments", "invalid_request", "mcp_e
 _log = logging.getLogger("polyport.errors")
 
 _MOST_PROBLEMS = 8
+# What stands under such a name is shown to nobody, whatever is wrong with it.
+_SECRET = re.compile(r"(?i)passw|passphrase|secret|api_?key|authorization")
 _LONGEST_VALUE = 80
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 2 * _LONGEST_VALUE
@@ -38,8 +42,8 @@ def describe_validation(error: ValidationError) -> tuple[str, str | None]:
     parts = []
     for problem in problems[:_MOST_PROBLEMS]:
         where = ".".join(str(part) for part in problem["loc"])
-        got = _shown(problem["input"])
-        shown = problem["msg"] if problem["type"] == "missing" else f"{problem['msg']} (got {got})"
+        hidden = problem["type"] == "missing" or _SECRET.search(where)
+        shown = problem["msg"] if hidden else f"{problem['msg']} (got {_shown(problem['input'])})"
         parts.append(f"{where}: {shown}" if where else shown)
     if len(problems) > _MOST_PROBLEMS:
         parts.append(f"and {len(problems) - _MOST_PROBLEMS} more")
@@ -49,6 +53,8 @@ def describe_validation(error: ValidationError) -> tuple[str, str | None]:
 
 def _shown(value: Any) -> str:
     # Not plain `repr`: a value may be huge, nest deeper than the interpreter can follow, or fail to show itself.
+    if isinstance(value, Mapping):
+        value = {key: "…" if _SECRET.search(str(key)) else inner for key, inner in value.items()}
     got = _repr.repr(value)
     return got if len(got) <= _LONGEST_VALUE else got[:_LONGEST_VALUE] + "…"
 

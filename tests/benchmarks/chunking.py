@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ SAME = {
     "FixedCharacters, estimate": ("Chonkie characters", "LangChain characters"),
     "SentenceWindow": ("LlamaIndex sentence window",),
     "ParentChild": ("LlamaIndex hierarchical",),
+    "SemanticBreakpoints": ("LlamaIndex semantic", "Chonkie semantic"),
+    "SemanticClusters": ("LlamaIndex semantic", "Chonkie semantic"),
     "ByCode": ("LangChain Python", "LlamaIndex code"),
     "TableRows": ("Chonkie table",),
     "ByHeading": ("LangChain Markdown headers", "LlamaIndex Markdown"),
@@ -82,7 +85,11 @@ class Peer:
     def __init__(self, python: str) -> None:
         script = Path(__file__).with_name("chunking_peer.py")
         command = [python, str(script), str(find_vocabulary("cl100k_base"))]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # The semantic ones are given our embedder, so that all have the same vectors.
+        paths = {"PYTHONPATH": os.pathsep.join(str(Path(__file__).parents[2] / part) for part in ("gateway", "sdk"))}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | paths
+        )
 
     def ask(self, **request: object) -> Any:
         """Send a request and return the answer."""

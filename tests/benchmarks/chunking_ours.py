@@ -37,6 +37,9 @@ def steps(kind: str, tokens: int) -> dict[str, Step]:
         "FixedCharacters, estimate": c.FixedCharacters(tokens * 4, 0, "estimate"),
         "SlidingWindow": c.SlidingWindow(tokens, tokens * 3 // 4, NAME),
         "SentenceWindow": c.SentenceWindow(3, tokens, NAME),
+        "SemanticBreakpoints": c.SemanticBreakpoints(tokens, tokenizer=NAME),
+        "SemanticClusters": c.SemanticClusters(tokens, tokenizer=NAME),
+        "TopicSegments": c.TopicSegments(tokens, tokenizer=NAME),
         "ParentChild": c.ParentChild(recursive, c.Recursive(tokens // 4, NAME)),
     }
 

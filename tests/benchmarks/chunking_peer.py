@@ -141,6 +141,60 @@ def llama_index(kind: str, tokens: int, encoding: Any) -> dict[str, tuple[Split,
     }
 
 
+def semantic(kind: str, tokens: int, encoding: Any) -> dict[str, tuple[Split, Place]]:
+    """Chonkie's and LlamaIndex's splitters by meaning, with the vectors of our built-in embedder."""
+    if kind != "text":
+        return {}
+    import chonkie as c
+    import numpy as np  # type: ignore[import-not-found,unused-ignore]
+    from chonkie.embeddings import BaseEmbeddings  # type: ignore[import-not-found,unused-ignore]
+    from llama_index.core import Document
+    from llama_index.core.embeddings import BaseEmbedding  # type: ignore[import-not-found,unused-ignore]
+    from llama_index.core.node_parser import SemanticSplitterNodeParser  # type: ignore[import-not-found,unused-ignore]
+
+    from polyport_gateway.knowledge.chunkers.models.hashed import HashedEmbedder
+
+    hashed = HashedEmbedder()
+
+    class ForChonkie(BaseEmbeddings):  # type: ignore[misc,unused-ignore]
+        dimension = hashed.dimensions
+
+        def embed(self, text: str) -> Any:
+            return self.embed_batch([text])[0]
+
+        def embed_batch(self, texts: list[str]) -> list[Any]:
+            return [np.array(vector, dtype=np.float32) for vector in hashed.embed(texts)]
+
+        def get_tokenizer(self) -> Any:
+            return encoding
+
+    class ForLlamaIndex(BaseEmbedding):  # type: ignore[misc,unused-ignore]
+        def _get_text_embedding(self, text: str) -> list[float]:
+            return hashed.embed([text])[0]
+
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embedding(query)
+
+        async def _aget_query_embedding(self, query: str) -> list[float]:
+            return self._get_text_embedding(query)
+
+    chonkies = c.SemanticChunker(embedding_model=ForChonkie(), chunk_size=tokens)
+    parser = SemanticSplitterNodeParser(embed_model=ForLlamaIndex(), breakpoint_percentile_threshold=70)
+    return {
+        "Chonkie semantic": (
+            chonkies.chunk,
+            lambda chunks: [[chunk.start_index, chunk.end_index] * 2 for chunk in chunks],
+        ),
+        "LlamaIndex semantic": (
+            lambda text: parser.get_nodes_from_documents([Document(text=text)]),
+            lambda nodes: [
+                node.text if node.start_char_idx is None else [node.start_char_idx, node.end_char_idx] * 2
+                for node in nodes
+            ],
+        ),
+    }
+
+
 @lru_cache(maxsize=1)
 def _texts(file: str) -> list[str]:
     found: list[str] = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -157,7 +211,7 @@ def main(vocabulary: str) -> None:
     @lru_cache(maxsize=1)
     def splitters(kind: str, tokens: int) -> dict[str, tuple[Split, Place]]:
         found: dict[str, tuple[Split, Place]] = {}
-        for family in (chonkie, langchain, llama_index):
+        for family in (chonkie, langchain, llama_index, semantic):
             try:
                 found |= family(kind, tokens, encoding)
             except ImportError as error:

@@ -41,6 +41,7 @@ from polyport_gateway.knowledge.documents import UnsupportedFormatError
 from polyport_gateway.knowledge.readers import read
 
 PEERS = ("markitdown", "docling")
+RAISED = re.compile(r"</?su[bp]>")
 WORD = re.compile(r"\w+")
 DELIMITER = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 Grid = list[list[str]]
@@ -59,7 +60,7 @@ class Score:
 
 def plain(text: str) -> str:
     """Take Markdown's signs away, so that how a style or a list is written does not count."""
-    text = html.unescape(text).replace("<br>", " ").replace("<!-- image -->", " ")
+    text = html.unescape(RAISED.sub("", text)).replace("<br>", " ").replace("<!-- image -->", " ")
     text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text, flags=re.DOTALL)
     text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
     text = re.sub(r"[*_`~$]+", "", text)

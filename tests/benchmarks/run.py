@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks.chat import measure_chat  # noqa: E402
 from tests.benchmarks.memory import measure_memory  # noqa: E402
+from tests.benchmarks.reading import measure_reading  # noqa: E402
 from tests.benchmarks.report import Section, machine, render  # noqa: E402
 from tests.benchmarks.sandbox import measure_sandbox  # noqa: E402
 from tests.benchmarks.start import measure_start  # noqa: E402
@@ -31,7 +32,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="short rounds and a tenth of the requests")
     parser.add_argument("--rounds", type=int, help="rounds of each measurement (5, or 2 with --quick)")
     parser.add_argument("--json", type=Path, help="also write every figure and round to this file")
-    parser.add_argument("--only", default="", help="chat, mcp, memory, streams, sandbox, start; several with commas")
+    parser.add_argument(
+        "--only", default="", help="chat, mcp, memory, streams, sandbox, reading, start; several with commas"
+    )
     options = parser.parse_args()
     rounds = options.rounds or (2 if options.quick else 5)
     seconds = 2.0 if options.quick else 5.0
@@ -41,6 +44,7 @@ def main() -> int:
         "memory": lambda folder: measure_memory(folder, requests=10_000 if options.quick else 100_000),
         "streams": lambda folder: measure_streams(folder, rounds=rounds),
         "sandbox": lambda _: measure_sandbox(rounds=rounds),
+        "reading": lambda folder: measure_reading(folder, rounds=rounds),
         "start": lambda folder: measure_start(folder, rounds=rounds, install=not options.quick),
     }
     chosen = [name for name in options.only.split(",") if name] or list(parts)

@@ -256,6 +256,17 @@ class TestBadClients:
         assert answer.startswith(b"HTTP/1.1 413")
         assert b"documents_max_bytes" in answer
 
+    def test_one_that_is_compressed_is_not_taken_for_a_form(self, served):
+        body, kind = form(file=("tea.md", TEA))
+        head = (
+            f"POST /v1/documents/read HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Encoding: gzip\r\n"
+        )
+        with connect(served.url) as client:
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 415")
+        assert b"unsupported_encoding" in answer
+
     def test_one_that_does_not_say_how_large_it_is(self, served):
         body, kind = form(file=("large.bin", b"x" * (8 << 20)))
         sent = 0

@@ -138,11 +138,23 @@ def _sentence_transformers() -> str | None:
     return f'{", ".join(absent)} is not installed (pip install "polyport[sentence-transformers]")' if absent else None
 
 
+def _libreoffice() -> str | None:
+    return None if shutil.which("soffice") else "LibreOffice is not installed (apt install libreoffice-nogui)"
+
+
+def _chromium() -> str | None:
+    if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return None
+    return "Chromium is not installed (apt install chromium)"
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
+    "chromium": _chromium,
     "curl": _curl,
     "data": _data,
     "docker": _docker,
     "dockerd": _dockerd,
+    "libreoffice": _libreoffice,
     "node": _node,
     "openai3": _openai3,
     "postgres": _postgres,

@@ -56,10 +56,15 @@ class ListDocuments(GatewayTool):
             total=len(found),
             next_offset=end if end < len(found) else None,
         )
-        lines = [f"{file.path} ({file.size} bytes)" for file in files.data] or ["there is no such file"]
+        lines = [f"{_on_a_line(file.path)} ({file.size} bytes)" for file in files.data] or ["there is no such file"]
         more = [f"[{len(found)} in all; go on with offset={end}]"] if files.next_offset is not None else []
         work.text = "\n".join([*lines, *more])
         return files
+
+
+def _on_a_line(path: str) -> str:
+    """Show what is no letter or sign, such as a line break, as its code: a name must not look like several."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in path)
 
 
 def _format(path: str) -> str | None:

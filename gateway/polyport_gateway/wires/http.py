@@ -29,6 +29,7 @@ __all__ = [
     "info_of",
     "read_body",
     "read_json",
+    "refuse_encoded",
     "run_until_disconnect",
     "send_bytes",
     "send_error",
@@ -120,6 +121,21 @@ async def body_parts(
             code="request_timeout",
             status=408,
         ) from error
+
+
+def refuse_encoded(scope: Scope) -> None:
+    """Refuse a body that is compressed: it would be taken for what it is not.
+
+    Raises:
+        BadRequestError: It is.
+    """
+    for key, value in scope["headers"]:
+        if key == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise BadRequestError(
+                f"The content encoding {value[:40].decode('latin-1')!r} is not understood; send the body as it is.",
+                code="unsupported_encoding",
+                status=415,
+            )
 
 
 def _too_large(limit: int, setting: str) -> PayloadTooLargeError:

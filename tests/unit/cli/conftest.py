@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import logging
 import sys
 import threading
 
@@ -16,6 +17,16 @@ def fresh_modules(tmp_path, monkeypatch):
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Take away the handlers of the commands that ran: they write to a standard error that is gone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

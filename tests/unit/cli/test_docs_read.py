@@ -2,12 +2,12 @@
 
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 import pytest
@@ -24,8 +24,6 @@ from tests.support.documents import TEA, docx, install_reader, png, trying
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # Other tests leave handlers that write to what they took for standard error.
-    monkeypatch.setattr(logging.getLogger("polyport"), "handlers", [])
     return tmp_path
 
 
@@ -252,6 +250,23 @@ def test_names_that_differ_in_case_alone_are_two_files(folder):
         "a.docx-2.md",
         "a.DOCX-3.md",
     ]
+
+
+def test_a_name_too_long_for_the_disk_is_cut(folder):
+    output = OutputFolder(folder / "out", force=True)
+    for _ in range(2):
+        output.write(output.claim(PurePosixPath("名" * 85 + ".md"), ".md"), b"x")
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["名" * 83 + "-2.md", "名" * 84 + ".md"]
+
+
+def test_two_processes_that_write_one_file_both_write_it_whole(folder):
+    first, second = (OutputFolder(folder / "out", force=True) for _ in range(2))
+    path = first.claim(PurePosixPath("x"), ".md")
+    with ThreadPoolExecutor() as both:
+        for _ in range(50):
+            list(both.map(lambda given: given[0].write(path, given[1]), [(first, b"a" * 9999), (second, b"b" * 99)]))
+            assert path.read_bytes() in (b"a" * 9999, b"b" * 99)
+    assert list((folder / "out").iterdir()) == [path]
 
 
 def test_a_password_of_a_file_or_of_standard_input(folder, monkeypatch):

@@ -5,6 +5,7 @@ import importlib.util
 from polyport_gateway.cli.checks import _documents
 from polyport_gateway.knowledge.chunkers import CHUNKERS
 from polyport_gateway.knowledge.readers import readers
+from polyport_gateway.reading.file_list import _on_a_line
 from polyport_gateway.reading.listing import describe_chunkers, describe_formats
 
 
@@ -52,3 +53,7 @@ def test_every_chunker_is_described():
     ]
     settings = {parameter.name: parameter.default for parameter in found["Sentences"].parameters}
     assert settings["max_tokens"] == "512"
+
+
+def test_a_name_with_a_line_break_is_one_line():
+    assert _on_a_line("报告\n\x1b[31m.md") == "报告\\n\\x1b[31m.md"

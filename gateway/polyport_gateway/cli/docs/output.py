@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from pathlib import Path, PurePosixPath
 
 from polyport.errors import ConfigurationError
@@ -17,9 +19,13 @@ _ENDINGS = {
     "image/webp": ".webp",
     "image/bmp": ".bmp",
     "image/svg+xml": ".svg",
+    "image/emf": ".emf",
     "image/x-emf": ".emf",
+    "image/wmf": ".wmf",
     "image/x-wmf": ".wmf",
 }
+
+_LONGEST_NAME = 255  # bytes, on the file systems in use
 
 
 class OutputExistsError(Exception):
@@ -58,7 +64,8 @@ class OutputFolder:
         number = 1
         while True:
             mark = "" if number == 1 else f"-{number}"
-            path = self._folder / place.parent / f"{place.name}{mark}{suffix}"
+            name = _fitting(place.name, _LONGEST_NAME - len(mark + suffix))
+            path = self._folder / place.parent / f"{name}{mark}{suffix}"
             # Where case does not count, two names that differ in it alone are one file.
             key = str(path).casefold()
             if key not in self._taken:
@@ -76,7 +83,8 @@ class OutputFolder:
             OutputExistsError: Somebody made it in the meantime.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.with_name(f".{path.name}.part") if self._force else path
+        # Two processes that write the same file must not write into one another's.
+        target = path.with_name(f".{uuid.uuid4().hex}.part") if self._force else path
         try:
             file = target.open("wb" if self._force else "xb")
         except FileExistsError:
@@ -105,3 +113,9 @@ class OutputFolder:
             self.write(path, document.assets[block.sha256])
             written[block.sha256] = path
         return written
+
+
+def _fitting(name: str, room: int) -> str:
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return name

@@ -95,6 +95,11 @@ class Work:
             found = self._measures[tokenizer.name] = tokenizer.measure(self.text)
         return found
 
+    def count(self, tokenizer: Tokenizer, span: Span) -> int:
+        """Return the tokens of a part, which alone is counted where the text's tokens have not been located."""
+        found = self._measures.get(tokenizer.name)
+        return found.count(*span) if found is not None else tokenizer.count(self.text[span.start : span.end])
+
     def blocks(self, span: Span) -> range:
         """Return the indices of the blocks that a span touches."""
         starts, ends = self._bounds
@@ -260,7 +265,7 @@ def _chunk(work: Work, cut: Cut, tokenizer: Tokenizer, key: hashlib._Hash, index
     if cut.size is not None:
         tokens = cut.size
     else:
-        tokens = work.measure(tokenizer).count(start, end) if cut.text is None else tokenizer.count(text)
+        tokens = work.count(tokenizer, cut.span) if cut.text is None else tokenizer.count(text)
     digest = key.copy()
     digest.update(f"{start}:{end}:{parent_id}:{sorted(cut.metadata.items())}\0{text}".encode())
     blocks = work.blocks(cut.span)

@@ -26,11 +26,12 @@ _CLOSING = r"[\"'”’)\]»」』）》】]*"
 _LATIN, _CHINESE = ".!?؟۔।", "。！？；｡…"
 
 # A Latin sentence ends at a mark that blanks and no small letter follow, so that a decimal or a file name does not end
-# one; a Chinese one right after its mark and the quotes that close there. All begin with one set of characters, which
+# one; a run of marks is looked at from its first one only. A Chinese one ends right after its mark and the quotes that
+# close there. All begin with one set of characters, which
 # the engine looks for quickly.
 SENTENCES = re.compile(
     rf"[{_LATIN}{_CHINESE}\n](?:(?<=\n)\s*"
-    rf"|(?<=[{_LATIN}])[{_LATIN}]*+{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*"
+    rf"|(?<=[{_LATIN}])(?<![{_LATIN}][{_LATIN}])[{_LATIN}]*+{_FULL_STOP}{_CLOSING}(?=\s+[^\sa-z]|\s*\Z)\s*"
     rf"|(?<=[{_CHINESE}])[{_CHINESE}]*{_CLOSING}\s*)"
 )
 PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")

@@ -77,9 +77,7 @@ class SemanticClusters(Step):
         sentences = sentence_bounds(work.text, cut.span)
         parts = pack(measure, work.text, cut.span.start, sentences[1:], self.piece_tokens)
         bounds = [cut.span.start]
-        for part in parts:
-            if not work.text[bounds[-1] : part.end].isspace():
-                bounds.append(part.end)
+        bounds += [part.end for part in parts if not work.text[part.start : part.end].isspace()]
         if bounds[-1] != cut.span.end:
             bounds.append(cut.span.end)
         return bounds

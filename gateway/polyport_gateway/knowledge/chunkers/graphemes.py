@@ -21,13 +21,13 @@ def safe_cut(text: str, position: int, floor: int) -> int:
     comes back when there is none, or none within 64 characters.
     """
     for cut in range(position, max(floor, position - _LOOK_BACK), -1):
-        if is_safe_cut(text, cut):
+        if is_safe_cut(text, cut, floor):
             return cut
     return position
 
 
-def is_safe_cut(text: str, cut: int) -> bool:
-    """Tell whether no grapheme cluster is broken where a text is cut."""
+def is_safe_cut(text: str, cut: int, floor: int = 0) -> bool:
+    """Tell whether no grapheme cluster is broken where a text is cut; at ``floor`` none is, as far as is known."""
     if cut <= 0 or cut >= len(text):
         return True
     after, before = text[cut], text[cut - 1]
@@ -40,7 +40,7 @@ def is_safe_cut(text: str, cut: int) -> bool:
     if _extends(after) or _binds(before):
         return False
     if "\U0001f1e6" <= after <= "\U0001f1ff":
-        return _flags_before(text, cut) % 2 == 0
+        return _flags_before(text, cut, floor) % 2 == 0
     return not (_jamo(after) and (_jamo(before) or "\uac00" <= before <= "\ud7a3")) and not (
         "\uac00" <= after <= "\ud7a3" and _jamo(before)
     )
@@ -76,8 +76,8 @@ def _jamo(character: str) -> bool:
     return 0x1100 <= code <= 0x11FF or 0xA960 <= code <= 0xA97C or 0xD7B0 <= code <= 0xD7FB
 
 
-def _flags_before(text: str, cut: int) -> int:
+def _flags_before(text: str, cut: int, floor: int) -> int:
     start = cut
-    while start > 0 and "\U0001f1e6" <= text[start - 1] <= "\U0001f1ff":
+    while start > floor and "\U0001f1e6" <= text[start - 1] <= "\U0001f1ff":
         start -= 1
     return cut - start

@@ -106,9 +106,9 @@ def _back(measure: Measure, text: str, part: Packed, overlap: int) -> int:
     while high < part.end and (size := measure.count(high, part.end)) > overlap:
         high += max(1, (part.end - high) * (size - overlap) // size)
     word = WORDS.search(text, high - 1, part.end)
-    if word is not None and high <= word.end() < part.end and is_safe_cut(text, word.end()):
+    if word is not None and high <= word.end() < part.end and is_safe_cut(text, word.end(), part.start):
         high = word.end()
-    while high < part.end and not (is_safe_cut(text, high) and measure.count(high, part.end) <= overlap):
+    while high < part.end and not (is_safe_cut(text, high, part.start) and measure.count(high, part.end) <= overlap):
         high += 1
     return high
 

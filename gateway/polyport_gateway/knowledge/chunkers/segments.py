@@ -17,10 +17,11 @@ __all__ = ["sentence_bounds", "within_limit"]
 
 def sentence_bounds(text: str, span: Span) -> list[int]:
     """Return where the sentences of a part of a text begin, and last where it ends; none of them is blank."""
-    bounds = [span.start]
+    bounds, start = [span.start], span.start
     for end in ends_of(SENTENCES, text, *span):
-        if not text[bounds[-1] : end].isspace():
+        if not text[start:end].isspace():
             bounds.append(end)
+        start = end
     if bounds[-1] != span.end:
         bounds[-1 if len(bounds) > 1 else len(bounds) :] = [span.end]
     return bounds

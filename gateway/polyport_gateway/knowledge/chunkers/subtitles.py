@@ -76,9 +76,12 @@ class Subtitles(Step):
         bounds = [cut.span.start, *(cue.start for cue in cues if cue.start > cut.span.start), cut.span.end]
         lead = len(bounds) - 1 - len(cues)
         apart = [index + lead for index in self._pauses(cues)]
+        speakers: list[JSON] = []
         for found in gather(work.measure(self.counter()), work.text, bounds, self.max_tokens, apart=apart):
             inside = cues[max(0, found.first - lead) : found.after - lead]
-            metadata = self._metadata(work, inside, found.end)
+            if not found.part:  # the later parts of a cue are spoken by those who speak in it
+                speakers = _speakers(work.text[inside[0].start : bounds[found.after]]) if inside else []
+            metadata = self._metadata(inside, speakers)
             if found.part is not None and not self.clean:
                 metadata["part"] = found.part
             span = Span(found.start, found.end)
@@ -98,12 +101,10 @@ class Subtitles(Step):
             if before.ends is not None and silence > self.pause:
                 yield index
 
-    def _metadata(self, work: Work, cues: list[Cue], end: int) -> dict[str, JSON]:
+    def _metadata(self, cues: list[Cue], speakers: list[JSON]) -> dict[str, JSON]:
         if not cues:
             return {"cues": 0}
         ends = [cue.ends for cue in cues if cue.ends is not None]
-        said = work.text[cues[0].start : end]
-        speakers = _speakers(said)
         metadata: dict[str, JSON] = {
             "cues": len(cues), "start_seconds": cues[0].begins, "end_seconds": max([cues[-1].begins, *ends]),
         }  # fmt: skip

@@ -51,7 +51,8 @@ class TableRows(Step):
         if header and self.counter().count(header) > self.max_tokens // 2:
             yield from self._plain(work, cut, Span(table.span.start, grid.row_spans[first].start))
             header = ""
-        ends = [span.end for span in grid.row_spans]
+        # Where all rows are headers, the line that closes these stands after the last one.
+        ends = [*(span.end for span in grid.row_spans[:-1]), table.span.end]
         taken = self.counter().count(header) if header else 0
         while first < grid.rows:
             start = grid.row_spans[first].start

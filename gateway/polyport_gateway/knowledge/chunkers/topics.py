@@ -13,7 +13,7 @@ from polyport_gateway.knowledge.tokenizers import Tokenizer
 
 from .base import Cut, Step, Work, check_limit
 from .segments import sentence_bounds, within_limit
-from .terms import terms_of
+from .terms import term_texts
 
 __all__ = ["TopicSegments"]
 
@@ -52,7 +52,7 @@ class TopicSegments(Step):
     def split(self, work: Work, cut: Cut) -> Iterator[Cut]:
         """Cut each part where its topic changes."""
         bounds = sentence_bounds(work.text, cut.span)
-        sentences = [Counter(term.text for term in terms_of(work.text, start, end)) for start, end in pairwise(bounds)]
+        sentences = [Counter(term_texts(work.text, start, end)) for start, end in pairwise(bounds)]
         breaks = self._breaks(sentences)
         yield from within_limit(
             work, cut, work.measure(self.counter()), bounds, breaks, self.max_tokens, self.min_tokens

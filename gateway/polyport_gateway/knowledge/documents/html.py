@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -24,6 +25,9 @@ _TAGS = {
     "superscript": "sup",
     "subscript": "sub",
 }
+_STYLE = (
+    "<style>table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2em .5em}img{max-width:100%}</style>"
+)
 _SAFE_LINK = re.compile(r"(?i)(https?:|mailto:|tel:|ftp:|#|[^:]*$|[^:/?#]*[/?#])")
 _SAFE_PICTURE = re.compile(r"image/(png|jpeg|gif|webp|bmp|tiff|avif)\Z")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\Z")
@@ -35,7 +39,7 @@ def render(document: Document) -> str:
     language = f' lang="{escape(document.language)}"' if document.language else ""
     return (
         f'<!DOCTYPE html>\n<html{language}>\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{escape(str(title or document.source.name))}</title>\n</head>\n<body>\n"
+        f"<title>{escape(str(title or document.source.name))}</title>\n{_STYLE}\n</head>\n<body>\n"
         f"{_blocks(document.blocks, document.assets)}\n</body>\n</html>\n"
     )
 
@@ -137,20 +141,40 @@ def _lines(text: str) -> str:
 
 def _text(block: Block) -> str:
     # Marks may cross each other: the text is cut wherever one begins or ends, and each piece gets all that cover it.
-    marks = [mark for mark in block.marks if mark.start < mark.end]
-    cuts = sorted({0, len(block.text), *_ends(marks, len(block.text))})
+    marks = _apart(block.marks, len(block.text))
+    cuts = sorted({0, len(block.text), *(position for mark in marks for position in mark[:2])})
+    waiting = deque(sorted(enumerate(marks), key=lambda numbered: numbered[1].start))
+    covering: list[tuple[int, Mark]] = []
     parts = []
     for start, end in itertools.pairwise(cuts):
+        covering = [(number, mark) for number, mark in covering if mark.end > start]
+        while waiting and waiting[0][1].start <= start:
+            covering.append(waiting.popleft())
         piece = _lines(block.text[start:end])
-        for mark in marks:
-            if mark.start <= start and end <= mark.end:
-                piece = _styled(piece, mark)
+        for _, mark in sorted(covering):
+            piece = _styled(piece, mark)
         parts.append(piece)
     return "".join(parts)
 
 
-def _ends(marks: Iterable[Mark], length: int) -> Iterable[int]:
-    return (min(max(position, 0), length) for mark in marks for position in mark[:2])
+def _apart(marks: Iterable[Mark], length: int) -> list[Mark]:
+    """Return marks of which no two of one kind overlap, so that no place has more of them than there are kinds.
+
+    Styles that overlap become one; of links that overlap, the first stays.
+    """
+    kept: list[tuple[int, Mark]] = []
+    last: dict[str, int] = {}
+    for number, mark in sorted(enumerate(marks), key=lambda numbered: numbered[1].start):
+        start, end = max(mark.start, 0), min(mark.end, length)
+        if start >= end:
+            continue
+        before = kept[last[mark.kind]] if mark.kind in last else None
+        if before is None or before[1].end <= start:
+            last[mark.kind] = len(kept)
+            kept.append((number, mark._replace(start=start, end=end)))
+        elif mark.kind != "link" and before[1].end < end:
+            kept[last[mark.kind]] = before[0], before[1]._replace(end=end)
+    return [mark for _, mark in sorted(kept)]
 
 
 def _styled(piece: str, mark: Mark) -> str:

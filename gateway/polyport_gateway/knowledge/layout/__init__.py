@@ -21,14 +21,16 @@ words are aligned.
 
 from .arrange import arrange
 from .blocks import block_of
+from .columns import Flow, continues, flow_of
 from .content import PageContent, PictureBox, Ruling, Word
-from .flow import code_text, running_text
+from .flow import code_text, joined, running_text
 from .headings import Look, body_size, heading_levels, look_of, numbered_level
 from .lines import Line, lines_of
 from .regions import CellRegion, PictureRegion, Region, TableRegion, TextRegion
 
 __all__ = [
     "CellRegion",
+    "Flow",
     "Line",
     "Look",
     "PageContent",
@@ -43,7 +45,10 @@ __all__ = [
     "block_of",
     "body_size",
     "code_text",
+    "continues",
+    "flow_of",
     "heading_levels",
+    "joined",
     "lines_of",
     "look_of",
     "numbered_level",

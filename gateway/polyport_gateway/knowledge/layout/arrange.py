@@ -28,7 +28,7 @@ def arrange(page: PageContent, *, body_size: float | None = None) -> list[Region
         body_size: Font size of the document's running text; without it, of most letters on this page.
     """
     tables, words = tables_of(page)
-    lines = lines_of(word for word in words if not word.vertical)
+    lines = lines_of((word for word in words if not word.vertical), columns=True)
     columns = vertical_lines([word for word in words if word.vertical])
     if body_size is None:
         letters: Counter[float] = Counter()

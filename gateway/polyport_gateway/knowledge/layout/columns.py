@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .content import union
-from .regions import Region, TextRegion
+from .regions import Region, RegionKind, TextRegion
 from .scripts import HAN, HANGUL
 
-__all__ = ["with_next_column"]
+__all__ = ["Flow", "continues", "flow_of", "with_next_column"]
 
 _END = re.compile(r"[.!?:;。！？…：；]['\"”’)\]」』]*$")
 
@@ -34,15 +34,53 @@ def with_next_column(regions: Sequence[Region], column: Sequence[Region]) -> lis
 
 
 def _goes_on(last: TextRegion, first: TextRegion) -> bool:
+    return first.box.top <= last.box.bottom and continues(flow_of(last), flow_of(first))
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How a text begins and ends, as far as that tells whether it is one with the next.
+
+    Args:
+        kind: Of its region.
+        size: Of its letters.
+        bold: Most of them are.
+        small: It begins with a small letter.
+        any_case: It begins with a letter of a script that has no small ones.
+        open: Its last line reaches the margin, or ends in a hyphen, and no sentence ends there.
+        lines: How many it has.
+    """
+
+    kind: RegionKind
+    size: float
+    bold: bool
+    small: bool
+    any_case: bool
+    open: bool
+    lines: int
+
+
+def flow_of(region: TextRegion) -> Flow:
+    """Return how a region begins and ends."""
+    end, start = region.lines[-1], region.lines[0].text[:1]
+    # A line that ends before the margin ends its paragraph, in scripts without small letters too.
+    margin = max(line.box.right for line in region.lines)
+    full = len(region.lines) < 2 or end.text.endswith("-") or margin - end.box.right < 2.0 * max(end.size, 1.0)
+    return Flow(
+        region.kind,
+        region.size,
+        region.bold,
+        start.islower(),
+        bool(HAN.match(start) or HANGUL.match(start)),
+        full and not end.broken and not _END.search(end.text),
+        len(region.lines),
+    )
+
+
+def continues(last: Flow, first: Flow) -> bool:
+    """Tell whether one text goes on with another, in the next column or on the next page."""
     if last.kind not in ("paragraph", "list_item") or first.kind != "paragraph":
         return False
-    if first.box.top > last.box.bottom or abs(last.size - first.size) > 0.06 * last.size or last.bold != first.bold:
+    if abs(last.size - first.size) > 0.06 * last.size or last.bold != first.bold:
         return False
-    end, start = last.lines[-1], first.lines[0].text[:1]
-    if _END.search(end.text) or end.broken or not (start.islower() or HAN.match(start) or HANGUL.match(start)):
-        return False
-    if len(last.lines) < 2:
-        return start.islower()
-    # A line that ends before the margin ends its paragraph, in scripts without small letters too.
-    margin = max(line.box.right for line in last.lines)
-    return end.text.endswith("-") or margin - end.box.right < 2.0 * max(end.size, 1.0)
+    return last.open and (first.small or (first.any_case and last.lines > 1))

@@ -11,7 +11,7 @@ from .content import Word
 from .lines import Line
 from .scripts import HAN, HANGUL
 
-__all__ = ["HYPHENS", "code_text", "running_text"]
+__all__ = ["HYPHENS", "code_text", "joined", "running_text"]
 
 HYPHENS = "-\u2010\xad\u2011"
 _KEPT = re.compile(
@@ -80,6 +80,17 @@ def _between(last: str, parts: list[str], line: Line, word: Word) -> tuple[str, 
     if HANGUL.match(last[-1:]) and HANGUL.match(first) and not word.spaced:
         return "", 0
     return " ", 0
+
+
+def joined(text: str, more: str) -> tuple[str, int]:
+    """Join a text and what goes on with it; return the whole, and where the second begins."""
+    begin = more[:1]
+    if text[-1:] in HYPHENS and text[-2:-1].isalpha() and begin.isalpha():
+        kept = not begin.islower() or _KEPT.search(text[:-1].rpartition(" ")[2])
+        text = text if kept and text[-1:] != "\xad" else text[:-1]
+    elif not (HAN.match(text[-1:]) and HAN.match(begin)):
+        text += " "
+    return text + more, len(text)
 
 
 def _marks(pieces: Sequence[tuple[int, int, Word]], styles: Sequence[str]) -> Iterable[Mark]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from polyport_gateway.knowledge.documents import Box
 
 from .content import Word, union
+from .gutters import alleys_of, gutters_of
 from .scripts import facing, rtl_share
 
 __all__ = ["Line", "line_of", "lines_of", "rows_of"]
@@ -53,43 +54,75 @@ class Line:
         return sum(len(word.text) for word in self.words if getattr(word, style)) / (self.letters or 1)
 
 
+def _runs(words: Iterable[Word]) -> list[list[Word]]:
+    """Keep with each word what is glued to it: an exponent stands on its line, however far it is raised."""
+    runs: list[list[Word]] = []
+    for word in words:
+        before = runs[-1][-1].box if runs else word.box
+        level = min(before.bottom, word.box.bottom) - max(before.top, word.box.top)
+        if runs and word.glued and not word.vertical and level > 0 and word.box.left >= before.left:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
+
+
 def rows_of(words: Iterable[Word]) -> list[list[Word]]:
     """Group words whose middles stand at one height, from top to bottom; each row from left to right."""
     rows: list[list[Word]] = []
     bounds: list[tuple[float, float]] = []
-    for word in sorted(words, key=lambda word: (word.box.top + word.box.bottom, word.box.left)):
-        top, bottom = word.box.top, word.box.bottom
+    for run in sorted(_runs(words), key=lambda run: (run[0].box.top + run[0].box.bottom, run[0].box.left)):
+        top, bottom = run[0].box.top, run[0].box.bottom
         # A superscript's middle is higher than its line's: a few rows back may still be the one.
         for index in range(len(rows) - 1, max(-1, len(rows) - 4), -1):
             row_top, row_bottom = bounds[index]
             shared = min(bottom, row_bottom) - max(top, row_top)
             if shared > 0.6 * min(bottom - top, row_bottom - row_top):
-                rows[index].append(word)
+                rows[index] += run
                 if bottom - top > row_bottom - row_top:
                     bounds[index] = (top, bottom)
                 break
         else:
-            rows.append([word])
+            rows.append(list(run))
             bounds.append((top, bottom))
     for row in rows:
         row.sort(key=lambda word: word.box.left)
     return rows
 
 
-def lines_of(words: Iterable[Word], *, gap: float = _GAP) -> list[Line]:
-    """Make lines of words; a gap wider than ``gap`` em begins a new one, as between two columns."""
+def lines_of(words: Iterable[Word], *, gap: float = _GAP, columns: bool = False, cells: bool = False) -> list[Line]:
+    """Make lines of words.
+
+    Args:
+        words: In any order, but each that is glued behind the one that it is glued to.
+        gap: Em between two words that begin a new line.
+        columns: Begin one at a narrower gap between two columns of text as well.
+        cells: And at one between two columns of a table.
+    """
     lines = []
-    for row in rows_of(words):
+    rows = rows_of(words)
+    gutters = [*(gutters_of(rows) if columns else ()), *(alleys_of(rows) if cells else ())]
+    for row in rows:
         run = [row[0]]
         right = row[0].box.right
         for word in row[1:]:
-            if word.box.left - right > gap * max(min(word.size or 10.0, run[-1].size or 10.0), 4.0):
+            wide = word.box.left - right > gap * max(min(word.size or 10.0, run[-1].size or 10.0), 4.0)
+            if wide or (gutters and _parted(right, word.box, gutters)):
                 lines.append(line_of(run))
                 run = []
             run.append(word)
             right = max(right, word.box.right) if len(run) > 1 else word.box.right
         lines.append(line_of(run))
     return lines
+
+
+def _parted(right: float, box: Box, gutters: Sequence[Box]) -> bool:
+    """Tell whether a gutter stands between a word and what ends on its left."""
+    middle = (box.top + box.bottom) / 2
+    return any(
+        right <= gutter.left + 0.1 and gutter.right - 0.1 <= box.left and gutter.top <= middle <= gutter.bottom
+        for gutter in gutters
+    )
 
 
 def line_of(words: Sequence[Word]) -> Line:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import TypeAlias
 
 from polyport_gateway.knowledge.documents import Box
@@ -18,6 +20,9 @@ __all__ = ["Item", "gutter_of", "reading_order"]
 Placed: TypeAlias = Line | TextRegion | TableRegion | PictureBox
 _DEEPEST = 12
 _MOST_PAIRS = 60_000
+_PROSE_LINES = 4  # of either column, where a page has columns in a part of it only
+_PROSE_LETTERS = 16  # of a line, on the mean
+_PROSE_WIDTH = 100.0  # points, likewise
 _NARROWEST = 6.0  # points that a gutter between two columns has at least
 
 
@@ -169,10 +174,33 @@ def _parts(left: list[Item], right: list[Item], crossing: list[Item]) -> float |
         return None
     within = [sum(1 for item in side if top - 1 <= _middle(item) <= bottom + 1) for side in (left, right)]
     crossed = sum(1 for item in crossing if top <= _middle(item) <= bottom)
-    if min(within) < 2 or crossed > 0.5 * min(within):
+    if min(within) < 2:
         return None
+    if crossed > 0.5 * min(within):
+        return _stretch(left, right, crossing)
     width = min(max(item.box.right for item in side) - min(item.box.left for item in side) for side in (left, right))
     # Marks of list items and numbers of lines stand in a column of their own, and are none.
     if width < 40:
         return None
     return min(within) - 2.0 * crossed
+
+
+def _stretch(left: list[Item], right: list[Item], crossing: list[Item]) -> float | None:
+    """Rate a gutter by the longest stretch of a page that nothing crosses; None unless prose stands on either side.
+
+    A page may have columns in a part of it only, and a header over all that has two texts side by side.
+    """
+    cuts = sorted(_middle(item) for item in crossing)
+    best = 0
+    for above, below in pairwise([-inf, *cuts, inf]):
+        sides = [[item for item in side if above < _middle(item) < below] for side in (left, right)]
+        fewest = min(map(len, sides))
+        if fewest >= _PROSE_LINES and all(map(_is_prose, sides)):
+            best = max(best, fewest)
+    return 0.5 * best if best else None
+
+
+def _is_prose(side: list[Item]) -> bool:
+    letters = sum(item.thing.letters for item in side if isinstance(item.thing, Line))
+    wide = sum(item.box.right - item.box.left for item in side)
+    return letters > _PROSE_LETTERS * len(side) and wide > _PROSE_WIDTH * len(side)

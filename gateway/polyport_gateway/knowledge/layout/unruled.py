@@ -119,7 +119,7 @@ def tables_by_alignment(words: Sequence[Word], width: float) -> list[TableRegion
     """
     upright = [word for word in words if not word.vertical]
     # Code has columns of its own, which its blanks keep.
-    lines = [line for line in lines_of(upright, gap=0.95) if not is_code(line)]
+    lines = [line for line in lines_of(upright, gap=0.95, columns=True, cells=True) if not is_code(line)]
     gutter = gutter_of([Item(line.box, line) for line in lines if _is_prose(line, width)])
     if gutter is None:
         return _tables_in(lines, width)

@@ -45,9 +45,12 @@ __all__ = ["MarkdownReader"]
 _FRONT = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FOOTNOTE = re.compile(r"\[\^([^\]\s]+)\]:\s*")
 _FORMULA = re.compile(r"\$\$(.+)\$\$\Z", re.DOTALL)
+_DEEPEST = 100  # the parser leaves out what stands deeper in quotes and lists
+_QUOTE_SIGNS = re.compile(r"^[\s>*+-]+", re.MULTILINE)
 _TASK = re.compile(r"\[([ xX])\]\s+")
 _MOST_FRONT = 256 * 1024
 _MOST_BRACKETS = 1000  # in one paragraph: for each, the parser looks for its end through all the others
+_CONTAINERS = ("blockquote_open", "list_item_open")
 _STYLES = {"strong": "bold", "em": "italic", "s": "strike"}
 
 
@@ -69,7 +72,7 @@ class MarkdownReader:
         builder.metadata["encoding"] = decoded.encoding
         warnings = list(decoded.warnings)
         body = _front_matter(decoded.text, builder, warnings)
-        parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
+        parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST}).enable(["table", "strikethrough"])
         parser.inline.ruler.before("link", "brackets", _bracket)
         env: dict[str, Any] = {}
         writer = _Writer(builder, options, body, len(decoded.text) - len(body))
@@ -143,6 +146,7 @@ class _Writer:
         self._builder = builder
         self._options = options
         self._offset = offset
+        self._body = body
         self._starts = [0, *(match.end() for match in re.finditer("\n", body))]
         self._length = len(body)
         self._lists: list[list[int]] = []  # [ordered, number] of each open list
@@ -161,7 +165,18 @@ class _Writer:
                 position = end
             else:
                 self._token(token, tokens[position - 1] if position else token)
+                if token.type in _CONTAINERS and token.level >= _DEEPEST - 1 and tokens[position + 1].nesting < 0:
+                    self._too_deep(token)
             position += 1
+
+    def _too_deep(self, token: Token) -> None:
+        """Keep as text what the parser left out."""
+        first, last = token.map or (0, 0)
+        lines = "\n".join(self._body.split("\n")[first:last])
+        self._put(Paragraph(text=_QUOTE_SIGNS.sub("", lines).strip(), provenance=self._lines(token)))
+        warning = "Quotes and lists very deep in each other were read as text only."
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _token(self, token: Token, before: Token) -> None:
         match token.type:

@@ -53,7 +53,7 @@ class TiktokenTokenizer:
     def __init__(self, encoding: str = "cl100k_base", *, folder: Path | None = None) -> None:
         self.name = f"tiktoken-{encoding}"
         self._encoding = _load(encoding, folder)
-        self._words = WordCounts(self._encoding.encode_ordinary)
+        self._words = WordCounts(self._encoding.encode_ordinary, _begins(self._encoding))
 
     def count(self, text: str) -> int:
         """Return how many tokens a text has; what looks like a special token is text."""
@@ -84,6 +84,15 @@ def _places(folder: Path | None) -> list[Path]:
         locations = (root.submodule_search_locations or []) if root is not None else []
         places += [Path(location, *package.split(".")[1:], inside) for location in locations]
     return places
+
+
+def _begins(encoding: tiktoken.Encoding) -> bytes:
+    # For each token, whether it begins with a blank.
+    table = bytearray(encoding.n_vocab)
+    for token in encoding.token_byte_values():
+        if token[:1] == b" ":
+            table[encoding.encode_single_token(token)] = 1
+    return bytes(table)
 
 
 def _load(encoding: str, folder: Path | None) -> tiktoken.Encoding:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from polyport.errors import BadRequestError, MissingDependencyError, UnsupportedParameterError
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, read_body
+from polyport_gateway.wires.http import Receive, Scope, read_body, refuse_encoded
 from polyport_gateway.wires.openai.container_forms import NO_FILES
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ async def read_upload(scope: Scope, receive: Receive, settings: Settings) -> tup
         PayloadTooLargeError: The body has too many bytes.
         ClientGoneError: The client went away before it was whole.
     """
+    refuse_encoded(scope)
     kind = _content_type(scope)
     body = await read_body(scope, receive, settings.max_body_bytes, settings.request_timeout_s)
     if kind == "application/json":

@@ -13,7 +13,7 @@ from polyport.errors import BadRequestError, MissingDependencyError
 from polyport.types.documents import DocumentReadRequest
 from polyport_gateway.errors import invalid_request
 from polyport_gateway.settings import Settings
-from polyport_gateway.wires.http import Receive, Scope, body_parts, read_json
+from polyport_gateway.wires.http import Receive, Scope, body_parts, read_json, refuse_encoded
 
 if TYPE_CHECKING:
     from starlette.datastructures import FormData
@@ -46,6 +46,7 @@ async def read_request(
         PayloadTooLargeError: It has too many bytes.
         ClientGoneError: The client went away before it was whole.
     """
+    refuse_encoded(scope)
     content_type = next((value for key, value in scope["headers"] if key == b"content-type"), b"")
     plain = content_type.decode("latin-1").partition(";")[0].strip().lower()
     if plain == "multipart/form-data":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from polyport_gateway.knowledge.chunkers import CHUNKERS
 from polyport_gateway.knowledge.chunkers.base import Chunk, Pipeline, Step
 from polyport_gateway.knowledge.chunkers.graphemes import is_safe_cut
-from polyport_gateway.knowledge.documents.blocks import Heading
+from polyport_gateway.knowledge.documents.blocks import Heading, Table
 from polyport_gateway.knowledge.documents.document import Document
+from polyport_gateway.knowledge.documents.grid import TableGrid
 from polyport_gateway.knowledge.tokenizers import get_tokenizer
 from tests.unit.knowledge.chunkers.cases import COVERING, EXTRACTIVE, LIMIT, LIMITED, NAMES, OVERLAPPING, cases
 from tests.unit.knowledge.chunkers.texts import DOCUMENTS, TEXTS, document
@@ -64,6 +66,16 @@ def check_cover(chunks: list[Chunk], document: Document) -> None:
     assert all(covered[index] or character.isspace() for index, character in enumerate(document.text))
 
 
+def check_overlaps(chunks: list[Chunk], document: Document, count: Callable[[str], int], most: int) -> None:
+    for before, after in pairwise(chunk.span for chunk in chunks):
+        assert before is not None
+        assert after is not None
+        assert before.start < after.start
+        assert before.end < after.end
+        if after.start < before.end:
+            assert count(document.text[after.start : before.end]) <= most
+
+
 def check_all(name: str, tokenizer: str, document: Document) -> None:
     chunker = cases(tokenizer)[name]
     chunks = chunker.chunk(document)
@@ -73,14 +85,22 @@ def check_all(name: str, tokenizer: str, document: Document) -> None:
     if name in LIMITED:
         sizes = [len(chunk.text) if name.startswith("characters") else chunk.tokens for chunk in chunks]
         assert max(sizes, default=0) <= LIMIT
+    if name in OVERLAPPING:
+        count = (lambda text: len(text)) if name.startswith("characters") else chunker.counter().count
+        check_overlaps(chunks, document, count, OVERLAPPING[name])
 
 
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("name", NAMES)
 @many
-@given(document=DOCUMENTS)
-def test_chunks_are_whole_and_true_cover_all_and_keep_the_limit(name: str, tokenizer: str, document: Document) -> None:
+@given(document=DOCUMENTS, tokenizer=st.sampled_from(TOKENIZERS))
+def test_chunks_are_whole_and_true_cover_all_and_keep_limit_and_overlap(
+    name: str, tokenizer: str, document: Document
+) -> None:
     check_all(name, tokenizer, document)
+
+
+def test_a_table_of_headers_alone_is_whole() -> None:
+    check_all("rows | recursive", "estimate", document(Table(grid=TableGrid.from_rows([["", "0:𐀀𐀀"]]))))
 
 
 @pytest.mark.slow
@@ -97,23 +117,6 @@ def test_all_holds_for_many_more_documents(name: str, tokenizer: str, document: 
 def test_extractive_chunks_have_a_place(name: str) -> None:
     made = document("One is here. 二在这里。\n\n" * 9, Heading(text="Three"), "Four.")
     assert all(chunk.span is not None for chunk in cases("estimate")[name].chunk(made))
-
-
-@pytest.mark.parametrize("tokenizer", TOKENIZERS)
-@pytest.mark.parametrize("name", sorted(OVERLAPPING))
-@many
-@given(document=DOCUMENTS)
-def test_overlaps_are_as_asked(name: str, tokenizer: str, document: Document) -> None:
-    chunker = cases(tokenizer)[name]
-    count = (lambda text: len(text)) if name.startswith("characters") else chunker.counter().count
-    spans = [chunk.span for chunk in chunker.chunk(document)]
-    for before, after in pairwise(spans):
-        assert before is not None
-        assert after is not None
-        assert before.start < after.start
-        assert before.end < after.end
-        if after.start < before.end:
-            assert count(document.text[after.start : before.end]) <= OVERLAPPING[name]
 
 
 @many

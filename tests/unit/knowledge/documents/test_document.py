@@ -169,4 +169,4 @@ def test_a_sign_behind_a_style_begins_no_line_and_a_comment_has_its_author():
     builder = DocumentBuilder(source_of(b"", "a", "text/plain"))
     builder.add(Paragraph(text="X2 + Y\n+ Z", marks=(Mark(1, 2, "superscript"),)))
     builder.add(Note(text="Hm.", category="comment", author="Ann"))
-    assert builder.build().to_markdown() == "X2 + Y\n\\+ Z\n\n> Ann: Hm.\n"
+    assert builder.build().to_markdown() == "X<sup>2</sup> + Y\n\\+ Z\n\n> Ann: Hm.\n"

@@ -99,6 +99,19 @@ def test_right_to_left_lines_and_columns():
     assert texts(arrange(page(line))) == ["שלום 12 ספר"]
 
 
+def test_columns_in_a_part_of_a_page_are_read_one_after_the_other_whatever_stands_over_all():
+    wide = [words(f"{number} " + "over the whole width of the page " * 3, 72, 100 + 14 * number) for number in range(8)]
+    columns = [
+        words(f"{side}{number} goes down one of the columns", 72 + 250 * side, 250 - 6 * side + 14 * number)
+        for number in range(6)
+        for side in (0, 1)
+    ]
+    header = [words("Date", 72, 20, 8), words("Title of it", 400, 20, 8)]
+    said = " ".join(texts(arrange(page(*header, *wide, *columns))))
+    starts = [said.index(f"{side}{number} goes") for side in (0, 1) for number in range(6)]
+    assert starts == sorted(starts)
+
+
 def test_missing_rulings_are_spans():
     rulings = [
         *box_lines(72, 100, 372, 160),

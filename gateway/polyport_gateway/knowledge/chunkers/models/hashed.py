@@ -7,8 +7,9 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from polyport_gateway.knowledge.chunkers.terms import terms_of
+from polyport_gateway.knowledge.chunkers.terms import term_texts
 
 __all__ = ["HashedEmbedder"]
 
@@ -39,13 +40,22 @@ class HashedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Return a vector of each text; of one without words it is all zeros."""
-        vectors = []
-        for text in texts:
-            vector = [0.0] * self.dimensions
-            for term, count in Counter(term.text for term in terms_of(text)).items():
-                code = zlib.crc32(term.encode("utf-8", "surrogatepass"))
-                weight = 1 + math.log(count)
-                vector[code % self.dimensions] += weight if code & 0x80000000 else -weight
-            length = math.sqrt(sum(value * value for value in vector))
-            vectors.append([value / length for value in vector] if length else vector)
-        return vectors
+        return [self._vector(term_texts(text)) for text in texts]
+
+    def _vector(self, terms: list[str]) -> list[float]:
+        weights: dict[int, float] = {}
+        for term, count in Counter(terms).items():
+            code = _code(term)
+            place, weight = code % self.dimensions, 1 + math.log(count) if count > 1 else 1.0
+            weights[place] = weights.get(place, 0.0) + (weight if code & 0x80000000 else -weight)
+        vector = [0.0] * self.dimensions
+        length = math.hypot(*weights.values())
+        if length:
+            for place, weight in weights.items():
+                vector[place] = weight / length
+        return vector
+
+
+@lru_cache(maxsize=1 << 16)
+def _code(term: str) -> int:
+    return zlib.crc32(term.encode("utf-8", "surrogatepass"))

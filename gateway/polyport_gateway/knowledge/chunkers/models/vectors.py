@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
-from operator import mul
 
 from .base import Embedder
 
 __all__ = ["Vector", "cosine", "embedded", "unit"]
 
 Vector = Sequence[float]
+
+if sys.version_info >= (3, 12):
+    from math import sumprod
+else:
+    from operator import mul
+
+    def sumprod(one: Vector, other: Vector) -> float:
+        """Return the sum of the products, as Python does from 3.12 on."""
+        return float(sum(map(mul, one, other)))
 
 
 def embedded(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
@@ -32,7 +41,7 @@ def embedded(embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
 
 def unit(vector: Vector) -> Vector:
     """Return a vector of the same direction, of length 1; one of length 0 as it is."""
-    length = math.sqrt(sum(map(mul, vector, vector)))
+    length = math.hypot(*vector)
     if not length or not math.isfinite(length):
         return [0.0] * len(vector)
     return vector if abs(length - 1) < 1e-9 else [value / length for value in vector]
@@ -40,4 +49,4 @@ def unit(vector: Vector) -> Vector:
 
 def cosine(one: Vector, other: Vector) -> float:
     """Return the cosine of two vectors of length 1."""
-    return float(sum(map(mul, one, other)))
+    return float(sumprod(one, other))

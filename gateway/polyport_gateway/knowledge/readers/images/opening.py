@@ -155,7 +155,7 @@ def opened(data: bytes, name: str) -> Iterator[Opened]:
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
-        raise MissingDependencyError("Reading pictures", extra="documents") from None
+        raise MissingDependencyError("Reading pictures", extra="documents,ocr") from None
     with warnings.catch_warnings():
         # The sizes are checked here; damaged metadata is none of the picture's text.
         warnings.simplefilter("ignore")

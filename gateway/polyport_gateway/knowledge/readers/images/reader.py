@@ -135,7 +135,7 @@ class _Pages:
         if not found.words:
             self.warnings.append(f"{where}: no text was found.")
         if found.unread:
-            self.warnings.append(f"{where}: {found.unread} places look like text and could not be read.")
+            self.warnings.append(f"{where}: what looks like text in {found.unread} of its places could not be read.")
 
     def _count(self, found: Recognised) -> None:
         letters = sum(len(word.text) for word in found.words)

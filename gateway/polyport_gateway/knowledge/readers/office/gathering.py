@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 from polyport_gateway.knowledge.documents import (
     JSON,
     Block,
+    Code,
     DocumentBuilder,
     Heading,
     Note,
@@ -38,7 +39,7 @@ from .package import Package
 if TYPE_CHECKING:
     from polyport_gateway.knowledge.readers.base import ReadOptions
 
-__all__ = ["Gathering", "PackageGathering", "fold", "naming_damage", "words"]
+__all__ = ["Gathering", "PackageGathering", "fold", "joined_code", "naming_damage", "words"]
 
 _NOT_DOCUMENTS = frozenset({"ole", "binary", "executable", "empty", "gzip", "7z", "rar"})
 _CORE = {
@@ -236,6 +237,18 @@ def fold(
     if written := words(text):
         yield Note(text=written, marks=marks, category=category, label=label, author=author, provenance=provenance)
     yield from (block for block in blocks if block.group not in {"text", "code", None} or isinstance(block, Note))
+
+
+def joined_code(blocks: Sequence[Block]) -> list[Block]:
+    """Put lines of code that follow each other together; an empty one counts only between others."""
+    joined: list[Block] = []
+    for block in blocks:
+        last = joined[-1] if joined else None
+        if isinstance(block, Code) and isinstance(last, Code):
+            joined[-1] = replace(last, text=f"{last.text}\n{block.text}")
+        elif not isinstance(block, Code) or block.text:
+            joined.append(block)
+    return [replace(block, text=block.text.rstrip()) if isinstance(block, Code) else block for block in joined]
 
 
 def words(blocks: Sequence[Block]) -> str:

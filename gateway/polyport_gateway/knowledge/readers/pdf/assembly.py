@@ -15,6 +15,7 @@ from polyport_gateway.knowledge.documents import (
     Document,
     DocumentBuilder,
     Heading,
+    ListItem,
     Note,
     PageBreak,
     Paragraph,
@@ -26,12 +27,16 @@ from polyport_gateway.knowledge.documents import (
     source_of,
 )
 from polyport_gateway.knowledge.layout import (
+    Flow,
     Look,
     PictureRegion,
     Region,
+    TextRegion,
     arrange,
     block_of,
     body_size,
+    continues,
+    flow_of,
     heading_levels,
     lines_of,
     look_of,
@@ -39,10 +44,11 @@ from polyport_gateway.knowledge.layout import (
 )
 from polyport_gateway.knowledge.readers.detect import FORMATS
 
-from .continuing import with_continuation
+from .continuing import with_continuation, with_rest
 from .furniture import Edge, Furniture, edge_of
 from .outline import OutlineEntry, language_of, level_of_title, outline_of, properties_of, titles_by_page
 from .pages import Page
+from .repeats import Repeats
 
 __all__ = ["Assembly"]
 
@@ -56,6 +62,7 @@ class _Draft:
     block: Block
     look: Look | None = None
     edge: Edge | None = None
+    flow: Flow | None = None
 
 
 class Assembly:
@@ -73,6 +80,7 @@ class Assembly:
         self.warnings: list[str] = []
         self._pages: list[tuple[int, list[_Draft]]] = []
         self._furniture = Furniture()
+        self._repeats = Repeats()
         self._drawn: Counter[str] = Counter()
         self._shown: set[str] = set()
         self._body = 10.0
@@ -86,17 +94,22 @@ class Assembly:
         self._titles = titles_by_page(self._outline)
 
     def learn(self, pages: Iterable[Page]) -> None:
-        """Learn from some pages the size of the running text."""
+        """Learn from some pages the size of the running text, and what stands at the edges of all."""
         letters: Counter[float] = Counter()
+        pages = list(pages)
         for page in pages:
             for word in page.content.words:
                 letters[round(word.size, 1)] += len(word.text)
         self._body = body_size(letters)
+        for page in pages:
+            self._repeats.learn(page.content, page.number, self._body)
 
     def add(self, page: Page) -> None:
         """Take in a page; of it only blocks are kept."""
         regions = arrange(page.content, body_size=self._body)
-        edges = edge_of(regions, page.number, page.content.height, self._body)
+        regions = self._repeats.parted(regions, page.content, page.number, self._body)
+        known = self._repeats.known(regions, page.content, page.number, self._body)
+        edges = edge_of(regions, page.number, page.content.height, self._body, known)
         self._furniture.add(list(edges.values()))
         drafts = [self._draft(region, page, edges.get(index)) for index, region in enumerate(regions)]
         for comment in page.comments:
@@ -114,7 +127,7 @@ class Assembly:
             if found is not None:
                 block = replace(block, sha256=self.builder.keep(found.data), mime=found.mime)
                 self._drawn[block.sha256] += 1
-        return _Draft(block, look_of(region), edge)
+        return _Draft(block, look_of(region), edge, flow_of(region) if isinstance(region, TextRegion) else None)
 
     def finish(self, skipped: Sequence[Skipped]) -> Document:
         """Return the document.
@@ -125,6 +138,7 @@ class Assembly:
         if not self._pages:
             raise UnreadableDocumentError(self.name, f"none of its pages can be read. {skipped[0].why}", page=1)
         self._join_tables()
+        self._join_paragraphs()
         levels = heading_levels(self._looks())
         told: set[str] = set()
         labels: dict[str, JSON] = {}
@@ -173,6 +187,39 @@ class Assembly:
             last_page = number
             holder = (drafts, content[-1]) if content and isinstance(drafts[content[-1]].block, Table) else None
 
+    def _join_paragraphs(self) -> None:
+        """Put paragraphs together that go on from page to page, past the footnotes."""
+        holder: tuple[list[_Draft], int] | None = None
+        last_page = 0
+        for number, drafts in self._pages:
+            content = [index for index, draft in enumerate(drafts) if not self._is_beside(draft)]
+            if holder is not None and content and number == last_page + 1:
+                page, index = holder
+                before, first = page[index], drafts[content[0]]
+                whole = self._whole(before, first)
+                if whole is not None:
+                    page[index] = whole
+                    del drafts[content[0]]
+                    last_page = number
+                    if len(content) == 1:
+                        continue
+                    content = [i - 1 for i in content[1:]]
+            last_page = number
+            holder = (drafts, content[-1]) if content else None
+
+    def _whole(self, before: _Draft, first: _Draft) -> _Draft | None:
+        """Return a paragraph with what goes on with it; None if that is another."""
+        block, rest = before.block, first.block
+        if not isinstance(block, Paragraph | ListItem) or not isinstance(rest, Paragraph):
+            return None
+        if before.flow is None or first.flow is None or not continues(before.flow, first.flow):
+            return None
+        flow = replace(first.flow, kind=before.flow.kind, lines=before.flow.lines + first.flow.lines)
+        return replace(before, block=with_rest(block, rest), flow=flow)
+
+    def _is_beside(self, draft: _Draft) -> bool:
+        return isinstance(draft.block, Note) or self._is_furniture(draft)
+
     def _is_furniture(self, draft: _Draft) -> bool:
         return draft.edge is not None and self._furniture.is_one(draft.edge)
 
@@ -215,9 +262,11 @@ class Assembly:
         if any(page != label for page, label in labels.items()):
             metadata["page_labels"] = labels
         if told and len(self._pages) > 1:
-            self.warnings.append(f"{len(told)} running headers and footers stand in the document once each.")
+            self.warnings.append(f"Running headers and footers ({len(told)}) stand in the document once each.")
         if self._shown:
-            self.warnings.append(f"{len(self._shown)} pictures that repeat (logos, ornaments) stand in it once each.")
+            self.warnings.append(
+                f"Pictures that repeat, such as logos and ornaments ({len(self._shown)}), stand in it once each."
+            )
 
 
 def _plain(entry: OutlineEntry) -> JSON:

@@ -1,13 +1,14 @@
-"""Tables that go on over a page break."""
+"""Tables and paragraphs that go on over a page break."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from polyport_gateway.knowledge.documents import Table, TableGrid
+from polyport_gateway.knowledge.documents import ListItem, Paragraph, Table, TableGrid
 from polyport_gateway.knowledge.documents.grid import MOST_POSITIONS
+from polyport_gateway.knowledge.layout import joined
 
-__all__ = ["with_continuation"]
+__all__ = ["with_continuation", "with_rest"]
 
 
 def with_continuation(table: Table, other: Table) -> Table | None:
@@ -35,3 +36,11 @@ def with_continuation(table: Table, other: Table) -> Table | None:
     )
     grid = TableGrid(first.rows + second.rows - header, first.columns, first.cells + moved)
     return replace(table, grid=grid)
+
+
+def with_rest(block: Paragraph | ListItem, rest: Paragraph) -> Paragraph | ListItem:
+    """Join a paragraph to what goes on with it on the next page."""
+    text, start = joined(block.text, rest.text)
+    marks = tuple(mark for mark in block.marks if mark.end <= start)
+    moved = tuple(mark._replace(start=mark.start + start, end=mark.end + start) for mark in rest.marks)
+    return replace(block, text=text, marks=(*marks, *moved))

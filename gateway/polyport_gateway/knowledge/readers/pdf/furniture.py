@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from polyport_gateway.knowledge.layout import PictureRegion, Region, TextRegion
+from polyport_gateway.knowledge.layout import PictureRegion, Region, TableRegion, TextRegion
 
-__all__ = ["Edge", "Furniture", "edge_of"]
+__all__ = ["LARGE", "ZONE", "Edge", "Furniture", "edge_of"]
 
-_ZONE = 0.15  # of the page's height, at the top and at the bottom
+ZONE = 0.15  # of the page's height, at the top and at the bottom
 _NUMBER = re.compile(
     r"\W*(?:(?:page|seite|p\.?|s\.?|página|第)\s*)?(?:\d{1,5}|[ivxlc]{1,7})(?:\s*(?:of|von|/|de|sur|页|頁|ページ)\s*\d{0,5})?\W*",
     re.IGNORECASE,
@@ -20,6 +20,7 @@ _NUMBER = re.compile(
 _NUMBERED = re.compile(r"^\d{1,4}(?=\s{1,3}\D.*\D$)|(?<=\D\s)\d{1,4}$")  # beside a title
 _BEFORE = re.compile(r"^\d{1,4}\s+(?=(?:\S+\s+){2})")  # a number and three words: no number of a chapter
 _ROMAN = "a roman number"
+LARGE = 1.3  # times the running text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,18 @@ class Furniture:
         return edge.offset is not None and (self.pages == 1 or self.offsets[edge.offset] > 1)
 
 
-def edge_of(regions: Sequence[Region], page: int, height: float, body_size: float) -> dict[int, Edge]:
-    """Return the regions at a page's edges by their index."""
+def edge_of(
+    regions: Sequence[Region], page: int, height: float, body_size: float, known: Set[int] = frozenset()
+) -> dict[int, Edge]:
+    """Return the regions at a page's edges by their index.
+
+    Args:
+        regions: Of a page.
+        page: Its place in the file, from 1.
+        height: Of the page.
+        body_size: Of the running text.
+        known: Regions that repeat on other pages, whatever stands beside them.
+    """
     found: dict[int, Edge] = {}
     for index, region in enumerate(regions):
         if not isinstance(region, TextRegion) or len(region.lines) > 3 or region.kind in ("code", "footnote"):
@@ -72,10 +83,12 @@ def edge_of(regions: Sequence[Region], page: int, height: float, body_size: floa
         text = " ".join(line.text for line in region.lines)
         number = text.strip() if _NUMBER.fullmatch(text) else ""
         key = _ROMAN if number and _roman(number) else _BEFORE.sub("", text.casefold())
+        if region.size > LARGE * body_size:
+            key = f"large {key}"  # a document's title is not what repeats it at the top of each page
         found[index] = Edge(where, f"{where} {key}", number)
     for side in ("header", "footer"):
         mine = [index for index, edge in found.items() if edge.where == side]
-        row = _outermost(mine, regions, side) if mine else []
+        row = _outermost(mine, regions, side, known) if mine else []
         offset = next((value for index in row if (value := _offset(regions[index], page, body_size)) is not None), None)
         for index in row if offset is not None else ():
             edge = found[index]
@@ -90,7 +103,7 @@ def _offset(region: Region, page: int, body_size: float) -> int | None:
     for line in region.lines:
         alone = _NUMBER.fullmatch(line.text)
         # The number of a chapter is large, and part of its title.
-        match = alone or (_NUMBERED.search(line.text) if region.size < 1.3 * body_size else None)
+        match = alone or (_NUMBERED.search(line.text) if region.size < LARGE * body_size else None)
         digits = re.search(r"\d+", match.group()) if match else None
         if digits:
             return int(digits.group()) - page
@@ -110,22 +123,23 @@ def _roman(text: str) -> bool:
 
 
 def _where(region: TextRegion, height: float) -> Literal["header", "footer"] | None:
-    if region.box.bottom <= _ZONE * height:
+    if region.box.bottom <= ZONE * height:
         return "header"
-    return "footer" if region.box.top >= (1 - _ZONE) * height else None
+    return "footer" if region.box.top >= (1 - ZONE) * height else None
 
 
-def _outermost(mine: Sequence[int], regions: Sequence[Region], where: str) -> list[int]:
+def _outermost(mine: Sequence[int], regions: Sequence[Region], where: str, known: Set[int]) -> list[int]:
     """Return the regions in the outermost row; none if something else stands farther out, or right beside it."""
     sign = 1 if where == "header" else -1
     boxes = [region.box for region in regions]
     first = min(mine, key=lambda index: sign * (boxes[index].top + boxes[index].bottom))
     top, bottom = boxes[first].top, boxes[first].bottom
     row = [index for index in mine if min(boxes[index].bottom, bottom) - max(boxes[index].top, top) > 0]
-    for index, box in enumerate(boxes):
+    for index, box in enumerate(boxes if first not in known else ()):
         if index in row or isinstance(regions[index], PictureRegion):
             continue
         distance = box.top - bottom if where == "header" else top - box.bottom
-        if distance < 0.5 * (bottom - top):
+        # A table that ends right beside says nothing: a line is no part of it.
+        if distance < (-1.0 if isinstance(regions[index], TableRegion) else 0.5 * (bottom - top)):
             return []
     return row

@@ -18,6 +18,7 @@ import pypdfium2.raw as pdfium
 
 from polyport_gateway.knowledge.documents import Box
 from polyport_gateway.knowledge.layout import Word
+from polyport_gateway.knowledge.layout.scripts import HAN
 
 from .bidi import Glyph, logical
 from .fonts import FontLook, Fonts
@@ -27,6 +28,9 @@ __all__ = ["PageText", "page_text"]
 
 MOST_CHARACTERS = 400_000
 _MEANINGLESS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SET_APART = 0.24  # em at most between a Chinese character and a letter where no blank is meant
+_FARTHEST = 0.5  # em by which a Chinese comma is set apart to fill a line
+_STRETCHED = "\uff0c\u3002\u3001\uff1b\uff1a\uff01\uff1f\uff09\u300d\u300f\u300b\u201d\u2019"
 _TALL = 1.3  # em: the height of a line of most fonts
 _TOKEN = re.compile(r"[^\s\x00\x02\ufffe\uffff]+[\x02\ufffe]?|[\x02\ufffe]")
 _HYPHEN = re.compile("[\x02\ufffe]")  # PDFium's sign for a hyphen at a line's end
@@ -90,6 +94,8 @@ class _Extraction:
         for match in _TOKEN.finditer(text):
             start, end = match.span()
             found = list(self._token(text, start, end))
+            if found and words and self._is_joined(text, start, words[-1], found[0]):
+                found[0] = found[0]._replace(glued=True)
             if found and text[end : end + 1] in ("\r", "\n", ""):
                 found[-1] = found[-1]._replace(spaced=False)
             words += found
@@ -97,6 +103,28 @@ class _Extraction:
         garbage = len(_GARBAGE.findall(text))
         turned, letters = self.turns.most_common(1)[0] if self.turns else (0, 0)
         return PageText(words, characters, garbage, total - count, turned if letters > 0.7 * characters else 0)
+
+    def _is_joined(self, text: str, start: int, before: Word, word: Word) -> bool:
+        """Tell whether the blank or line break before a token is PDFium's, and none is seen on the page."""
+        between = text[start - 1]
+        size = word.size
+        gap = word.box.left - before.box.right
+        level = min(before.box.bottom, word.box.bottom) - max(before.box.top, word.box.top)
+        if word.vertical or level <= 0.3 * size or not -0.2 * size < gap < _FARTHEST * size:
+            return False
+        if between == "\n":
+            return -0.1 * size < gap < 0.05 * size
+        # Writer and others set letters and digits a little apart from Chinese characters; no blank is that narrow.
+        end, begin = before.text[-1], word.text[0]
+        if between == " " and end in _STRETCHED and HAN.match(begin):
+            return True
+        mixed = bool(HAN.match(end)) != bool(HAN.match(begin)) and end.isalnum() and begin.isalnum()
+        return (
+            between == " "
+            and mixed
+            and gap < _SET_APART * size
+            and pdfium.FPDFText_IsGenerated(self.page, start - 1) == 1
+        )
 
     def _text(self, count: int) -> str:
         """Return one character for each of PDFium's, so that an index into the text is one of theirs."""
@@ -210,7 +238,9 @@ def _follows(before: Box, box: Box, style: _Style) -> bool:
     if _stacked(before, box, size):
         return True
     level = min(before.bottom, box.bottom) - max(before.top, box.top)
-    return level > 0.5 * (box.bottom - box.top) and _gap(before.left, before.right, box.left, box.right) < 0.45 * size
+    # Some fonts give a comma no more height than it has ink.
+    height = min(before.bottom - before.top, box.bottom - box.top)
+    return level > 0.5 * height and _gap(before.left, before.right, box.left, box.right) < 0.45 * size
 
 
 def _stacked(before: Box, box: Box, size: float) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import docx
 import pytest
 from docx.document import Document as DocxFile
+from docx.enum.style import WD_STYLE_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls, qn
 
@@ -309,6 +310,28 @@ def test_lines_of_code_are_one_block() -> None:
     (block,) = read(file).document.blocks
     assert isinstance(block, Code)
     assert block.text == "def f():\n    return 1"
+
+
+def test_writers_preformatted_text_is_code_with_its_empty_lines() -> None:
+    file = docx.Document()
+    file.styles.add_style("Preformatted Text", WD_STYLE_TYPE.PARAGRAPH)
+    for line in ("def f(x):", "    if x:", "", "        return 1"):
+        file.add_paragraph(line, style="Preformatted Text")
+    (code,) = read(file).document.blocks
+    assert (code.kind, code.text) == ("code", "def f(x):\n    if x:\n\n        return 1")
+
+
+def test_a_blank_bullet_is_no_bullet() -> None:
+    # Pandoc writes the further paragraphs of an item as those of a list whose bullet is a blank.
+    file = docx.Document()
+    file.add_paragraph("item", style="List Bullet")
+    file.add_paragraph("more of it", style="List Bullet 2")
+    number = file.styles["List Bullet 2"].element.find(f".//{qn('w:numId')}").get(qn("w:val"))
+    numbering = file.part.numbering_part.element
+    abstract = numbering.find(f"{qn('w:num')}[@{qn('w:numId')}='{number}']/{qn('w:abstractNumId')}").get(qn("w:val"))
+    level = numbering.find(f"{qn('w:abstractNum')}[@{qn('w:abstractNumId')}='{abstract}']/{qn('w:lvl')}")
+    level.find(qn("w:lvlText")).set(qn("w:val"), " ")
+    assert [block.kind for block in read(file).document.blocks] == ["list_item", "paragraph"]
 
 
 def test_a_missing_picture_is_in_the_receipt() -> None:

@@ -179,6 +179,59 @@ def test_a_table_with_merged_cells_and_marked_header_rows_is_exact() -> None:
     assert shape(table) == EXACT
 
 
+def test_a_table_without_covered_cells_loses_none_of_its_cells() -> None:
+    rows = (
+        cell("Station", number_rows_spanned="2") + cell("Depth", number_columns_spanned="2") + cell("Remark"),
+        cell("Low") + cell("High") + cell("all"),
+        cell("Alpha") + cell("2.5") + cell("4.1") + cell("sheltered", number_rows_spanned="2"),
+        cell("Beta") + cell("3.0") + cell("5.2"),
+    )
+    body = "".join(f"<table:table-row>{row}</table:table-row>" for row in rows)
+    table = one_table(
+        "odt", f'<table:table><table:table-column table:number-columns-repeated="4"/>{body}</table:table>'
+    )
+    assert [table.grid.texts(row) for row in range(table.grid.rows)] == [
+        ("Station", "Depth", "Depth", "Remark"),
+        ("Station", "Low", "High", "all"),
+        ("Alpha", "2.5", "4.1", "sheltered"),
+        ("Beta", "3.0", "5.2", "sheltered"),
+    ]
+
+
+def test_without_covered_cells_a_header_ends_where_its_rows_do() -> None:
+    # Pandoc 2 writes the first row of a header only, with cells that span two.
+    cells = cell("Station", number_rows_spanned="2") + cell("Depth", number_columns_spanned="2")
+    head = f"<table:table-row>{cells}</table:table-row>"
+    row = f"<table:table-row>{cell('Alpha')}{cell('2.5')}{cell('4.1')}</table:table-row>"
+    table = one_table(
+        "odt", f"<table:table><table:table-header-rows>{head}</table:table-header-rows>{row}</table:table>"
+    )
+    assert [table.grid.texts(row) for row in (0, 1)] == [("Station", "Depth", "Depth"), ("Alpha", "2.5", "4.1")]
+    assert table.grid.header_rows == 1
+
+
+def test_preformatted_lines_are_one_piece_of_code_with_its_indentation() -> None:
+    line = '<text:p text:style-name="Preformatted_20_Text">{}</text:p>'.format
+    body = (
+        line("def f(x):")
+        + line('<text:s text:c="4"/>if x:')
+        + line("")
+        + line('<text:s text:c="8"/>return 1')
+        + line("")
+    )
+    (code,) = blocks_of("odt", body)
+    assert (code.kind, code.text) == ("code", "def f(x):\n    if x:\n\n        return 1")
+
+
+def test_pages_that_end_between_the_rows_of_a_table_are_counted() -> None:
+    rows = f"<table:table-row>{cell('a')}{cell('b')}</table:table-row>"
+    turned = "<text:soft-page-break/>".join([rows] * 3)
+    body = f"<text:p>x</text:p><table:table>{turned}</table:table><text:p>y</text:p>"
+    blocks = blocks_of("odt", body)
+    assert [block.kind for block in blocks] == ["paragraph", "table", "page_break", "page_break", "paragraph"]
+    assert [blocks[index].provenance.page for index in (1, -1)] == [1, 3]
+
+
 def test_tables_and_lists_inside_cells_are_kept() -> None:
     inner = f"<table:table><table:table-row>{cell('x')}{cell('y')}</table:table-row></table:table>"
     table = one_table(

@@ -265,3 +265,19 @@ def test_years_head_columns():
     data = [["", "2023", "2024"], ["Cups", "3", "5"], ["Pots", "1", "2"]]
     _, grid = grid_of(drawn(data, [("GRID", (0, 0), (-1, -1), 0.5, colors.black)]))
     assert grid.header_rows == 1
+
+
+def test_columns_that_stand_close_are_parted_where_all_rows_begin_at_one_place():
+    def draw(canvas):
+        canvas.setFont("Times-Roman", 12)
+        rows(canvas, 72, 700, (0, 48, 110), [("Number", "Name", "Value")])
+        values = [(str(number), f"Sample {number}", f"{7.5 * number:.1f}") for number in range(95, 105)]
+        rows(canvas, 72, 684, (0, 48, 110), values, step=16)
+
+    table = only(read(made(draw)), Table)
+    assert (table.grid.rows, table.grid.columns) == (11, 3)
+    assert [table.grid.texts(row) for row in (0, 1, 10)] == [
+        ("Number", "Name", "Value"),
+        ("95", "Sample 95", "712.5"),
+        ("104", "Sample 104", "780.0"),
+    ]

@@ -182,6 +182,81 @@ def test_chinese_lines_join_without_blanks():
     ]  # fmt: skip
 
 
+def test_digits_set_a_little_apart_from_chinese_letters_are_no_words_of_their_own():
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+
+    def draw(canvas):
+        for y, pieces in (
+            (780, ("第", "6", "段结果")),
+            (760, ("1.", "固定浮标")),
+            (600, ("约为 12 度",)),
+        ):
+            x = 72.0
+            for piece in pieces:
+                canvas.setFont("STSong-Light", 12)
+                canvas.drawString(x, y, piece)
+                x += canvas.stringWidth(piece, "STSong-Light", 12) + 2.5
+
+    blocks = read(made(draw)).document.blocks
+    assert [block.text for block in blocks if block.kind != "list_item"] == ["第6段结果", "约为 12 度"]
+    assert [(block.marker, block.text) for block in blocks if isinstance(block, ListItem)] == [("1.", "固定浮标")]
+
+
+def test_an_exponent_and_the_full_stop_after_it_stand_on_their_line():
+    def draw(canvas):
+        text = canvas.beginText(72, 700)
+        text.setFont("Times-Roman", 12)
+        text.textOut("and area grows with r")
+        text.setFont("Times-Roman", 9.6)
+        text.setRise(4)
+        text.textOut("2")
+        text.setRise(0)
+        text.setFont("Times-Roman", 12)
+        text.textOut(".")
+        canvas.drawText(text)
+
+    (block,) = read(made(draw)).document.blocks
+    assert block.text == "and area grows with r2."
+    assert [mark.kind for mark in block.marks] == ["superscript"]
+
+
+def test_columns_stand_apart_though_blanks_are_as_wide_as_the_gutter_between_them():
+    said: list[str] = []
+
+    def draw(canvas):
+        canvas.setFont("Times-Roman", 12)
+        for place in range(16):
+            start = len(said)
+            while sum(canvas.stringWidth(word, "Times-Roman", 12) + 4 for word in said[start:]) < 205:
+                said.append(WORDS[len(said) % len(WORDS)])
+            used = sum(canvas.stringWidth(word, "Times-Roman", 12) for word in said[start:])
+            x = 72.0 + 248 * (place // 8)
+            for word in said[start:]:
+                canvas.drawString(x, 700 - 14 * (place % 8), word)
+                x += canvas.stringWidth(word, "Times-Roman", 12) + (240 - used) / (len(said) - start - 1)
+
+    document = read(made(draw)).document
+    assert document.text.split() == said
+
+
+def test_the_title_is_kept_apart_from_the_header_that_repeats_it():
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 8)
+            canvas.drawString(72, 820, "The tea company")
+            if page == 0:
+                canvas.setFont("Helvetica-Bold", 24)
+                canvas.drawString(72, 780, "The tea company")
+            prose(canvas, 72, 740, 450, 20, start=page)
+            canvas.showPage()
+
+    blocks = read(made(draw)).document.blocks
+    assert [(block.kind, block.text) for block in blocks[:2]] == [
+        ("note", "The tea company"),
+        ("heading", "The tea company"),
+    ]
+
+
 # A font whose codes 1… are Hebrew letters: what a program writes that draws from left to right what is read from right
 # to left.
 TO_UNICODE = b"""/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def
@@ -223,9 +298,56 @@ def test_running_headers_and_footers_stand_once_and_page_numbers_are_labels():
     ]
     assert "Page 8" not in parsed.document.text
     assert parsed.document.metadata["page_labels"] == {str(page): f"Page {page + 6}" for page in range(1, 6)}
-    assert any("running headers" in warning for warning in parsed.receipt.warnings)
+    assert any("Running headers" in warning for warning in parsed.receipt.warnings)
     assert [block.page for block in blocks if isinstance(block, PageBreak)] == [2, 3, 4, 5]
     assert parsed.document.pages == 5
+
+
+def test_running_lines_as_close_to_the_text_as_its_own_lines_are_told_apart():
+    said = []
+
+    def draw(canvas):
+        for page in range(4):
+            canvas.setFont("Helvetica", 10)
+            canvas.drawString(72, 792, "The tea company's annual report")
+            said.append(prose(canvas, 72, 780, 450, 61, start=page))
+            canvas.drawString(72, 48, f"Page {page + 1} of 4")
+            canvas.showPage()
+
+    parsed = read(made(draw))
+    blocks = [block for block in parsed.document.blocks if not isinstance(block, PageBreak)]
+    assert [(block.kind, block.text) for block in blocks] == [
+        ("note", "The tea company's annual report"),
+        *(("paragraph", text) for text in said),
+    ]
+    assert parsed.document.metadata["page_labels"] == {str(page): f"Page {page} of 4" for page in range(1, 5)}
+
+
+def test_a_paragraph_goes_on_on_the_next_page_past_header_and_footnote():
+    pages = [
+        ("Tea is grown on the hills above the", "river, and it is picked there by peo-"),
+        ("ple who know it well, which takes a", "long time and much patience."),
+        ("A new paragraph begins this page.",),
+    ]
+
+    def draw(canvas):
+        for lines in pages:
+            canvas.setFont("Helvetica", 8)
+            canvas.drawString(72, 815, "The tea company")
+            canvas.setFont("Helvetica", 12)
+            for number, line in enumerate(lines):
+                canvas.drawString(72, 760 - 14 * number, line)
+            canvas.line(72, 140, 200, 140)
+            canvas.setFont("Helvetica", 7.5)
+            canvas.drawString(72, 128, "1 See the second book about kettles.")
+            canvas.showPage()
+
+    blocks = [block for block in read(made(draw)).document.blocks if isinstance(block, Paragraph)]
+    assert [(block.text, block.provenance.page) for block in blocks] == [
+        ("Tea is grown on the hills above the river, and it is picked there by people who know it well, which takes a "
+         "long time and much patience.", 1),
+        ("A new paragraph begins this page.", 3),
+    ]  # fmt: skip
 
 
 def test_titles_of_slides_are_no_running_headers():

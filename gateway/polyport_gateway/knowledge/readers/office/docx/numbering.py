@@ -73,13 +73,16 @@ class Numbering:
         """Count one item.
 
         Returns:
-            Whether it is numbered, and what stands before it; None for a list that the file doesn't define.
+            Whether it is numbered, and what stands before it; None for a list that the file doesn't define, and
+            where nothing is shown.
         """
         if list_id not in self._lists:
             return None
         index = min(max(index, 0), _LEVELS - 1)
         key, levels = self._lists[list_id]
         level = levels.get(index, _Level(text=f"%{index + 1}."))
+        if level.format == "bullet" and level.text.isspace():
+            return None  # so Pandoc indents a further paragraph of an item
         if level.format == "bullet":
             return False, shown_bullet(level.text)
         counts = self._counts.setdefault(key, [None] * _LEVELS)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from polyport_gateway.knowledge.documents import (
     Block,
-    Code,
     NoteCategory,
     Parsed,
     UnreadableDocumentError,
 )
-from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, naming_damage
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, joined_code, naming_damage
 from polyport_gateway.knowledge.readers.office.ooxml import R
 from polyport_gateway.knowledge.readers.office.xml import Element
 
@@ -67,7 +66,7 @@ def _read(gathering: PackageGathering, main: str, body: Element) -> list[Block]:
         # A title is wider than the first level of headings, so these move down where there is one.
         heading_offset=1 if has_title else 0,
     )
-    return _joined(_sections(Story(shared, main), body))
+    return joined_code(_sections(Story(shared, main), body))
 
 
 def _sections(story: Story, body: Element) -> list[Block]:
@@ -106,15 +105,3 @@ def _furniture(story: Story, properties: Element | None, kind: NoteCategory) -> 
             inner = Story(replace(story.shared), relationship.target)
             found += fold(inner.blocks(root), kind, story.provenance(), label=place)
     return found
-
-
-def _joined(blocks: list[Block]) -> list[Block]:
-    """Put lines of code that follow each other together."""
-    joined: list[Block] = []
-    for block in blocks:
-        last = joined[-1] if joined else None
-        if isinstance(block, Code) and isinstance(last, Code):
-            joined[-1] = replace(last, text=f"{last.text}\n{block.text}")
-        else:
-            joined.append(block)
-    return joined

@@ -18,7 +18,7 @@ from polyport_gateway.knowledge.documents import (
     Provenance,
     Table,
 )
-from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, joined_code
 from polyport_gateway.knowledge.readers.office.ooxml import MC, alternative
 from polyport_gateway.knowledge.readers.office.references import References
 from polyport_gateway.knowledge.readers.office.xml import Element, local
@@ -77,7 +77,7 @@ class Story:
                 self.shared.gathering.skip("part", "A file of another format is embedded in the text.", part=self.part)
             elif child.tag.startswith(W) and local(child) in _WRAPPERS:
                 found += self.blocks(child)
-        return found
+        return joined_code(found)
 
     def provenance(self) -> Provenance:
         """Say where the reading is."""
@@ -114,6 +114,8 @@ class Story:
         found += [self._page_break() for before in inline.breaks if before]
         if inline.text or inline.checkbox is not None:
             found.append(self._own(paragraph, properties, inline))
+        elif self.shared.styles.paragraph(value(properties, "pStyle")).code:
+            found.append(Code(provenance=self.provenance()))
         found += self._beside(inline)
         found += [self._page_break() for before in inline.breaks if not before]
         return found

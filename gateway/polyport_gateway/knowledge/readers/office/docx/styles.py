@@ -12,7 +12,9 @@ from .names import W, is_on, value
 __all__ = ["ParagraphStyle", "Styles"]
 
 _HEADING = re.compile(r"(?:heading|überschrift|titre|título|标题)\s*([1-9])$")
-_CODE = frozenset({"code", "source code", "html preformatted", "macro", "macro text", "sourcecode", "code block"})
+_CODE = frozenset(
+    {"code", "source code", "html preformatted", "preformatted text", "macro", "macro text", "sourcecode", "code block"}
+)
 _CHAIN = 20  # styles based on styles; a file may make a circle of them
 
 

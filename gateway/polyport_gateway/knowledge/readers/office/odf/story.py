@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from polyport_gateway.knowledge.documents import (
     Block,
+    Code,
     Formula,
     Heading,
     ListItem,
@@ -18,7 +19,7 @@ from polyport_gateway.knowledge.documents import (
     Provenance,
     Table,
 )
-from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold
+from polyport_gateway.knowledge.readers.office.gathering import PackageGathering, fold, joined_code
 from polyport_gateway.knowledge.readers.office.xml import Element
 
 from .drawings import formula_of, read_drawing
@@ -26,7 +27,7 @@ from .inline import Inline, read_inline
 from .lists import Lists, Marker, Outline
 from .names import DC, DRAW, FO, OFFICE, STYLE, TABLE, TEXT, count
 from .styles import NO_FACE, Styles
-from .tables import read_grid
+from .tables import breaks_between_rows, read_grid
 
 __all__ = ["Shared", "Story"]
 
@@ -36,6 +37,7 @@ _WRAPPERS = frozenset(
      TEXT + "user-index", TEXT + "bibliography", TEXT + "numbered-paragraph", TEXT + "list-header",
      TEXT + "page-sequence"}
 )  # fmt: skip
+_CODE = frozenset({"preformatted text", "source code", "html preformatted"})
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Story:
         found: list[Block] = []
         for child in container:
             found += self._one(child, None)
-        return self._captioned(found)
+        return self._captioned(joined_code(found))
 
     def _captioned(self, blocks: list[Block]) -> list[Block]:
         """Give each table the caption that stands over or under it."""
@@ -142,6 +144,8 @@ class Story:
             found.append(Formula(text=" \\\\ ".join(inline.formulas), provenance=self.provenance()))
         elif text:
             found.append(self._own(paragraph, text, marks, level, marker, inline))
+        elif self._is_code(style):
+            found.append(Code(provenance=self.provenance()))
         for drawing in inline.drawings:
             found += read_drawing(drawing, self)
         found += self._beside(inline)
@@ -175,9 +179,14 @@ class Story:
             return ListItem(
                 text=text, marks=marks, level=marker.level, ordered=marker.ordered, marker=marker.text, provenance=where
             )
+        if self._is_code(paragraph.get(TEXT + "style-name")):
+            return Code(text=inline.text.verbatim(), provenance=where)
         if inline.sequence:
             self._captions.add(text)
         return Paragraph(text=text, marks=marks, provenance=where)
+
+    def _is_code(self, style: str | None) -> bool:
+        return any(name in _CODE for name in self.shared.styles.names("paragraph", style)[:3])
 
     def _level(self, paragraph: Element, style: str | None) -> int | None:
         """Return a heading's level; 0 for the document's title."""
@@ -247,7 +256,8 @@ class Story:
         if not grid.cells:
             return pending
         title = table.findtext(TABLE + "title", "").strip()
-        return [Table(grid=grid, caption=title, provenance=where), *pending]
+        turned = [block for _ in range(breaks_between_rows(table)) for block in self._page_break()]
+        return [Table(grid=grid, caption=title, provenance=where), *pending, *turned]
 
     def _cell(self, cell: Element) -> list[Block]:
         """Read a cell; notes and page breaks go behind the table, for they aren't what the cell says."""

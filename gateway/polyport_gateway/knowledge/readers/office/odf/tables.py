@@ -12,7 +12,7 @@ from polyport_gateway.knowledge.readers.office.xml import Element
 from .names import FO, TABLE, TEXT, count
 from .styles import Styles
 
-__all__ = ["read_grid"]
+__all__ = ["breaks_between_rows", "read_grid"]
 
 _CELL, _COVERED, _ROW = TABLE + "table-cell", TABLE + "covered-table-cell", TABLE + "table-row"
 _HEADER_ROWS, _COLUMN = TABLE + "table-header-rows", TABLE + "table-column"
@@ -37,6 +37,12 @@ def _rows(table: Element, *, header: bool = False) -> Iterator[tuple[Element, bo
             yield child, header
         elif child.tag in _GROUPS:
             yield from _rows(child, header=header or child.tag == _HEADER_ROWS)
+
+
+def breaks_between_rows(table: Element) -> int:
+    """Count the pages that end between the rows of a table."""
+    own = sum(1 for child in table if child.tag == TEXT + "soft-page-break")
+    return own + sum(breaks_between_rows(child) for child in table if child.tag in _GROUPS)
 
 
 def _columns(parent: Element) -> int:
@@ -85,9 +91,13 @@ def _places(table: Element) -> tuple[list[_Place], int, int, int]:
     places: list[_Place] = []
     taken: set[tuple[int, int]] = set()
     row, columns, marked = 0, 0, 0
+    # Pandoc leaves out the covered cells that the standard asks for: its cells then stand where HTML's would.
+    covered = any(cell.tag == _COVERED for element, _ in _rows(table) for cell in element)
     for element, header in _rows(table):
+        if not covered and marked == row and not header:
+            taken = _ended(places, taken, row)
         for _ in range(min(count(element, TABLE + "number-rows-repeated"), _MOST)):
-            columns = max(columns, _row(element, row, places, taken))
+            columns = max(columns, _row(element, row, places, taken, covered=covered))
             row += 1
             if (row + 1) * max(columns, 1) > MOST_POSITIONS:
                 raise ValueError(f"a table of more than {MOST_POSITIONS:,} cells")
@@ -99,12 +109,21 @@ def _places(table: Element) -> tuple[list[_Place], int, int, int]:
     return places, row, columns, marked
 
 
-def _row(element: Element, row: int, places: list[_Place], taken: set[tuple[int, int]]) -> int:
+def _ended(places: list[_Place], taken: set[tuple[int, int]], row: int) -> set[tuple[int, int]]:
+    """End what reaches out of a header at its end, as HTML does; return what is taken below."""
+    for place in places:
+        place.rows = min(place.rows, row - place.row)
+    return {position for position in taken if position[0] < row}
+
+
+def _row(element: Element, row: int, places: list[_Place], taken: set[tuple[int, int]], *, covered: bool) -> int:
     column = 0
     for cell in element:
         if cell.tag not in {_CELL, _COVERED}:
             continue
         for _ in range(min(count(cell, TABLE + "number-columns-repeated"), _MOST)):
+            while not covered and (row, column) in taken:
+                column += 1
             if cell.tag == _CELL and (row, column) not in taken:
                 _take(cell, row, column, places, taken)
             elif cell.tag == _COVERED and (row, column) not in taken and len(cell):
