@@ -71,6 +71,19 @@ class Column:
         self._owners: list[int] = []
         self._owned: NDArray[np.int64] | None = None
 
+    @classmethod
+    def over(cls, finder: Finder, ids: Sequence[int]) -> Column:
+        """Return a column of vectors that a finder holds already, in this order."""
+        found = cls(finder)
+        found._owners = list(ids)
+        found.places = dict(zip(ids, range(len(ids)), strict=True))
+        return found
+
+    @property
+    def ordered(self) -> bool:
+        """Whether all places are alive, and in the order of numbers."""
+        return not self.dead and self._owners == sorted(self._owners)
+
     @property
     def dead(self) -> int:
         """How many places hold what was replaced or removed."""

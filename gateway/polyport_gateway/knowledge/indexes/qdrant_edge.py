@@ -5,6 +5,8 @@ is in a write-ahead log before `update` returns, and is replayed when the shard 
 nothing that was acknowledged. Searches and updates let other Python threads run.
 
 The graph of HNSW is made by `optimize`; until then vectors are compared one by one (200,000 take about 40 ms).
+BM25's rarity of a term is by what the segments count, in which deleted chunks stay until they are loaded anew or
+optimized: after deletions scores are a little off, all by the same factor for each term.
 The Python package can unpack a snapshot but not make one, so `snapshot` copies the folder while nothing is written.
 """
 
@@ -68,6 +70,7 @@ class QdrantEdgeIndex:
         self._dialect = _EdgeDialect(self._edge)
         self._folder = folder
         self._writing = threading.RLock()
+        self._closed = False
         self._owned = Lock(folder)
         try:
             self.schema, new = opened_schema(folder, schema)
@@ -92,7 +95,7 @@ class QdrantEdgeIndex:
             "keyword": kinds.Keyword,
             "integer": kinds.Integer,
             "float": kinds.Float,
-            "bool": kinds.Bool,
+            "bool": kinds.Keyword,  # see _encoded
             "datetime": kinds.Datetime,
         }
         shard.update(edge.UpdateOperation.create_field_index("document", kinds.Keyword))
@@ -122,7 +125,7 @@ class QdrantEdgeIndex:
             vectors: dict[str, Any] = {vector_name(name): row for name, row in self.schema.entry(entry).items()}
             if entry.sparse is not None:
                 vectors[SPARSE] = edge.SparseVector(entry.sparse.indices.tolist(), entry.sparse.values.tolist())
-            points.append(edge.Point(entry.id, vectors, payload_of(entry)))
+            points.append(edge.Point(entry.id, vectors, _encoded(payload_of(entry))))
         step = max(1, _BATCH // max(200, sum(self.schema.vectors.values())))
         with self._writing:
             for start in range(0, len(points), step):
@@ -205,15 +208,15 @@ class QdrantEdgeIndex:
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
-        found = {point.id: point.payload for point in self._shard.retrieve(list(ids), with_payload=True)}
-        return [record_of(chunk, found[chunk]) for chunk in ids if chunk in found]
+        found = {point.id: point.payload for point in self._shard.retrieve(list(ids), True, False)}
+        return [_record(chunk, found[chunk]) for chunk in ids if chunk in found]
 
     def scroll(self, *, after: int = -1, limit: int = 1000, where: Where = None) -> list[Record]:
         """Return the next chunks by number."""
         request = self._edge.ScrollRequest(
             offset=after + 1, limit=limit, filter=self._filter(where), with_payload=True, with_vector=False
         )
-        return [record_of(point.id, point.payload) for point in self._shard.scroll(request)[0]]
+        return [_record(point.id, point.payload) for point in self._shard.scroll(request)[0]]
 
     def count(self, where: Where = None) -> int:
         """Return how many chunks there are."""
@@ -239,9 +242,39 @@ class QdrantEdgeIndex:
     def close(self) -> None:
         """Flush, and let others have the folder."""
         with self._writing:
-            self._shard.flush()
-            self._shard.close()
-            self._owned.release()
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._shard.flush()
+                self._shard.close()
+            finally:
+                self._owned.release()
+
+
+_TRUTH = {True: "\x00true", False: "\x00false"}
+_TRUTHS = {text: value for value, text in _TRUTH.items()}
+
+
+def _encoded(value: Any) -> Any:
+    """Return a value with truth values as strings: ``MatchValue(True)`` of qdrant-edge-py 0.9 is the number 1."""
+    if isinstance(value, bool):
+        return _TRUTH[value]
+    if isinstance(value, Mapping):
+        return {key: _encoded(inner) for key, inner in value.items()}
+    return [_encoded(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str):
+        return _TRUTHS.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: _decoded(inner) for key, inner in value.items()}
+    return [_decoded(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _record(chunk: int, payload: Mapping[str, Any] | None) -> Record:
+    return record_of(chunk, _decoded(payload))
 
 
 class _EdgeDialect:
@@ -257,7 +290,7 @@ class _EdgeDialect:
         return self._edge.FieldCondition(key, match=self._edge.MatchAny(values))
 
     def is_value(self, key: str, value: Scalar) -> Any:
-        return self._edge.FieldCondition(key, match=self._edge.MatchValue(value))
+        return self._edge.FieldCondition(key, match=self._edge.MatchValue(_encoded(value)))
 
     def between(self, key: str, bounds: Mapping[str, float]) -> Any:
         return self._edge.FieldCondition(key, range=self._edge.RangeFloat(**bounds))
