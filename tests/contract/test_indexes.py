@@ -222,6 +222,32 @@ def test_rates_some_chunks(make: Make, corpus: Corpus) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_hops_do_not_pass_a_filter(make: Make, corpus: Corpus) -> None:
+    index = make()
+    index.upsert(corpus.entries)
+    where = {"year": {"gte": 2010}}
+    among = np.array([8, 12, 24, 7777])
+    assert index.meeting(among, where).tolist() == [False, True, True, False]
+    assert index.meeting(among, None).tolist() == [True, True, True, False]
+    retriever = IndexRetriever(index, corpus.bm25, where=where)
+    assert np.isneginf(retriever.rate(["river"], [among])[0]).tolist() == [True, False, False, True]
+    assert all(
+        record.metadata["year"] >= 2010 for record in index.fetch(retriever.search("river", 50).documents.tolist())
+    )
+
+
+def test_fields_may_be_added(kind: str, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    if kind == "memory":
+        pytest.skip("memory keeps nothing")
+    former = make(Schema({"small": 8}, {"year": "integer"}), tmp_path / "kept")
+    former.upsert([replace(entry, vectors={}) for entry in corpus.entries])
+    former.close()
+    index = make(Schema({"small": 8}, {"open": "bool"}), tmp_path / "kept")
+    assert index.count({"open": True}) == 60
+    if kind != "qdrant":  # which takes the fields that it is told
+        assert index.count({"year": 2005, "open": False}) == 2
+
+
 def test_replaces_and_removes(make: Make, corpus: Corpus) -> None:
     index, exact = make(), MemoryIndex(SCHEMA)
     changed = [

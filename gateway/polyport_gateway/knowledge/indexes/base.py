@@ -91,6 +91,12 @@ class Schema:
             if kept.vectors[name] != size:
                 raise ConfigurationError(f"{_resized(name, kept.vectors[name], size)} It lies in {place}.")
 
+    def with_fields_of(self, wanted: Schema | None) -> Schema:
+        """Return this schema with the fields that are new in another."""
+        if wanted is None or wanted.fields is None or self.fields is None:
+            return self
+        return Schema(self.vectors, {**self.fields, **wanted.fields})
+
     def dump(self) -> str:
         """Return it as JSON."""
         return json.dumps(asdict(self))
@@ -189,6 +195,10 @@ class VectorIndex(Protocol):
         self, vectors: Sequence[SparseVector], among: Sequence[NDArray[np.int64]]
     ) -> list[NDArray[np.float32]]:
         """Return, for each query, the BM25 score of some chunks; 0 for one that shares no term."""
+        ...
+
+    def meeting(self, ids: NDArray[np.int64], where: Where) -> NDArray[np.bool_]:
+        """Return, for each chunk, whether it is there and meets a filter."""
         ...
 
     def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

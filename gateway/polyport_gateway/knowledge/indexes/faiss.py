@@ -118,11 +118,11 @@ class FaissIndex(MemoryIndex):
         self._folder, self._kind = folder, kind
         self._owned = Lock(folder)
         try:
-            found, new = opened_schema(folder, schema)
+            found, kept = opened_schema(folder, schema)
             super().__init__(found)
             self._database = sqlite3.connect(folder / _DATABASE, check_same_thread=False, isolation_level=None)
             self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=full; {_TABLES}")
-            if new:
+            if found != kept:
                 keep_schema(folder, found)
             self._read()
         except BaseException:

@@ -23,8 +23,8 @@ likewise. A field that the index's schema does not know is an error, not an empt
 from __future__ import annotations
 
 import difflib
-import json
 import math
+import reprlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -132,7 +132,7 @@ def _wrong(message: str) -> BadRequestError:
 
 def _parse(given: object, depth: int) -> Filter:
     if not isinstance(given, Mapping):
-        raise _wrong(f"an object of conditions is needed, not {json.dumps(given, default=str)[:80]}.")
+        raise _wrong(f"an object of conditions is needed, not {reprlib.repr(given)}.")
     if depth > _DEEPEST:
         raise _wrong(f"it is nested more than {_DEEPEST} deep.")
     if isinstance(given.get("type"), str) and ({"key", "value"} <= given.keys() or "filters" in given):
@@ -200,9 +200,7 @@ def _scalar(field: str, value: object) -> Scalar:
         return value
     if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 2**63:
         return value
-    raise _wrong(
-        f"{field!r} is compared with {json.dumps(value, default=str)[:80]}; a string, number or truth value is needed."
-    )
+    raise _wrong(f"{field!r} is compared with {reprlib.repr(value)}; a string, number or truth value is needed.")
 
 
 def _bound(field: str, name: str, value: object) -> float | datetime:
@@ -263,10 +261,11 @@ def _same(have: Any, want: Scalar) -> bool:
 
 def _within(have: Any, bounds: tuple[tuple[str, float | datetime], ...]) -> bool:
     for name, bound in bounds:
+        value: Any = None
         if isinstance(bound, datetime):
             value = moment_of(have) if isinstance(have, str) else None
-        else:
-            value = have if isinstance(have, int | float) and not isinstance(have, bool) else None
+        elif isinstance(have, int | float) and not isinstance(have, bool):
+            value = have
         if value is None or not _COMPARES[name](value, bound):
             return False
     return True

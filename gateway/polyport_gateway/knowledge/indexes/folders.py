@@ -51,8 +51,8 @@ class Lock:
         self._file.close()
 
 
-def opened_schema(folder: Path, schema: Schema | None) -> tuple[Schema, bool]:
-    """Return the schema of a folder's index, and whether the index is new.
+def opened_schema(folder: Path, schema: Schema | None) -> tuple[Schema, Schema | None]:
+    """Return the schema to open a folder's index with, and the one it has so far; None where it is new.
 
     Args:
         folder: Of the index.
@@ -66,10 +66,10 @@ def opened_schema(folder: Path, schema: Schema | None) -> tuple[Schema, bool]:
         found = Schema.load(kept.read_text(encoding="utf-8"))
         if schema is not None:
             schema.agree(found, str(folder))
-        return found, False
+        return found.with_fields_of(schema), found
     if schema is None:
         raise ConfigurationError(f"There is no index in {folder}; give a schema to make one.")
-    return schema, True
+    return schema, None
 
 
 def keep_schema(folder: Path, schema: Schema) -> None:

@@ -147,6 +147,17 @@ class MemoryIndex:
             found.append(scores[[places.get(chunk, -1) for chunk in ids.tolist()]] if len(ids) else scores[:0])
         return found
 
+    def meeting(self, ids: NDArray[np.int64], where: Where) -> NDArray[np.bool_]:
+        """Return, for each chunk, whether it meets a filter."""
+        chosen = self.schema.filter(where)
+        with self._lock:
+            records = [self._records.get(chunk) for chunk in ids.tolist()]
+        met = [
+            record is not None and (chosen is None or matches(chosen, record.document, record.metadata))
+            for record in records
+        ]
+        return np.array(met, np.bool_)
+
     def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         chance = random.Random(0)  # noqa: S311  # a sample, not a secret

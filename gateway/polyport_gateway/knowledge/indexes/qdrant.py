@@ -139,7 +139,7 @@ class QdrantIndex:
                     for one, size in schema.vectors.items()
                 },
                 sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                **({"replication_factor": self._replicas} if self._remote else {}),
+                replication_factor=self._replicas if self._remote else None,
             )
             if self._remote:  # the stand-in has no indexes on payloads
                 client.create_payload_index(name, "document", kinds.KEYWORD)
@@ -260,6 +260,18 @@ class QdrantIndex:
     ) -> list[NDArray[np.float32]]:
         """Return the BM25 score of some chunks."""
         return self._rate(SPARSE, [self._terms(vector) for vector in vectors], among, 0.0)
+
+    def meeting(self, ids: NDArray[np.int64], where: Where) -> NDArray[np.bool_]:
+        """Return, for each chunk, whether it meets a filter."""
+        chosen = self._filter(where)
+        wanted = ids.tolist()
+        conditions = [self._models.HasIdCondition(has_id=sorted(set(wanted))), *([] if chosen is None else [chosen])]
+        with self._asking() as client:
+            points, _ = client.scroll(
+                self.collection, self._models.Filter(must=conditions), limit=max(1, len(wanted)), with_payload=False
+            )
+        met = {point.id for point in points}
+        return np.array([chunk in met for chunk in wanted], np.bool_)
 
     def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,8 +73,9 @@ class QdrantEdgeIndex:
         self._closed = False
         self._owned = Lock(folder)
         try:
-            self.schema, new = opened_schema(folder, schema)
-            self._shard: qdrant_edge.EdgeShard = self._create() if new else self._load()
+            self.schema, kept = opened_schema(folder, schema)
+            self._shard: qdrant_edge.EdgeShard = self._create() if kept is None else self._load()
+            self._index_fields(() if kept is None else kept.fields or ())
         except BaseException:
             self._owned.release()
             raise
@@ -90,7 +91,12 @@ class QdrantEdgeIndex:
         shard = edge.EdgeShard.create(
             str(self._folder / _SHARD), edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse, wal_enabled=True)
         )
-        kinds = edge.PayloadSchemaType
+        shard.update(edge.UpdateOperation.create_field_index("document", edge.PayloadSchemaType.Keyword))
+        return shard
+
+    def _index_fields(self, known: Collection[str]) -> None:
+        """Have an index on each field of the schema that has none yet, then write the schema."""
+        edge, kinds = self._edge, self._edge.PayloadSchemaType
         types = {
             "keyword": kinds.Keyword,
             "integer": kinds.Integer,
@@ -98,12 +104,11 @@ class QdrantEdgeIndex:
             "bool": kinds.Keyword,  # see _encoded
             "datetime": kinds.Datetime,
         }
-        shard.update(edge.UpdateOperation.create_field_index("document", kinds.Keyword))
         for field, kind in (self.schema.fields or {}).items():
-            shard.update(edge.UpdateOperation.create_field_index(key_of(field), types[kind]))
-        shard.flush()
+            if field not in known:
+                self._update(edge.UpdateOperation.create_field_index(key_of(field), types[kind]))
+        self._shard.flush()
         keep_schema(self._folder, self.schema)
-        return shard
 
     def _load(self) -> Any:
         try:
@@ -194,6 +199,17 @@ class QdrantEdgeIndex:
         pairs = zip(vectors, among, strict=True)
         return [self._rate(SPARSE, self._terms(vector), ids, 0.0) for vector, ids in pairs]
 
+    def meeting(self, ids: NDArray[np.int64], where: Where) -> NDArray[np.bool_]:
+        """Return, for each chunk, whether it meets a filter."""
+        chosen = self._filter(where)
+        wanted = ids.tolist()
+        conditions = [self._edge.HasIdCondition(set(wanted)), *([] if chosen is None else [chosen])]
+        request = self._edge.ScrollRequest(
+            limit=max(1, len(wanted)), filter=self._edge.Filter(must=conditions), with_payload=False, with_vector=False
+        )
+        met = {point.id for point in self._shard.scroll(request)[0]}
+        return np.array([chunk in met for chunk in wanted], np.bool_)
+
     def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         edge = self._edge
@@ -202,7 +218,7 @@ class QdrantEdgeIndex:
         request = edge.QueryRequest(
             limit=max(1, limit), query=edge.Sample.Random, filter=chosen, with_vector=[key] if key else False
         )
-        points = sorted(self._shard.query(request), key=lambda point: point.id)[:limit]
+        points: list[Any] = sorted(self._shard.query(request), key=lambda point: int(str(point.id)))[:limit]
         vectors = np.array([point.vector[key] for point in points] if key else [[]] * len(points), np.float32)
         return np.array([point.id for point in points], np.int64), vectors
 
@@ -216,7 +232,7 @@ class QdrantEdgeIndex:
         request = self._edge.ScrollRequest(
             offset=after + 1, limit=limit, filter=self._filter(where), with_payload=True, with_vector=False
         )
-        return [_record(point.id, point.payload) for point in self._shard.scroll(request)[0]]
+        return [_record(int(str(point.id)), point.payload) for point in self._shard.scroll(request)[0]]
 
     def count(self, where: Where = None) -> int:
         """Return how many chunks there are."""

@@ -59,7 +59,7 @@ class IndexRetriever:
         name: Of the embedder whose vectors are searched; goes with ``embed``. None: BM25 alone.
         embed: Makes vectors of queries.
         weights: Of the vectors.
-        where: Only chunks that meet this filter are found; `rate` rates any.
+        where: Only chunks that meet this filter are found, by `search` and by way of hops.
         candidates: From each retriever.
 
     Raises:
@@ -104,17 +104,21 @@ class IndexRetriever:
         return Ranking(ids[order], scores[order])
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
-        """Return, for each query, the scores of some chunks, on the scale of `search`."""
+        """Return, for each query, the scores of some chunks, on the scale of `search`; -∞ where the filter fails."""
         shares = [self._share(query) for query in queries]
         rows = [number for number, share in enumerate(shares) if share > 0]
         vectors: dict[int, NDArray[np.float32]] = {}
         if rows and self._embed is not None:
             made = normalized(self._embed([queries[row] for row in rows]))
             vectors = {row: made[number : number + 1] for number, row in enumerate(rows)}
-        return [
+        found = [
             self._fused(self._bm25.query(query), vectors.get(row), shares[row], np.asarray(ids, np.int64))
             for row, (query, ids) in enumerate(zip(queries, among, strict=True))
         ]
+        if self._where:
+            for scores, ids in zip(found, among, strict=True):
+                scores[~self._index.meeting(ids, self._where)] = -np.inf
+        return found
 
     def _share(self, query: str) -> float:
         return 0.0 if self._embed is None else self._weights.of(query)
@@ -162,7 +166,7 @@ class IndexRetriever:
             ids, vectors = self._index.sample(self._name, _SAMPLE)
             mean = vectors.mean(axis=0) if len(ids) else np.zeros(vectors.shape[1], np.float32)
             spread = vectors - mean
-            covariance = spread.T @ spread / max(1, len(ids))
+            covariance = np.asarray(spread.T @ spread / max(1, len(ids)), np.float32)
             kept = self._sampled = _Sample(chunks, ids, mean, covariance)
         return kept._replace(chunks=chunks)
 
