@@ -49,7 +49,7 @@ SCHEMA = Schema(
     },
 )
 PACKAGES = {"faiss": "faiss", "qdrant": "qdrant_client", "qdrant-edge": "qdrant_edge"}
-IN_FOLDERS = ("faiss", "qdrant-edge")
+IN_FOLDERS = ("faiss", "faiss-hnsw", "qdrant-edge")
 Make = Callable[..., VectorIndex]
 
 
@@ -57,12 +57,14 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
     """What an engine needs to be told."""
     if kind == "qdrant":
         return {"url": str(folder), "collection": "chunks"}
+    if kind == "faiss-hnsw":
+        return {"folder": folder, "kind": "hnsw"}
     return {} if kind == "memory" else {"folder": folder}
 
 
-@pytest.fixture(params=["memory", "faiss", "qdrant-edge", pytest.param("qdrant", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "faiss", "faiss-hnsw", "qdrant-edge", pytest.param("qdrant", marks=pytest.mark.slow)])
 def kind(request: pytest.FixtureRequest) -> str:
-    package = PACKAGES.get(request.param)
+    package = PACKAGES.get(request.param.removesuffix("-hnsw"))
     if package is not None and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     return request.param
@@ -75,7 +77,9 @@ def make(kind: str, tmp_path: Path) -> Iterator[Make]:
     numbers = itertools.count()
 
     def opened(schema: Schema | None = SCHEMA, folder: Path | None = None) -> VectorIndex:
-        index = open_index(kind, schema, **options(kind, folder or tmp_path / f"index-{next(numbers)}"))
+        index = open_index(
+            kind.removesuffix("-hnsw"), schema, **options(kind, folder or tmp_path / f"index-{next(numbers)}")
+        )
         made.append(index)
         return index
 
@@ -391,6 +395,28 @@ def test_outlives_being_closed(kind: str, make: Make, corpus: Corpus, tmp_path: 
     with pytest.raises(ConfigurationError, match="no vectors of 'another'"):
         make(Schema({"another": 8}), folder)
     assert make(None, folder).schema.vectors == SCHEMA.vectors
+
+
+def test_a_graph_is_read_back_only_while_it_is_true(tmp_path: Path, corpus: Corpus) -> None:
+    faiss = pytest.importorskip("faiss")
+    folder = tmp_path / "kept"
+    row = np.linspace(-1, 1, 8, dtype=np.float32)
+    index = open_index("faiss", SCHEMA, folder=folder, kind="hnsw")
+    index.upsert(corpus.entries[:100])
+    index.close()
+    former = {path: path.read_bytes() for path in folder.glob("*.faiss")}
+    assert len(former) == 2
+    assert {faiss.read_index(str(path)).ntotal for path in former} == {100}
+    index = open_index("faiss", None, folder=folder, kind="hnsw")
+    index.upsert(corpus.entries[100:])
+    index.delete([0])
+    wanted = index.search_dense("small", row, 119)[0]
+    index.close()
+    for path, content in former.items():  # as a killed process leaves them
+        path.write_bytes(content)
+    index = open_index("faiss", None, folder=folder, kind="hnsw")
+    same(index.search_dense("small", row, 119)[0], wanted)
+    index.close()
 
 
 def test_snapshot_and_restore(kind: str, make: Make, corpus: Corpus, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def names() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
-def open_index(kind: str, schema: Schema | None, **options: Any) -> VectorIndex:
+def open_index(kind: str, schema: Schema | None, /, **options: Any) -> VectorIndex:
     """Open an index, or make it.
 
     Args:
