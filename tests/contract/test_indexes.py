@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polyport.errors import BadRequestError, ConfigurationError, ConflictError, UnsupportedOperationError
+from polyport.errors import (
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ServiceUnavailableError,
+    UnsupportedOperationError,
+)
 from polyport_gateway.knowledge.indexes import (
     Entry,
     IndexRetriever,
@@ -437,6 +443,31 @@ def test_snapshot_and_restore(kind: str, make: Make, corpus: Corpus, tmp_path: P
         index.snapshot(tmp_path / "snapshot")
     with pytest.raises(ConfigurationError, match="no snapshot"):
         restore(tmp_path, tmp_path / "x")
+
+
+def test_says_that_it_is_damaged(kind: str, make: Make, corpus: Corpus, tmp_path: Path) -> None:
+    if kind not in IN_FOLDERS:
+        pytest.skip("not in a folder")
+    folder = tmp_path / "kept"
+    index = make(SCHEMA, folder)
+    index.upsert(corpus.entries[:5])
+    index.close()
+    for path in folder.rglob("*"):
+        if path.name == "segment.json" or path.suffix == ".sqlite":
+            path.write_bytes(b"nothing of use" * 1000)
+    for _ in range(2):  # the folder is let go of
+        with pytest.raises(ConfigurationError, match="is damaged"):
+            make(None, folder)
+    (folder / "schema.json").write_text('{"vectors"')
+    with pytest.raises(ConfigurationError, match="is damaged"):
+        make(None, folder)
+
+
+@pytest.mark.slow
+def test_says_that_a_server_is_down() -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(ServiceUnavailableError, match=r"server at http://127\.0\.0\.1:9 failed"):
+        open_index("qdrant", SCHEMA, url="http://127.0.0.1:9", collection="chunks")
 
 
 def test_a_folder_belongs_to_one(kind: str, make: Make, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking, best
 
 from .base import Entry, Schema, Stats
 from .columns import Column, Finder
-from .folders import Lock, copied, keep_schema, opened_schema, size_of
+from .folders import Lock, copied, damaged, keep_schema, opened_schema, size_of
 from .memory import MemoryIndex
 
 __all__ = ["FaissIndex"]
@@ -125,6 +125,9 @@ class FaissIndex(MemoryIndex):
             if found != kept:
                 keep_schema(folder, found)
             self._read()
+        except sqlite3.DatabaseError as error:
+            self._owned.release()
+            raise damaged(folder, error) from error
         except BaseException:
             self._owned.release()
             raise

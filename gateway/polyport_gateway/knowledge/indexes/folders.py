@@ -63,13 +63,23 @@ def opened_schema(folder: Path, schema: Schema | None) -> tuple[Schema, Schema |
     """
     kept = folder / _SCHEMA
     if kept.exists():
-        found = Schema.load(kept.read_text(encoding="utf-8"))
+        try:
+            found = Schema.load(kept.read_text(encoding="utf-8"))
+        except (TypeError, ValueError) as error:
+            raise damaged(folder, error) from error
         if schema is not None:
             schema.agree(found, str(folder))
         return found.with_fields_of(schema), found
     if schema is None:
         raise ConfigurationError(f"There is no index in {folder}; give a schema to make one.")
     return schema, None
+
+
+def damaged(folder: Path, error: Exception) -> ConfigurationError:
+    """Say that an index can't be read."""
+    return ConfigurationError(
+        f"The index in {folder} is damaged ({error}). Restore it from a snapshot, or remove the folder and rebuild it."
+    )
 
 
 def keep_schema(folder: Path, schema: Schema) -> None:

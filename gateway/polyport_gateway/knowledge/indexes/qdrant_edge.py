@@ -28,7 +28,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import Entry, Record, Schema, Stats, Where
 from .filters import Scalar
-from .folders import Lock, copy_index, keep_schema, opened_schema, size_of
+from .folders import Lock, copy_index, damaged, keep_schema, opened_schema, size_of
 from .qdrant_common import SPARSE, key_of, payload_of, ranked, record_of, translated, vector_name
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class QdrantEdgeIndex:
         try:
             return self._edge.EdgeShard.load(str(self._folder / _SHARD))
         except Exception as error:  # the package raises nothing more precise
-            raise ServiceUnavailableError(f"The index in {self._folder} can't be opened: {error}") from error
+            raise damaged(self._folder, error) from error
 
     def _update(self, operation: Any) -> None:
         try:
