@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polyport.errors import ConflictError
+from polyport.errors import ConflictError, ServiceUnavailableError
 from polyport_gateway.knowledge.indexes import Generations, Schema, open_index
 from tests.support.index_writer import BATCH, batch
 from tests.support.machine import ROOT
@@ -84,6 +85,23 @@ def test_nothing_is_lost_however_often(kind: str, tmp_path: Path) -> None:
         index.delete([record.id for record in index.scroll(limit=1_000_000, where={"batch": {"lt": number * 10_000}})])
         index.close()
         check(kind, folder, said)
+
+
+def test_a_disk_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would end the process: the shard's files are mapped into memory."""
+    pytest.importorskip("qdrant_edge")
+    index = open_index("qdrant-edge", Schema({"small": 32}, {"batch": "integer"}), folder=tmp_path / "index")
+    index.upsert(batch(1))
+    usage = shutil.disk_usage(tmp_path)._replace(free=100 << 20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    for change in (lambda: index.upsert(batch(2)), index.optimize):
+        with pytest.raises(ServiceUnavailableError, match="has 100 MiB left"):
+            change()
+    assert index.count() == BATCH
+    index.delete([BATCH])
+    index.close()
+    with pytest.raises(ServiceUnavailableError, match="has 100 MiB left"):
+        open_index("qdrant-edge", Schema(), folder=tmp_path / "another")
 
 
 def test_a_second_process_is_refused(kind: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from polyport.errors import ConfigurationError, ConflictError
+from polyport.errors import ConfigurationError, ConflictError, ServiceUnavailableError
 
 from .base import Schema
 
@@ -20,6 +20,8 @@ __all__ = ["Generations", "Lock", "copied", "opened_schema", "restore", "size_of
 _SCHEMA = "schema.json"
 _LOCK = "lock"
 _CURRENT = "CURRENT"
+_RESERVE = 128 << 20
+"""Bytes that an index leaves free on a disk."""
 
 
 class Lock:
@@ -131,6 +133,20 @@ def restore(snapshot: Path, folder: Path) -> None:
     if not (snapshot / _SCHEMA).exists():
         raise ConfigurationError(f"{snapshot} is no snapshot of an index: it has no {_SCHEMA}.")
     copy_index(snapshot, folder)
+
+
+def need_room(folder: Path, wanted: int = 0) -> None:
+    """Check that the disk has room for some bytes, and a reserve.
+
+    Raises:
+        ServiceUnavailableError: It has not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < wanted + _RESERVE:
+        raise ServiceUnavailableError(
+            f"The disk of {folder} has {free >> 20} MiB left, and {(wanted + _RESERVE) >> 20} MiB are needed to change "
+            "the index. It can still be searched."
+        )
 
 
 def size_of(folder: Path) -> int:

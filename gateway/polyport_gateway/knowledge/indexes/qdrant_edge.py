@@ -4,6 +4,9 @@ One shard holds vectors (HNSW), BM25's sparse vectors with `Modifier.Idf`, and p
 is in a write-ahead log before `update` returns, and is replayed when the shard is loaded: a killed process loses
 nothing that was acknowledged. Searches and updates let other Python threads run.
 
+Files are mapped into memory, so that a disk without room would end the process with a bus error, not with an
+exception: updates are refused while there is still some.
+
 The graph of HNSW is made by `optimize`; until then vectors are compared one by one (200,000 take about 40 ms).
 BM25's rarity of a term is by what the segments count, in which deleted chunks stay until they are loaded anew or
 optimized: after deletions scores are a little off, all by the same factor for each term.
@@ -28,7 +31,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import Entry, Record, Schema, Stats, Where
 from .filters import Scalar
-from .folders import Lock, copy_index, damaged, keep_schema, opened_schema, size_of
+from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
 from .qdrant_common import SPARSE, key_of, payload_of, ranked, record_of, translated, vector_name
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ class QdrantEdgeIndex:
 
     def _create(self) -> Any:
         edge = self._edge
+        need_room(self._folder)
         shutil.rmtree(self._folder / _SHARD, ignore_errors=True)  # left by a process that was killed right here
         vectors = {
             vector_name(name): edge.EdgeVectorParams(size, edge.Distance.Cosine)
@@ -134,6 +138,7 @@ class QdrantEdgeIndex:
         step = max(1, _BATCH // max(200, sum(self.schema.vectors.values())))
         with self._writing:
             for start in range(0, len(points), step):
+                need_room(self._folder, 8 * _BATCH)
                 self._update(edge.UpdateOperation.upsert_points(points[start : start + step]))
 
     def delete(self, ids: Sequence[int]) -> None:
@@ -248,6 +253,7 @@ class QdrantEdgeIndex:
     def optimize(self) -> None:
         """Make the graphs, and leave out what is deleted; updates wait, searches go on."""
         with self._writing:
+            need_room(self._folder, size_of(self._folder))
             self._shard.optimize()
             self._shard.flush()
 
