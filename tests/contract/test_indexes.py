@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -401,6 +402,31 @@ def test_outlives_being_closed(kind: str, make: Make, corpus: Corpus, tmp_path: 
     with pytest.raises(ConfigurationError, match="no vectors of 'another'"):
         make(Schema({"another": 8}), folder)
     assert make(None, folder).schema.vectors == SCHEMA.vectors
+
+
+def test_optimizing_leaves_python_free_and_searches_going(tmp_path: Path, corpus: Corpus) -> None:
+    pytest.importorskip("qdrant_edge")
+    index = open_index("qdrant-edge", SCHEMA, folder=tmp_path / "kept")
+    index.upsert(corpus.entries)
+    row = np.linspace(-1, 1, 8, dtype=np.float32)
+    wanted = index.search_dense("small", row, 9)[0]
+    worker = threading.Thread(target=index.optimize)
+    worker.start()
+    searched = 0
+    while worker.is_alive():
+        same(index.search_dense("small", row, 9)[0], wanted)
+        searched += 1
+        time.sleep(0.01)
+    worker.join()
+    assert searched > 3
+    same(index.search_dense("small", row, 9)[0], wanted)
+    index.upsert([replace(corpus.entries[0], id=1000)])
+    index.close()
+    (tmp_path / "kept" / "shard-left").mkdir()  # by a process that was killed while it optimized
+    index = open_index("qdrant-edge", None, folder=tmp_path / "kept")
+    assert index.count() == 121
+    index.close()
+    assert len(list((tmp_path / "kept").glob("shard*"))) == 1
 
 
 def test_a_graph_is_read_back_only_while_it_is_true(tmp_path: Path, corpus: Corpus) -> None:

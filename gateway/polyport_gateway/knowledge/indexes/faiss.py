@@ -35,7 +35,7 @@ _TABLES = """
 create table if not exists chunks (
     id integer primary key, document text not null, metadata text not null, terms blob, weights blob
 );
-create table if not exists vectors (name text, id integer, vector blob not null, primary key (name, id)) without rowid;
+create table if not exists vectors (name text, id integer, vector blob not null, primary key (id, name)) without rowid;
 create table if not exists version (number integer not null);
 insert into version select 0 where not exists (select 1 from version);
 """
@@ -121,7 +121,7 @@ class FaissIndex(MemoryIndex):
             found, kept = opened_schema(folder, schema)
             super().__init__(found)
             self._database = sqlite3.connect(folder / _DATABASE, check_same_thread=False, isolation_level=None)
-            self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=full; {_TABLES}")
+            self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {_TABLES}")
             if found != kept:
                 keep_schema(folder, found)
             self._read()

@@ -7,7 +7,8 @@ nothing that was acknowledged. Searches and updates let other Python threads run
 Files are mapped into memory, so that a disk without room would end the process with a bus error, not with an
 exception: updates are refused while there is still some.
 
-The graph of HNSW is made by `optimize`; until then vectors are compared one by one (200,000 take about 40 ms).
+The graph of HNSW is made by `optimize`; until then vectors are compared one by one (200,000 take about 40 ms). The
+package holds Python's lock all that time (version 0.9; measured), so a process of its own does it, to a copy.
 BM25's rarity of a term is by what the segments count, in which deleted chunks stay until they are loaded anew or
 optimized: after deletions scores are a little off, all by the same factor for each term.
 The Python package can unpack a snapshot but not make one, so `snapshot` copies the folder while nothing is written.
@@ -16,7 +17,10 @@ The Python package can unpack a snapshot but not make one, so `snapshot` copies 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +35,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import Entry, Record, Schema, Stats, Where
 from .filters import Scalar
-from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
+from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of, write_atomically
 from .qdrant_common import SPARSE, key_of, payload_of, ranked, record_of, translated, vector_name
 
 if TYPE_CHECKING:
@@ -40,6 +44,15 @@ if TYPE_CHECKING:
 __all__ = ["QdrantEdgeIndex"]
 
 _SHARD = "shard"
+_POINTER = "current"
+_OPTIMIZE = """
+import sys
+from qdrant_edge import EdgeShard
+shard = EdgeShard.load(sys.argv[1])
+shard.optimize()
+shard.flush()
+shard.close()
+"""
 _BATCH = 1_000_000
 """Numbers of vectors in one update, so that a record of the log stays small."""
 
@@ -86,14 +99,14 @@ class QdrantEdgeIndex:
     def _create(self) -> Any:
         edge = self._edge
         need_room(self._folder)
-        shutil.rmtree(self._folder / _SHARD, ignore_errors=True)  # left by a process that was killed right here
+        shutil.rmtree(self._place(), ignore_errors=True)  # left by a process that was killed right here
         vectors = {
             vector_name(name): edge.EdgeVectorParams(size, edge.Distance.Cosine)
             for name, size in self.schema.vectors.items()
         }
         sparse = {SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)}
         shard = edge.EdgeShard.create(
-            str(self._folder / _SHARD), edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse, wal_enabled=True)
+            str(self._place()), edge.EdgeConfig(vectors=vectors, sparse_vectors=sparse, wal_enabled=True)
         )
         shard.update(edge.UpdateOperation.create_field_index("document", edge.PayloadSchemaType.Keyword))
         return shard
@@ -115,10 +128,18 @@ class QdrantEdgeIndex:
         keep_schema(self._folder, self.schema)
 
     def _load(self) -> Any:
+        current = self._place()
+        for other in self._folder.glob(f"{_SHARD}*"):  # what a killed process was optimizing, or had optimized
+            if other != current:
+                shutil.rmtree(other)
         try:
-            return self._edge.EdgeShard.load(str(self._folder / _SHARD))
+            return self._edge.EdgeShard.load(str(current))
         except Exception as error:  # the package raises nothing more precise
             raise damaged(self._folder, error) from error
+
+    def _place(self) -> Path:
+        pointer = self._folder / _POINTER
+        return self._folder / (pointer.read_text(encoding="utf-8") if pointer.exists() else _SHARD)
 
     def _update(self, operation: Any) -> None:
         try:
@@ -254,8 +275,23 @@ class QdrantEdgeIndex:
         """Make the graphs, and leave out what is deleted; updates wait, searches go on."""
         with self._writing:
             need_room(self._folder, size_of(self._folder))
-            self._shard.optimize()
             self._shard.flush()
+            former = self._place()
+            new = self._folder / f"{_SHARD}-{uuid.uuid4().hex}"
+            try:
+                shutil.copytree(former, new)
+                command = [sys.executable, "-P", "-c", _OPTIMIZE, str(new)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+                if done.returncode != 0:
+                    why = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+                    raise ServiceUnavailableError(f"The index in {self._folder} could not be optimized: {why}")
+                shard = self._edge.EdgeShard.load(str(new))
+                write_atomically(self._folder / _POINTER, new.name)
+            except BaseException:
+                shutil.rmtree(new, ignore_errors=True)
+                raise
+            self._shard = shard
+            shutil.rmtree(former)  # a search that is under way has its files open
 
     def snapshot(self, target: Path) -> None:
         """Copy the folder; updates wait, searches go on."""
