@@ -3,7 +3,7 @@
 An index knows chunks by number, their vectors, terms and metadata. The texts are the catalogue's, which also gives the
 numbers; so a search returns a `Ranking`, as everything in `retrieval` does.
 
-The protocol is synchronous. The embedded engines are native code that blocks and lets other threads run, retrieval and
+The protocol is synchronous. The embedded engines are native code that blocks, retrieval and
 ingestion call it many times in one go, and each of them runs in a worker thread as a whole (`asyncio.to_thread`): one
 hop to a thread per question instead of one per call, and nothing here can run on the event loop by accident.
 Every method may be called from several threads at once. What `upsert` and `delete` have returned from is kept: it is

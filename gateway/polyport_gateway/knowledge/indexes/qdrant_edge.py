@@ -2,7 +2,7 @@
 
 One shard holds vectors (HNSW), BM25's sparse vectors with `Modifier.Idf`, and payloads with their indexes. Every update
 is in a write-ahead log before `update` returns, and is replayed when the shard is loaded: a killed process loses
-nothing that was acknowledged. Searches and updates let other Python threads run.
+nothing that was acknowledged.
 
 Files are mapped into memory, so that a disk without room would end the process with a bus error, not with an
 exception: updates are refused while there is still some.
