@@ -1,0 +1,27 @@
+"""Where chunks are found by vectors, terms and metadata: one protocol, several engines, more by ``polyport.indexes``.
+
+``qdrant-edge`` is the default: in this process, in a folder. ``qdrant`` is the same on a server. ``faiss`` finds by
+vectors with FAISS and keeps the rest itself. ``memory`` is exact, and what the others are compared with.
+"""
+
+from .base import Entry, FieldType, Record, Schema, Stats, VectorIndex, Where
+from .folders import Generations, restore
+from .memory import MemoryIndex
+from .registry import names, open_index
+from .retriever import IndexRetriever
+
+__all__ = [
+    "Entry",
+    "FieldType",
+    "Generations",
+    "IndexRetriever",
+    "MemoryIndex",
+    "Record",
+    "Schema",
+    "Stats",
+    "VectorIndex",
+    "Where",
+    "names",
+    "open_index",
+    "restore",
+]
