@@ -15,7 +15,7 @@ from .base import TextModel
 
 __all__ = ["BATCH", "Answer", "ModelAnswerError", "ask", "lines_of"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("polyport.knowledge.chunkers")
 Asked = TypeVar("Asked")
 
 BATCH = 32
