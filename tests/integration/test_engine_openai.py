@@ -300,5 +300,5 @@ async def test_credentials_in_the_address(upstream: Upstream) -> None:
 
 
 def test_unknown_operations() -> None:
-    with pytest.raises(ConfigurationError, match="rerank"):
-        OpenAIEngine("m", operations=["rerank"])
+    with pytest.raises(ConfigurationError, match="reranking"):
+        OpenAIEngine("m", operations=["reranking"])

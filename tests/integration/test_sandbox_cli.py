@@ -215,6 +215,7 @@ def test_the_shell_at_a_terminal(terminal: Terminal, tmp_path: Path):
     assert (tmp_path / "out.txt").read_text() == "made\n"
     terminal.type("print('\\x1b]0;evil\\x07')\r")
     terminal.expect("␛]0;evil␇")
+    terminal.expect(">>> ")
     terminal.type("unfinished(\x03")
     terminal.expect(">>> ")
     terminal.type("%restart\rx\r")
