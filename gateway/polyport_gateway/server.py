@@ -13,11 +13,12 @@ from polyport.declarations import (
     AgentDeclaration,
     Declaration,
     FunctionDeclaration,
+    KnowledgeDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
     Sandboxed,
 )
-from polyport.errors import AuthenticationError
+from polyport.errors import AuthenticationError, UnsupportedOperationError
 from polyport_gateway.agents.agent import AgentCapability
 from polyport_gateway.call import LOCAL, Caller, Operation
 from polyport_gateway.calls import Dispatcher
@@ -127,6 +128,8 @@ def _build(
             return ModelCapability(declaration)
         case AgentDeclaration():
             return AgentCapability(declaration, catalog)
+        case KnowledgeDeclaration():
+            raise UnsupportedOperationError(f"The gateway can't serve the knowledge base {declaration.name!r} yet.")
 
 
 class Gateway:
