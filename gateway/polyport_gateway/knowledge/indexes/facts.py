@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .arrays import Growing
 from .filters import All, Any_, Equal, Exists, Filter, Not, Range, moment_of
 
-__all__ = ["Facts"]
+__all__ = ["Facts", "field_values"]
 
 Mask = NDArray[np.bool_]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -147,7 +147,7 @@ class Facts:
             self.slots[chunk] = slot
             slots.append(slot)
             ids.append(chunk)
-            for name, value in (("document", document), *self._values(metadata)):
+            for name, value in (("document", document), *field_values(metadata, self._names)):
                 at, values = found.setdefault(name, ([], []))
                 at.append(slot)
                 values.append(value)
@@ -156,17 +156,6 @@ class Facts:
         for name, (at, values) in found.items():
             self._fields.setdefault(name, _Field()).add(at, values)
         return slots
-
-    def _values(self, metadata: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        if self._names is None:
-            yield from _flat(metadata, "")
-            return
-        for name in self._names:
-            value: Any = metadata
-            for part in name.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-            if name != "document":
-                yield from ((name, one) for one in _listed(value))
 
     def drop(self, chunk: int) -> int | None:
         """Remove a chunk; return its slot, None where there is none."""
@@ -207,6 +196,19 @@ class Facts:
         if chosen.any():
             found[field.slots.rows[chosen[field.values.rows]]] = True
         return found
+
+
+def field_values(metadata: Mapping[str, Any], fields: Collection[str] | None) -> Iterator[tuple[str, Any]]:
+    """Return the values of fields, each of a list by itself; of all that a filter can name where none are given."""
+    if fields is None:
+        yield from _flat(metadata, "")
+        return
+    for name in fields:
+        value: Any = metadata
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if name != "document":
+            yield from ((name, one) for one in _listed(value))
 
 
 def _flat(metadata: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

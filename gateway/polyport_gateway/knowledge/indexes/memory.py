@@ -43,7 +43,7 @@ class MemoryIndex:
         self._columns: dict[str, Column] = {name: self._column(name, size) for name, size in schema.vectors.items()}
 
     def _no_facts(self) -> Facts:
-        return Facts(None if self.schema.fields is None else tuple(self.schema.fields))
+        return Facts(self.schema.filtered)
 
     def _column(self, name: str, size: int) -> Column:
         return PlacedColumn(NumpyFinder(size))
