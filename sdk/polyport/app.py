@@ -23,7 +23,7 @@ from polyport.declarations import (
     check_name,
 )
 from polyport.errors import DeclarationError
-from polyport.knowledge import check_knowledge, names, paths
+from polyport.knowledge import check_base_name, check_knowledge, names, paths
 
 __all__ = ["App"]
 
@@ -332,7 +332,7 @@ class App:
             DeclarationError: The name or ``NAME_search`` is taken or malformed, or a value can't be used.
         """
         declaration = KnowledgeDeclaration(
-            name=check_name(name),
+            name=check_base_name(name),
             sources=paths(name, "sources", sources),
             description=description,
             embedders=names(name, "embedder", embedder),

@@ -11,11 +11,29 @@ from typing import Any, get_args
 from polyport.declarations import FieldType, KnowledgeDeclaration, check_name
 from polyport.errors import DeclarationError
 
-__all__ = ["check_knowledge", "names", "paths"]
+__all__ = ["check_base_name", "check_knowledge", "names", "paths"]
 
 _FIELD_TYPES = get_args(FieldType)
 _EXPANSIONS = ("parent", "window", "none")
 _KEYWORD_CHANGES = ("deferred", "batch")
+_TAKEN = frozenset({"ask", "jobs", "search"})
+"""What stands under ``/v1/knowledge`` for something else."""
+
+
+def check_base_name(name: str) -> str:
+    """Return a name if a knowledge base can have it.
+
+    Raises:
+        DeclarationError: It is malformed, leaves no room for ``NAME_search``, or its address would be another's.
+    """
+    check_name(name)
+    if name in _TAKEN:
+        raise DeclarationError(f"{name!r} can't be a knowledge base's name: /v1/knowledge/{name} is something else")
+    try:
+        check_name(f"{name}_search")
+    except DeclarationError:
+        raise DeclarationError(f"{name!r} is too long for a knowledge base: it leaves no room for _search") from None
+    return name
 
 
 def paths(base: str, option: str, given: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
@@ -64,13 +82,9 @@ def check_knowledge(declaration: KnowledgeDeclaration) -> KnowledgeDeclaration:
     """Return a declaration if the gateway can make sense of it.
 
     Raises:
-        DeclarationError: A name is too long, or a value is none of those there are.
+        DeclarationError: It can't have its name, or a value is none of those there are.
     """
-    base = f"knowledge {declaration.name!r}"
-    try:
-        check_name(declaration.search_name)
-    except DeclarationError:
-        raise DeclarationError(f"{base}: the name must leave room for {declaration.search_name!r}") from None
+    base = f"knowledge {check_base_name(declaration.name)!r}"
     _one_of(base, "expand", declaration.expand, _EXPANSIONS)
     _one_of(base, "on_keywords_change", declaration.on_keywords_change, _KEYWORD_CHANGES)
     for field, kind in (declaration.fields or {}).items():

@@ -251,7 +251,7 @@ class KnowledgeCreateRequest(RequestModel):
     watch: bool = Field(default=False, description="Whether its folders are looked at again and again.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="What every document of the sources has.")
     tags: list[str] = Field(default_factory=list, description="As well.")
-    timeout: float | None = Field(default=None, gt=0, description="Seconds after which a question is cancelled.")
+    timeout_s: float | None = Field(default=None, gt=0, description="Seconds after which a question is cancelled.")
 
 
 class KnowledgeBase(WireModel):
@@ -356,6 +356,11 @@ class KnowledgeJob(WireModel):
     created_at: int = 0
     started_at: int | None = None
     finished_at: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to its end, whichever."""
+        return self.status in ("completed", "failed", "cancelled")
 
 
 class KnowledgeJobList(WireModel):
