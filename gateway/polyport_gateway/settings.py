@@ -115,6 +115,20 @@ class Settings(BaseSettings):
         default=32, ge=0, description="Files that may wait for a process to be free; more get 503."
     )
 
+    knowledge: bool | None = Field(
+        default=None, description='Whether there are knowledge bases and vector stores; "none" for not.'
+    )
+    knowledge_tools: bool = Field(default=True, description="Offer each knowledge base as MCP tools.")
+    knowledge_create: bool = Field(default=True, description="Let callers make knowledge bases and vector stores.")
+    knowledge_folders: _Names = Field(
+        default=(), description="Folders that callers may name as sources of knowledge bases; none without."
+    )
+    knowledge_allow_hosts: _Names = Field(
+        default=(), description="Hosts of private networks from which documents may be fetched; public ones always may."
+    )
+    knowledge_search_timeout_s: float = Field(
+        default=10.0, gt=0, description="Seconds after which a knowledge base that has not answered is left out."
+    )
     files_max_bytes: int = Field(
         default=512 * 1024 * 1024, ge=1024, description="Largest file that /v1/files takes, in bytes."
     )
@@ -127,8 +141,9 @@ class Settings(BaseSettings):
     access_log: bool = Field(default=False, description="One log line per request.")
 
     @field_validator(
-        "cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", "documents_folders", mode="before"
-    )
+        "cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", "documents_folders",
+        "knowledge_folders", "knowledge_allow_hosts", mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -138,7 +153,7 @@ class Settings(BaseSettings):
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value
 
-    @field_validator("documents", mode="before")
+    @field_validator("documents", "knowledge", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
         return False if value == "none" else value

@@ -43,14 +43,17 @@ class Schema:
         vectors: The size of each embedder's vectors, by the embedder's name. Empty: BM25 alone.
         fields: The fields of metadata and their types, for which an engine keeps an index. None: any field may be
             filtered by, and an engine may have to look at every chunk to do so.
+        strict: Whether a filter on a field that is not among them is an error.
     """
 
     vectors: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, FieldType] | None = None
+    strict: bool = True
 
     def filter(self, where: Where) -> Filter | None:
         """Read a filter on what is indexed."""
-        return parse(where, None if self.fields is None else self.fields.keys()) if where else None
+        known = self.fields.keys() if self.strict and self.fields is not None else None
+        return parse(where, known) if where else None
 
     def queries(self, name: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return vectors to search by, of length 1, a row for each.
@@ -95,7 +98,7 @@ class Schema:
         """Return this schema with the fields that are new in another."""
         if wanted is None or wanted.fields is None or self.fields is None:
             return self
-        return Schema(self.vectors, {**self.fields, **wanted.fields})
+        return Schema(self.vectors, {**self.fields, **wanted.fields}, wanted.strict)
 
     def dump(self) -> str:
         """Return it as JSON."""
