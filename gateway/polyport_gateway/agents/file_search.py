@@ -96,7 +96,9 @@ class FileSearch:
         except ValueError as error:
             yield Result(value=SearchOutput(), text=str(error))
             return
-        found = await self._searcher.search(self._asked, queries, call)
+        found = await self._searcher.search(
+            self._asked, queries, call.caller, lambda name, work, granted: call.child(name, work, granted=granted)
+        )
         first = self._marked + 1
         self._marked += len(found)
         sources = {first + place: Source(one.file_id, one.filename) for place, one in enumerate(found)}

@@ -192,6 +192,10 @@ class FileService:
                 raise NotFoundError(f"No such File object: {id_[:80]}", param=param)
         return found
 
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of some files by id, for whoever may see what was made of them."""
+        return await self._store.names(ids)
+
     async def page(
         self, caller: Caller, *, purpose: str | None, after: str | None, limit: int, newest_first: bool
     ) -> tuple[list[StoredFile], bool]:

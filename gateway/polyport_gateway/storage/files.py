@@ -103,6 +103,22 @@ class FileStore:
 
         return await self._db.read(load)
 
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of some files, whoever's they are, by id."""
+        wanted = list(ids)
+
+        def load(connection: Connection) -> dict[str, str]:
+            found: dict[str, str] = {}
+            for start in range(0, len(wanted), _MOST_AT_ONCE):
+                some = files.c.id.in_(wanted[start : start + _MOST_AT_ONCE])
+                found.update(
+                    (row.id, row.filename)
+                    for row in connection.execute(select(files.c.id, files.c.filename).where(some))
+                )
+            return found
+
+        return await self._db.read(load) if wanted else {}
+
     async def page(
         self, owner: str, *, purpose: str | None, after: StoredFile | None, limit: int, newest_first: bool
     ) -> tuple[list[StoredFile], bool]:

@@ -113,6 +113,18 @@ class VectorStoreRecords:
         """Return the id of a knowledge base."""
         return await self._db.read(lambda connection: _base(connection, name))
 
+    async def numbers(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the ids of some knowledge bases, by name."""
+
+        def load(connection: Connection) -> dict[str, int]:
+            found: dict[str, int] = {}
+            for some in _slices(names):
+                query = select(knowledge_bases.c.name, knowledge_bases.c.id).where(knowledge_bases.c.name.in_(some))
+                found.update((row.name, row.id) for row in connection.execute(query))
+            return found
+
+        return await self._db.read(load)
+
     async def create(self, record: StoreRecord) -> StoreRecord:
         """Add the record of a store whose knowledge base was just made, and return it with the base's id.
 

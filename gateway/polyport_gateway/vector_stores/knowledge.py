@@ -11,75 +11,76 @@ from polyport.types.knowledge import (
     KnowledgeDocument,
     KnowledgeDocumentList,
     KnowledgeJob,
-    KnowledgeResults,
-    SearchRequest,
 )
-from polyport_gateway.call import Call, Caller
+from polyport_gateway.call import Caller
+from polyport_gateway.knowledge.uploads import Upload
 
 __all__ = ["Knowledge"]
 
 
 class Knowledge(Protocol):
-    """Knowledge bases, as `KnowledgeService` has them; what a caller may not see does not exist for it."""
+    """Knowledge bases, as `KnowledgeService` has them; what a caller may not use does not exist for it."""
 
-    async def create(self, request: KnowledgeCreateRequest, *, caller: Caller) -> KnowledgeBase:
-        """Make a base."""
+    async def create(self, request: KnowledgeCreateRequest, *, caller: Caller, private: bool = False) -> KnowledgeBase:
+        """Make a base; a private one is its maker's alone, and no name that can be called."""
         ...
 
-    async def base(self, name: str, caller: Caller) -> KnowledgeBase:
+    async def base(self, name: str, *, caller: Caller) -> KnowledgeBase:
         """Return a base."""
         ...
 
-    async def bases(self, caller: Caller) -> list[KnowledgeBase]:
+    async def bases(self, *, caller: Caller) -> list[KnowledgeBase]:
         """Return all bases."""
         ...
 
-    async def delete(self, name: str, caller: Caller) -> None:
-        """Delete a base."""
+    async def delete(self, name: str, *, caller: Caller) -> None:
+        """Drop a base with all its documents."""
         ...
 
-    async def add(self, name: str, uploads: Sequence[Any], caller: Caller) -> KnowledgeJob:
-        """Take files in."""
+    async def add(self, name: str, uploads: Sequence[Upload], *, caller: Caller) -> KnowledgeJob:
+        """Keep what was sent, and begin to take it in."""
         ...
 
-    async def job(self, id: str, caller: Caller) -> KnowledgeJob:  # noqa: A002
+    async def job(self, job_id: str, *, caller: Caller) -> KnowledgeJob:
         """Return a job."""
         ...
 
-    async def cancel_job(self, id: str, caller: Caller) -> KnowledgeJob:  # noqa: A002
+    async def cancel_job(self, job_id: str, *, caller: Caller) -> KnowledgeJob:
         """Cancel a job."""
         ...
 
     async def documents(
-        self, name: str, caller: Caller, *, after: str | None = None, limit: int = 100
+        self,
+        name: str,
+        *,
+        caller: Caller,
+        after: str | None = None,
+        limit: int = 100,
+        status: str | None = None,
     ) -> KnowledgeDocumentList:
-        """Return a page of a base's documents."""
+        """Return some documents of a base, in the order of their sources, after one of these."""
         ...
 
     async def find_documents(
-        self, name: str, sources: Collection[str], caller: Caller
+        self, name: str, sources: Collection[str], *, caller: Caller
     ) -> dict[str, KnowledgeDocument]:
         """Return those of some documents that a base has, by their source."""
         ...
 
-    async def document(self, name: str, uid: str, caller: Caller) -> KnowledgeDocument:
+    async def document(self, name: str, uid: str, *, caller: Caller) -> KnowledgeDocument:
         """Return a document."""
         ...
 
     async def update_document(
-        self, name: str, uid: str, caller: Caller, *, metadata: Mapping[str, Any] | None = None
+        self, name: str, uid: str, *, caller: Caller, metadata: Mapping[str, Any] | None = None
     ) -> KnowledgeDocument:
-        """Change what is known of a document."""
+        """Change what is said of a document."""
         ...
 
-    async def remove_documents(self, name: str, uids: Sequence[str], caller: Caller) -> int:
+    async def remove_documents(self, name: str, uids: Sequence[str], *, caller: Caller) -> int:
         """Remove documents."""
         ...
 
-    async def text(self, name: str, uid: str, caller: Caller) -> str:
+    async def text(self, name: str, uid: str, *, caller: Caller) -> str:
         """Return the text of a document."""
-        ...
-
-    async def search(self, request: SearchRequest, call: Call) -> KnowledgeResults:
-        """Search."""
         ...

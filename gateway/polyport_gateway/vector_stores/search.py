@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -10,10 +10,10 @@ from polyport.errors import BadRequestError
 from polyport.types.knowledge import SearchMode
 from polyport.types.responses import FileSearchTool
 from polyport.types.vector_stores import RankingOptions, SearchResult, TextContent, VectorStoreSearchRequest
-from polyport_gateway.call import Call, Caller
+from polyport_gateway.call import Call, Caller, KnowledgeWork
 from polyport_gateway.vector_stores.filters import check_filter
 
-__all__ = ["Found", "Label", "StoreSearch", "VectorStoreSearcher", "read_search", "read_tool"]
+__all__ = ["Found", "Label", "MakeCall", "StoreSearch", "VectorStoreSearcher", "read_search", "read_tool"]
 
 Label: TypeAlias = str | int | float | bool
 """What an attribute may be."""
@@ -86,6 +86,10 @@ class Found:
         )
 
 
+MakeCall: TypeAlias = Callable[[str, KnowledgeWork, frozenset[str]], Call]
+"""Makes a call of a name with an input, that may call some names whatever its caller may."""
+
+
 class VectorStoreSearcher(Protocol):
     """Searches vector stores for a caller."""
 
@@ -98,8 +102,14 @@ class VectorStoreSearcher(Protocol):
         """
         ...
 
-    async def search(self, asked: StoreSearch, queries: Sequence[str], call: Call) -> list[Found]:
+    async def search(self, asked: StoreSearch, queries: Sequence[str], caller: Caller, call: MakeCall) -> list[Found]:
         """Search for what any of some queries asks; the best first.
+
+        Args:
+            asked: Where, and how.
+            queries: What for.
+            caller: Who asks.
+            call: Makes the calls that search.
 
         Raises:
             CallError: It could not be searched.
