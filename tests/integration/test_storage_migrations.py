@@ -104,7 +104,7 @@ async def test_down_and_up_again(urls: tuple[str, str]) -> None:
 NEXT = """
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0003", "0002"
 def upgrade():
     op.add_column("api_keys", sa.Column("note", sa.Text()))
 def downgrade():
@@ -119,7 +119,7 @@ async def test_opening_migrates_an_older_database_and_keeps_its_rows(
     async with Database(urls[0]) as db:
         await KeyStore(db).create("kept")
     (tmp_path / "versions").mkdir()
-    (tmp_path / "versions" / "v0002_next.py").write_text(NEXT)
+    (tmp_path / "versions" / "v0003_next.py").write_text(NEXT)
 
     def with_next(connection: Connection) -> Config:
         config = alembic_config(connection)
@@ -128,12 +128,12 @@ async def test_opening_migrates_an_older_database_and_keeps_its_rows(
         return config
 
     monkeypatch.setattr(migrate, "alembic_config", with_next)
-    monkeypatch.setattr(migrate, "REVISION", "0002")
-    monkeypatch.setattr(database, "REVISION", "0002")
+    monkeypatch.setattr(migrate, "REVISION", "0003")
+    monkeypatch.setattr(database, "REVISION", "0003")
     both = Database(urls[0]), Database(urls[0])
     await asyncio.gather(*(db.open() for db in both))
     for db in both:
-        assert await db.read(current_revision) == "0002"
+        assert await db.read(current_revision) == "0003"
         assert "note" in await db.read(lambda c: {column["name"] for column in inspect(c).get_columns("api_keys")})
         assert [key.name for key in await KeyStore(db).list()] == ["kept"]
         await db.close()

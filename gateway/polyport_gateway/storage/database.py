@@ -46,6 +46,7 @@ _log = logging.getLogger("polyport.storage")
 T = TypeVar("T")
 
 _READERS = 4
+_GUESTS = 8  # connections for threads that read by themselves; when all are busy, the next waits its turn
 _COMPLAIN_EVERY_S = 30.0
 _SHORT_WAIT_S = 0.05
 _POSTGRES_WRITERS = 4
@@ -84,7 +85,9 @@ class Database:
         # The one connection of a database in memory takes one thread at a time.
         self._readers = 0 if in_memory(parsed) else _READERS
         self._engine: Engine = make_engine(
-            parsed, connections=self._writers + self._readers, busy_timeout_s=busy_timeout_s
+            parsed,
+            connections=self._writers + self._readers + (_GUESTS if self._readers else 0),
+            busy_timeout_s=busy_timeout_s,
         )
         self._complaint = ("", 0.0)
         self._identity: tuple[int, int] | None = None
@@ -145,14 +148,17 @@ class Database:
         Raises:
             ServiceUnavailableError: The database is locked or gone.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self.read_sync, work)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, work)
 
     def run_sync(self, work: Callable[[Connection], T]) -> T:
         """Do what `run` does, in the thread that asks."""
         return self._transact(work, read_only=False)
 
     def read_sync(self, work: Callable[[Connection], T]) -> T:
-        """Do what `read` does, in the thread that asks."""
+        """Do what `read` does, in the thread that asks; a database in memory has one thread that may."""
+        return self._read(work) if self._readers else self._reading.submit(self._read, work).result()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
         return self._transact(work, read_only=True)
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:

@@ -1,53 +1,12 @@
-"""The tables of the records, the same on SQLite and PostgreSQL.
-
-Times are integers: milliseconds since 1970 in UTC. They sort, compare and compress alike on both
-databases, and no driver can shift them by a time zone.
-
-A change here needs a revision in `migrations/versions` and a new `REVISION`; a test compares the two.
-"""
+"""Keys, usage and stored responses."""
 
 from __future__ import annotations
 
-import time
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    MetaData,
-    SmallInteger,
-    String,
-    Table,
-    Text,
-)
+from .base import BigId, metadata
 
-__all__ = ["REVISION", "VERSION_TABLE", "api_keys", "metadata", "now_ms", "responses", "schema_version", "usage"]
-
-REVISION = "0001"
-"""The newest revision in `migrations/versions`, known here so that opening a database needs no Alembic."""
-
-VERSION_TABLE = "polyport_version"
-"""Where Alembic keeps the revision; not its default, so that a database may be shared with other programs."""
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# What Alembic itself would make; kept out of `metadata`, as Alembic keeps it out of comparisons.
-schema_version = Table(
-    VERSION_TABLE,
-    MetaData(),
-    Column("version_num", String(32), primary_key=True),
-)
-schema_version.primary_key.name = f"{VERSION_TABLE}_pkc"
+__all__ = ["api_keys", "responses", "usage"]
 
 # SHA-256 of the secret, and no slow password hash: the secret is 256 random bits, so there is nothing to
 # guess faster than the hash itself, and a slow hash would only cost every request its time.
@@ -73,7 +32,7 @@ Index(
 usage = Table(
     "usage",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", BigId, primary_key=True),
     Column("at", BigInteger, nullable=False, index=True),
     Column("request_id", String(64), nullable=False),
     Column("key_id", String(16), nullable=False),
@@ -102,8 +61,3 @@ responses = Table(
     Column("input_items", Text, nullable=False, comment="the items of this turn, as a JSON list"),
     Column("expires_at", BigInteger, index=True),
 )
-
-
-def now_ms() -> int:
-    """Return the time as every table keeps it."""
-    return time.time_ns() // 1_000_000

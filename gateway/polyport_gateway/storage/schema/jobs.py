@@ -1,0 +1,43 @@
+"""Durable jobs."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+
+from .base import BigId, Json, metadata
+
+__all__ = ["jobs"]
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", BigId, primary_key=True, comment="the order of the queue"),
+    Column("id", String(64), nullable=False, unique=True, comment="job-…"),
+    Column("kind", String(64), nullable=False),
+    Column("lane", String(128), comment="of those in a lane, one runs at a time"),
+    Column("subject", String(128), comment="what it works on, to be found by"),
+    Column("owner", String(16), comment="id of the key that asked for it"),
+    Column("unique_key", String(128), comment="a job is submitted once by it"),
+    Column("status", String(16), nullable=False),
+    Column("input", Json, nullable=False),
+    Column("state", Json, comment="the checkpoint that its handler left"),
+    Column("progress", Json, nullable=False),
+    Column("errors", Json, nullable=False, comment="of parts; they did not end it"),
+    Column("result", Json),
+    Column("error", Text, comment="why it failed"),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(64), comment="that runs it"),
+    Column("lease_until", BigInteger),
+    Column("cancelling", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger, index=True),
+    sqlite_autoincrement=True,
+)
+_RUNNING = jobs.c.status == "running"
+_WAITING = jobs.c.status.in_(("queued", "running"))
+# The database itself sees to it that two processes never work in one lane.
+Index("uq_jobs_running_lane", jobs.c.lane, unique=True, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
+Index("ix_jobs_waiting", jobs.c.status, jobs.c.number, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index("uq_jobs_unique_key", jobs.c.unique_key, unique=True)
+Index("ix_jobs_subject", jobs.c.subject, jobs.c.number)
