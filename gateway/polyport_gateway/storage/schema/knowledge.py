@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     MetaData,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 
 from .base import BigId, Json, metadata
@@ -32,6 +34,7 @@ __all__ = [
     "LIVE",
     "STAGED",
     "documents_table",
+    "in_state",
     "knowledge_bases",
     "knowledge_builds",
     "knowledge_chunks",
@@ -88,8 +91,15 @@ knowledge_builds = Table(
     Column("at", BigInteger, nullable=False, comment="when it was staged"),
     sqlite_autoincrement=True,
 )
-_LIVE = knowledge_builds.c.state == LIVE
-_NOT_LIVE = knowledge_builds.c.state != LIVE
+_LIVE = knowledge_builds.c.state == literal_column("1")
+_NOT_LIVE = knowledge_builds.c.state != literal_column("1")
+
+
+def in_state(state: int) -> ColumnElement[bool]:
+    """Say that a build is in a state, in the words of the indexes below; with a parameter, they would not be used."""
+    return _LIVE if state == LIVE else (knowledge_builds.c.state == literal_column(str(state))) & _NOT_LIVE
+
+
 Index(
     "uq_knowledge_builds_live",
     knowledge_builds.c.base,

@@ -158,11 +158,11 @@ def _jobs() -> None:
         sa.UniqueConstraint("id", name="uq_jobs_id"),
         sqlite_autoincrement=True,
     )
-    running, waiting = sa.text("status = 'running'"), sa.text("status IN ('queued', 'running')")
+    running, unfinished = sa.text("status = 'running'"), sa.text("finished_at IS NULL")
     op.create_index(
         "uq_jobs_running_lane", "jobs", ["lane"], unique=True, sqlite_where=running, postgresql_where=running
     )
-    op.create_index("ix_jobs_waiting", "jobs", ["status", "number"], sqlite_where=waiting, postgresql_where=waiting)
+    op.create_index("ix_jobs_open", "jobs", ["status", "number"], sqlite_where=unfinished, postgresql_where=unfinished)
     op.create_index("uq_jobs_unique_key", "jobs", ["unique_key"], unique=True)
     op.create_index("ix_jobs_subject", "jobs", ["subject", "number"])
     op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
