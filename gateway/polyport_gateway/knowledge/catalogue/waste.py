@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
 
+from polyport_gateway.knowledge.links.store import LinkStore, Part
 from polyport_gateway.storage.schema import (
     knowledge_builds,
     knowledge_chunks,
@@ -143,6 +144,7 @@ def _tidy(connection: Connection) -> None:
         here = (builds.base == base) & (builds.generation == generation)
         connection.execute(delete(knowledge_builds).where(here, ~left))
         if connection.execute(select(builds.id).where(here).limit(1)).first() is None:
+            LinkStore.drop(connection, Part(base, generation))
             connection.execute(
                 delete(knowledge_generations).where(generations.base == base, generations.generation == generation)
             )

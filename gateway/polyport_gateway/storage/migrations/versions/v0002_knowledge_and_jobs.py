@@ -120,12 +120,22 @@ def _knowledge_chunks() -> None:
         "knowledge_links",
         sa.Column("base", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        sa.Column("role", sa.SmallInteger(), nullable=False, comment="0 held: mentions it; 1 borne: is what it names"),
+        sa.Column("key", sa.Text(), nullable=False, comment="digest of what the clue is compared by"),
+        sa.Column(
+            "chunk",
+            sa.BigInteger(),
+            nullable=False,
+            comment="negative: what is known of the links of a generation",
+        ),
+        sa.Column(
+            "role",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="0 held: mentions it; 1 borne: is what it names; see links",
+        ),
         sa.Column("written", sa.Text(), nullable=False, comment="the clue as it is written"),
     )
-    op.create_index("ix_knowledge_links_key", "knowledge_links", ["base", "generation", "key"])
+    op.create_index("ix_knowledge_links_key", "knowledge_links", ["key", "base", "generation"])
     op.create_index("ix_knowledge_links_chunk", "knowledge_links", ["chunk"])
 
 
