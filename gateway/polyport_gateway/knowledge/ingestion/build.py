@@ -40,7 +40,7 @@ from polyport_gateway.knowledge.indexes import Entry, VectorIndex
 from polyport_gateway.knowledge.links import Passage
 from polyport_gateway.knowledge.retrieval import BM25
 
-from .cutting import cut, embedded_text, matched_title
+from .cutting import cut, embedded_text, matched_title, own_chunker
 
 __all__ = ["Builder", "Draft", "IndexOf", "Target", "WriteLinks", "clear", "entry_of"]
 
@@ -108,7 +108,7 @@ class Draft:
         """Return its chunks for a generation."""
         if self.chunks is not None and self.generation == target.generation:
             return self.chunks
-        return cut(self.document, target.chunker, self.item.title)
+        return cut(self.document, own_chunker(self.item.receipt) or target.chunker, self.item.title)
 
 
 class Builder:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from polyport_gateway.knowledge.catalogue import NewChunk
-from polyport_gateway.knowledge.chunkers import Auto, Chunk, Chunker
+from polyport_gateway.knowledge.chunkers import Auto, Chunk, Chunker, parse_steps
 from polyport_gateway.knowledge.documents import Document
 from polyport_gateway.knowledge.documents.blocks import Heading
 from polyport_gateway.knowledge.documents.values import JSON
 
-__all__ = ["CHUNK_TOKENS", "cut", "default_chunker", "embedded_text", "matched_title", "title_of"]
+__all__ = [
+    "CHUNKER",
+    "CHUNK_TOKENS",
+    "cut",
+    "default_chunker",
+    "embedded_text",
+    "matched_title",
+    "own_chunker",
+    "title_of",
+]
+
+CHUNKER = "chunker"
+"""The member of a receipt that says what cuts a document instead of its base's chunker."""
 
 CHUNK_TOKENS = 256
 """Find most at every budget, in English; in Chinese larger ones do a little better (docs/chunkers.md)."""
@@ -50,9 +63,18 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_LONGEST_TITLE]
 
 
+def own_chunker(receipt: Mapping[str, Any] | None) -> Chunker | None:
+    """Return what cuts a document instead of its base's chunker, where one was handed in with it."""
+    spec = (receipt or {}).get(CHUNKER)
+    return parse_steps(spec) if isinstance(spec, str) else None
+
+
 def cut(document: Document, chunker: Chunker, title: str) -> list[NewChunk]:
-    """Return a document's chunks; parents are kept, and not searched."""
+    """Return a document's chunks; parents are kept, and not searched, and so are headings with nothing under them."""
     chunks = chunker.chunk(document)
+    bare = {chunk.id for chunk in chunks if _is_bare(document, chunk)}
+    if len(bare) == len(chunks):
+        bare = set()
     places = {chunk.id: place for place, chunk in enumerate(chunks)}
     parents = {chunk.parent_id for chunk in chunks if chunk.metadata.get("role") != _PARENT}
     return [
@@ -64,11 +86,16 @@ def cut(document: Document, chunker: Chunker, title: str) -> list[NewChunk]:
             chunk.heading_path,
             chunk.pages,
             None if chunk.parent_id is None else places.get(chunk.parent_id),
-            not (chunk.metadata.get("role") == _PARENT and chunk.id in parents),
+            not (chunk.metadata.get("role") == _PARENT and chunk.id in parents) and chunk.id not in bare,
             _metadata(document, chunk),
         )
         for chunk in chunks
     ]
+
+
+def _is_bare(document: Document, chunk: Chunk) -> bool:
+    """Whether a chunk is headings alone, which the chunks under them have in their paths."""
+    return bool(chunk.blocks) and all(isinstance(document.blocks[index], Heading) for index in chunk.blocks)
 
 
 def _metadata(document: Document, chunk: Chunk) -> Mapping[str, JSON]:

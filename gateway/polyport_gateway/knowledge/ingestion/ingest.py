@@ -20,7 +20,7 @@ from polyport_gateway.knowledge.catalogue import DocumentRow, Failure, NewDocume
 from polyport_gateway.knowledge.documents import Document, Parsed
 
 from .build import Draft
-from .cutting import cut, title_of
+from .cutting import CHUNKER, cut, own_chunker, title_of
 from .pipeline import Found, Gone, Outcome, Pipeline, Unchanged
 from .report import Report
 from .sources import UPLOADS, Item, Listing, Loaded, Origin, Problem, Source
@@ -226,9 +226,14 @@ class _Ingest:
             tags=_merged(self._work.tags, item.tags),
             keywords=keywords or (),
             keywords_version=0 if keywords is None else self._work.keywords_version,
-            receipt={**asdict(parsed.receipt), _ORIGIN: origin.dump()},
+            receipt={
+                **asdict(parsed.receipt),
+                _ORIGIN: origin.dump(),
+                **({} if item.chunker is None else {CHUNKER: item.chunker}),
+            },
         )
-        return Draft(new, document, cut(document, target.chunker, title), target.generation)
+        chunker = own_chunker(new.receipt) or target.chunker
+        return Draft(new, document, cut(document, chunker, title), target.generation)
 
     def _keywords(self, key: str, document: Document, title: str) -> tuple[str, ...] | None:
         """Return a document's keywords; None where they can't be had now: it is taken in, and they are behind."""
