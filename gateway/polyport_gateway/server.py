@@ -25,6 +25,7 @@ from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.files.service import FileService
+from polyport_gateway.files.uploads import UploadService
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
@@ -38,6 +39,7 @@ from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.files import FileStore
 from polyport_gateway.storage.keys import KeyStore
 from polyport_gateway.storage.responses import ResponseStore
+from polyport_gateway.storage.uploads import UploadStore
 from polyport_gateway.storage.usage import UsageLog
 from polyport_gateway.wires.access import AccessLayer
 from polyport_gateway.wires.http import Receive, Scope, Send
@@ -48,6 +50,7 @@ from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint, RerankEndpoint
 from polyport_gateway.wires.openai.file_paths import PATHS as FILE_PATHS
+from polyport_gateway.wires.openai.file_paths import UPLOAD_PATHS
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
@@ -161,6 +164,7 @@ class Gateway:
             max_bytes=settings.files_max_bytes,
             quota=settings.files_quota_bytes,
         )
+        self.uploads = UploadService(UploadStore(self.database), self.files)
         self.dispatcher = Dispatcher(
             self.catalog,
             record=self.usage.record,
@@ -207,7 +211,7 @@ class Gateway:
             *self._moderations(),
             *self._sandbox_routes(),
             *self._document_routes(),
-            *lazy_routes(FILE_PATHS, self._load_files),
+            *lazy_routes([*FILE_PATHS, *UPLOAD_PATHS], self._load_files),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -243,9 +247,11 @@ class Gateway:
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
     def _load_files(self) -> list[Route]:
+        from polyport_gateway.wires.openai.file_uploads import UploadsWire
         from polyport_gateway.wires.openai.files import FilesWire
 
-        return FilesWire(self.files, self.settings).routes
+        uploads = UploadsWire(self.uploads, self.files, self.settings)
+        return [*FilesWire(self.files, self.settings).routes, *uploads.routes]
 
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
