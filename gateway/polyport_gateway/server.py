@@ -267,9 +267,10 @@ class Gateway:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
         from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
         from polyport_gateway.wires.rest.documents_openapi import DOCUMENTS
+        from polyport_gateway.wires.rest.files_openapi import FILES
         from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 
-        return [*RESPONSES, *CONTAINERS, *SANDBOX, *DOCUMENTS, *([MODERATIONS] if self._moderations() else [])]
+        return [*RESPONSES, *CONTAINERS, *SANDBOX, *DOCUMENTS, *FILES, *([MODERATIONS] if self._moderations() else [])]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
