@@ -24,6 +24,7 @@ from polyport_gateway.call import LOCAL, Caller, Operation
 from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.engines.model import ModelCapability
+from polyport_gateway.files.service import FileService
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
@@ -34,6 +35,7 @@ from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.files import FileStore
 from polyport_gateway.storage.keys import KeyStore
 from polyport_gateway.storage.responses import ResponseStore
 from polyport_gateway.storage.usage import UsageLog
@@ -45,6 +47,7 @@ from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint, RerankEndpoint
+from polyport_gateway.wires.openai.file_paths import PATHS as FILE_PATHS
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
 from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
@@ -152,6 +155,12 @@ class Gateway:
         self.keys = KeyStore(self.database)
         self.usage = UsageLog(self.database, retention_days=settings.retention_days)
         self.responses = ResponseStore(self.database, retention_days=settings.retention_days)
+        self.files = FileService(
+            FileStore(self.database),
+            settings.data_dir.absolute() / "files",
+            max_bytes=settings.files_max_bytes,
+            quota=settings.files_quota_bytes,
+        )
         self.dispatcher = Dispatcher(
             self.catalog,
             record=self.usage.record,
@@ -198,6 +207,7 @@ class Gateway:
             *self._moderations(),
             *self._sandbox_routes(),
             *self._document_routes(),
+            *lazy_routes(FILE_PATHS, self._load_files),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -231,6 +241,11 @@ class Gateway:
         from polyport_gateway.wires.rest.documents import DocumentsWire
 
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
+
+    def _load_files(self) -> list[Route]:
+        from polyport_gateway.wires.openai.files import FilesWire
+
+        return FilesWire(self.files, self.settings).routes
 
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
@@ -281,6 +296,7 @@ class Gateway:
             await self.mcp.start()
             await self.sandbox.start()
             await self.documents.start()
+            await self.files.start()
         except BaseException:
             await self.stop()
             raise
@@ -305,6 +321,7 @@ class Gateway:
         self._started.clear()
         await self._close_sandbox()
         await self.documents.close()
+        await self.files.close()
         await self.usage.close()
         await self.keys.close()
         await self.database.close()

@@ -55,8 +55,8 @@ SCHEMA = Schema(
         "author.name": "keyword",
     },
 )
-PACKAGES = {"faiss": "faiss", "qdrant": "qdrant_client", "qdrant-edge": "qdrant_edge"}
-IN_FOLDERS = ("faiss", "faiss-hnsw", "qdrant-edge")
+PACKAGES = {"chroma": "chromadb", "faiss": "faiss", "milvus": "milvus_lite", "qdrant": "qdrant_client", "qdrant-edge": "qdrant_edge"}
+IN_FOLDERS = ("chroma", "faiss", "faiss-hnsw", "milvus", "qdrant-edge")
 Make = Callable[..., VectorIndex]
 
 
@@ -69,7 +69,14 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
     return {} if kind == "memory" else {"folder": folder}
 
 
-@pytest.fixture(params=["memory", "faiss", "faiss-hnsw", "qdrant-edge", pytest.param("qdrant", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "memory",
+        "faiss",
+        "qdrant-edge",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("chroma", "faiss-hnsw", "milvus", "qdrant")),
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     package = PACKAGES.get(request.param.removesuffix("-hnsw"))
     if package is not None and importlib.util.find_spec(package) is None:
@@ -479,7 +486,7 @@ def test_says_that_it_is_damaged(kind: str, make: Make, corpus: Corpus, tmp_path
     index.upsert(corpus.entries[:5])
     index.close()
     for path in folder.rglob("*"):
-        if path.name == "segment.json" or path.suffix == ".sqlite":
+        if path.name == "segment.json" or path.name.startswith("manifest.json") or path.suffix == ".sqlite":
             path.write_bytes(b"nothing of use" * 1000)
     for _ in range(2):  # the folder is let go of
         with pytest.raises(ConfigurationError, match="is damaged"):

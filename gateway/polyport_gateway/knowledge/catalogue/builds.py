@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -25,6 +22,7 @@ from polyport_gateway.storage.schema import (
 )
 from polyport_gateway.storage.schema.base import storable
 from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.workers import new_worker
 
 from .documents import documents_by, new_uid, next_documents, storable_key
 from .records import Records, allocate, batches, locked_base, write_log
@@ -60,7 +58,7 @@ class Builds(Records):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.worker = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = new_worker()
         self._held: WeakValueDictionary[int, Staged] = WeakValueDictionary()
 
     def stage(

@@ -15,6 +15,7 @@ from polyport_gateway.storage.schema import (
     now_ms,
 )
 from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.workers import is_dead
 
 from .builds import Builds, bury
 from .records import batches
@@ -32,7 +33,7 @@ class Waste(Builds):
         """Return some chunks that nothing needs: delete them from their index, then `forget` them; again until none.
 
         What this process has staged and still holds is left alone, and so is what another one staged not long ago:
-        it may be about to publish it. Should it come later still, it is told so.
+        it may be about to publish it, unless it has ended. Should it come later still, it is told so.
 
         Args:
             limit: The most chunks.
@@ -60,13 +61,17 @@ class Waste(Builds):
         builds, latest = knowledge_builds.c, now_ms() - grace_ms
 
         def work(connection: Connection) -> list[int]:
-            rows = connection.execute(select(builds.id, builds.worker, builds.at).where(builds.state == STAGED))
+            query = select(builds.id, builds.worker, builds.at).where(builds.state == STAGED)
+            rows = connection.execute(query).all()
             # Looked up after the rows were read: whatever is among them has been held since before.
-            return [
-                id_ for id_, worker, at in rows if (id_ not in self._held if worker == self.worker else at <= latest)
-            ]
+            return [id_ for id_, worker, at in rows if self._is_left(id_, worker, at <= latest)]
 
         return self._read(work)
+
+    def _is_left(self, build: int, worker: str, is_old: bool) -> bool:
+        if worker == self.worker:
+            return build not in self._held
+        return is_old or is_dead(worker)
 
     def _tidy(self) -> None:
         """Delete builds and generations of which no chunk is left."""

@@ -96,7 +96,8 @@ class IndexRetriever:
         lexical = self._index.search_sparse([terms], wide, self._where)[0] if share < 1 else _NONE
         if share == 0 or self._embed is None or self._name is None:
             scores = self._lexical_spread(terms).standard(lexical.scores)
-            kept = scores > 0 if self._embed is None else np.ones(len(scores), np.bool_)
+            # Below the mean is no reason to leave one out: where few are searched, half of what fits is.
+            kept = lexical.scores > 0 if self._embed is None else np.ones(len(scores), np.bool_)
             return Ranking(lexical.documents[kept][:limit], scores[kept][:limit])
         vector = self._embed([query])
         near = self._index.search_dense(self._name, vector, wide, self._where)[0]

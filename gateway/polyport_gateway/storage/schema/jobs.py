@@ -28,6 +28,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("worker", String(64), comment="that runs it"),
     Column("lease_until", BigInteger),
+    Column("due_at", BigInteger, comment="not to be tried again before"),
     Column("cancelling", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),

@@ -300,7 +300,7 @@ def test_dropping_a_base(catalogue: Catalogue, base: BaseRow, database: Database
         lambda: catalogue.keep_state(base.id, a=1),
     ):
         with pytest.raises(NotFoundError):
-            call()  # type: ignore[no-untyped-call]
+            call()
     assert clear(catalogue) == {*added, *waiting[0].chunks}
     assert rows(database, knowledge_chunks, knowledge_builds, knowledge_generations) == [1, 1, 1]
     assert set(catalogue.live([*added, *kept.chunks])) == set(kept.chunks)
