@@ -55,7 +55,13 @@ SCHEMA = Schema(
         "author.name": "keyword",
     },
 )
-PACKAGES = {"chroma": "chromadb", "faiss": "faiss", "milvus": "milvus_lite", "qdrant": "qdrant_client", "qdrant-edge": "qdrant_edge"}
+PACKAGES = {
+    "chroma": "chromadb",
+    "faiss": "faiss",
+    "milvus": "milvus_lite",
+    "qdrant": "qdrant_client",
+    "qdrant-edge": "qdrant_edge",
+}
 IN_FOLDERS = ("chroma", "faiss", "faiss-hnsw", "milvus", "qdrant-edge")
 Make = Callable[..., VectorIndex]
 
