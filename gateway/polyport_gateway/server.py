@@ -18,7 +18,7 @@ from polyport.declarations import (
     PipelineDeclaration,
     Sandboxed,
 )
-from polyport.errors import AuthenticationError, UnsupportedOperationError
+from polyport.errors import AuthenticationError, ConfigurationError
 from polyport_gateway.agents.agent import AgentCapability
 from polyport_gateway.call import LOCAL, Caller, Operation
 from polyport_gateway.calls import Dispatcher
@@ -28,6 +28,8 @@ from polyport_gateway.files.service import FileService
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.knowledge.service import KnowledgeService
+from polyport_gateway.knowledge.service import make_plan as make_knowledge_plan
 from polyport_gateway.reading.plan import make_plan as make_documents_plan
 from polyport_gateway.reading.service import DocumentService
 from polyport_gateway.sandboxes.containers import Containers
@@ -54,6 +56,7 @@ from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
 from polyport_gateway.wires.rest.documents_paths import documents_disabled
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.knowledge_paths import PATHS as KNOWLEDGE_PATHS
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.rest.sandbox_paths import PATHS as SANDBOX_PATHS
@@ -75,6 +78,7 @@ def build_catalog(
     settings: Settings,
     sandbox: SandboxService | None = None,
     documents: DocumentService | None = None,
+    knowledge: KnowledgeService | None = None,
 ) -> Catalog:
     """Turn an app's declarations into capabilities; nothing connects yet.
 
@@ -86,8 +90,9 @@ def build_catalog(
     catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
     for declaration in app.declarations:
-        if not isinstance(declaration, AgentDeclaration):
+        if not isinstance(declaration, AgentDeclaration | KnowledgeDeclaration):
             catalog.add(_build(declaration, catalog, settings, sandbox))
+    _add_knowledge(catalog, app, knowledge)
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -103,6 +108,24 @@ def build_catalog(
     for prompt in app.prompts:
         catalog.prompts[prompt.name] = build_prompt(prompt, catalog.changes, settings)
     return catalog
+
+
+def _add_knowledge(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> None:
+    declared = [declaration for declaration in app.declarations if isinstance(declaration, KnowledgeDeclaration)]
+    if knowledge is None or not knowledge.enabled:
+        if declared:
+            raise ConfigurationError(
+                f"the app declares the knowledge base {declared[0].name!r}, and knowledge bases are switched off "
+                "(POLYPORT_KNOWLEDGE=none)"
+            )
+        return
+    from polyport_gateway.asking.build import KnowledgeNames
+
+    names = KnowledgeNames(catalog, knowledge)
+    for declaration in declared:
+        names.declare(declaration)
+    names.everything()
+    knowledge.names = names
 
 
 def _build(
@@ -132,7 +155,7 @@ def _build(
         case AgentDeclaration():
             return AgentCapability(declaration, catalog)
         case KnowledgeDeclaration():
-            raise UnsupportedOperationError(f"The gateway can't serve the knowledge base {declaration.name!r} yet.")
+            raise TypeError("knowledge bases are added by themselves")
 
 
 class Gateway:
@@ -150,8 +173,9 @@ class Gateway:
         self.settings = settings
         self.sandbox = SandboxService(make_plan(app.sandbox_declaration, settings))
         self.documents = DocumentService(make_documents_plan(app.documents_declaration, settings))
-        self.catalog = build_catalog(app, settings, self.sandbox, self.documents)
         self.database = Database(settings.records_url)
+        self.knowledge = KnowledgeService(make_knowledge_plan(settings), app, self.database)
+        self.catalog = build_catalog(app, settings, self.sandbox, self.documents, self.knowledge)
         self.keys = KeyStore(self.database)
         self.usage = UsageLog(self.database, retention_days=settings.retention_days)
         self.responses = ResponseStore(self.database, retention_days=settings.retention_days)
@@ -167,6 +191,7 @@ class Gateway:
             timeout_s=settings.call_timeout_s,
             max_concurrent=settings.max_concurrent_calls,
         )
+        self.knowledge.connect(self.dispatcher, self.catalog)
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.containers = Containers(self.sandbox)
         self.responses_wire = ResponsesWire(
@@ -208,6 +233,7 @@ class Gateway:
             *self._sandbox_routes(),
             *self._document_routes(),
             *lazy_routes(FILE_PATHS, self._load_files),
+            *self._knowledge_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -242,6 +268,14 @@ class Gateway:
 
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
+    def _knowledge_routes(self) -> list[Route]:
+        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge) if self.knowledge.enabled else []
+
+    def _load_knowledge(self) -> list[Route]:
+        from polyport_gateway.wires.rest.knowledge import KnowledgeWire
+
+        return KnowledgeWire(self.knowledge, self.dispatcher, self.settings).routes
+
     def _load_files(self) -> list[Route]:
         from polyport_gateway.wires.openai.files import FilesWire
 
@@ -261,9 +295,17 @@ class Gateway:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
         from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
         from polyport_gateway.wires.rest.documents_openapi import DOCUMENTS
+        from polyport_gateway.wires.rest.knowledge_openapi import KNOWLEDGE
         from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 
-        return [*RESPONSES, *CONTAINERS, *SANDBOX, *DOCUMENTS, *([MODERATIONS] if self._moderations() else [])]
+        return [
+            *RESPONSES,
+            *CONTAINERS,
+            *SANDBOX,
+            *DOCUMENTS,
+            *KNOWLEDGE,
+            *([MODERATIONS] if self._moderations() else []),
+        ]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
@@ -297,6 +339,7 @@ class Gateway:
             await self.sandbox.start()
             await self.documents.start()
             await self.files.start()
+            await self.knowledge.start()
         except BaseException:
             await self.stop()
             raise
@@ -313,6 +356,7 @@ class Gateway:
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
         await self.responses_wire.stop()
         await self.mcp.stop()
+        await self._close_knowledge()
         for capability in reversed(self._started):
             try:
                 await capability.close()
@@ -325,6 +369,12 @@ class Gateway:
         await self.usage.close()
         await self.keys.close()
         await self.database.close()
+
+    async def _close_knowledge(self) -> None:
+        try:
+            await self.knowledge.close()
+        except Exception:  # noqa: BLE001 - the records must still be written
+            _log.exception("the knowledge bases failed to close")
 
     async def _close_sandbox(self) -> None:
         if self.served_sandboxes is not None:
@@ -345,6 +395,7 @@ class Gateway:
             "dropped": usage.dropped,
             "sandbox": self.sandbox.state,
             "documents": self.documents.state,
+            "knowledge": self.knowledge.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
 

@@ -87,6 +87,32 @@ class Shelves:
             shelf.index.close()
             raise ServiceUnavailableError("The gateway is shutting down; try again in a moment.", retry_after=1)
 
+    def find(self, key: str) -> Shelf | None:
+        """Return an index by its name, whoever it is of: opened where it lies in a folder; None where it is not there.
+
+        Raises:
+            ConflictError: Another process has it.
+            ConfigurationError: It can't be opened.
+        """
+        with self._lock:
+            found = self._open.get(key)
+            if found is not None or self._closed:
+                return found
+            opening = self._opening.setdefault(key, threading.Lock())
+        folder = self.folder(key)
+        kind = key.rpartition("-")[0]
+        if kind not in _EMBEDDED or not folder.exists():
+            return None
+        with opening:
+            with self._lock:
+                found = self._open.get(key)
+                if found is not None:
+                    return found
+            shelf = Shelf(key, open_index(kind, None, folder=folder))
+            with self._lock:
+                self._open[key] = shelf
+            return shelf
+
     def _options(self, generation: Generation) -> dict[str, Any]:
         options = dict(generation.index_options)
         if generation.index in _EMBEDDED and not any(name in options for name in _ELSEWHERE):

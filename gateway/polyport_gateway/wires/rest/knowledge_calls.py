@@ -17,8 +17,8 @@ from polyport_gateway.wires.json_bodies import to_json
 
 __all__ = ["answer", "event_stream", "knowledge_call", "stream"]
 
-ALL = "knowledge"
-"""The name under which several bases are asked at once."""
+ALL = "ask_knowledge"
+"""The name under which several bases are asked at once; each is looked up as its caller sees it."""
 
 _SSE = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
@@ -34,6 +34,7 @@ def knowledge_call(dispatcher: Dispatch, info: RequestInfo, request: SearchReque
         request_id=info.request_id,
         traceparent=info.traceparent,
         dispatch=dispatcher,
+        granted=frozenset({ALL}),
     )
 
 
