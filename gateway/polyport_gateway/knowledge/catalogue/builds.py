@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from polyport.errors import BadRequestError, ConflictError
+from polyport.errors import BadRequestError, ConflictError, NotFoundError
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import (
     documents_table,
@@ -81,7 +81,8 @@ class Builds(Records):
             within: What else is to be written with it, such as links.
 
         Returns:
-            One for each document, in order. As long as they are held, garbage leaves them alone.
+            One for each document, in order. Until they are published, abandoned, or nobody holds them any more, garbage
+            leaves them alone.
 
         Raises:
             NotFoundError: The base is gone.
@@ -146,12 +147,13 @@ class Builds(Records):
                 raise _overtaken(row, generation)
             lost = _too_late(connection, row, generation, staged)
             live = [one for one in staged if one not in lost]
+            changed = [one for one in live if one.change]
             _kill(connection, base, generation, [one.document.id for one in live], LIVE)
+            _kill(connection, base, None, [one.document.id for one in changed], LIVE)
             for some in batches([one.build for one in live]):
                 query = update(knowledge_builds).where(knowledge_builds.c.id.in_(some))
                 connection.execute(query.values(state=LIVE))
             bury(connection, [one.build for one in lost])
-            changed = [one for one in live if one.change]
             now = now_ms()
             _write_documents(connection, base, changed, now)
             logged = live if action else changed
@@ -162,13 +164,24 @@ class Builds(Records):
             return lost
 
         try:
-            return self._write(work) if staged else []
+            lost = self._write(work) if staged else []
+        except (ConflictError, NotFoundError):
+            self._let_go(staged)
+            raise
         except IntegrityError as error:
+            self._let_go(staged)
             raise ConflictError("Another document has the same public id or key.", code=_OVERTAKEN) from error
+        self._let_go(staged)
+        return lost
 
     def abandon(self, staged: Sequence[Staged]) -> None:
         """Make garbage of what will not be published; what is published already stays."""
         self._write(lambda connection: bury(connection, [one.build for one in staged]))
+        self._let_go(staged)
+
+    def _let_go(self, staged: Sequence[Staged]) -> None:
+        for one in staged:
+            self._held.pop(one.build, None)
 
 
 def _check_generation(connection: Connection, base: BaseRow, generation: int) -> None:
@@ -324,20 +337,20 @@ def _too_late(connection: Connection, base: BaseRow, generation: int, staged: Se
     table = documents_table(base.id)
     known = {row.id: row for row in documents_by(connection, table, table.c.id, [one.document.id for one in staged])}
 
-    def present(one: Staged) -> bool:
+    def version(one: Staged) -> int | None:
         row = known.get(one.document.id)
-        if generation != base.generation:
-            return row is not None
-        return (None if row is None else row.version) == one.before
+        return None if row is None else row.version
 
-    return [one for one in staged if one.build not in waiting or not present(one)]
+    return [one for one in staged if one.build not in waiting or version(one) != one.before]
 
 
-def _kill(connection: Connection, base: int, generation: int, documents: Sequence[int], state: int) -> None:
-    """Make garbage of builds in some state."""
+def _kill(connection: Connection, base: int, generation: int | None, documents: Sequence[int], state: int) -> None:
+    """Make garbage of builds in some state, of one generation or of all."""
     builds = knowledge_builds.c
     for some in batches(documents):
-        theirs = (builds.base == base) & (builds.generation == generation) & builds.document.in_(some)
+        theirs = (builds.base == base) & builds.document.in_(some)
+        if generation is not None:
+            theirs &= builds.generation == generation
         connection.execute(update(knowledge_builds).where(theirs, in_state(state)).values(state=DEAD))
 
 
