@@ -30,7 +30,7 @@ from polyport_gateway.knowledge.retrieval.terms import Analyzer, fold
 
 from .facts import Facts, facts_of
 from .kinds import AnswerKind, asked_for, has_kind
-from .support import Likeness
+from .support import LONGEST_PASSAGE, Likeness
 from .units import Unit, units_of
 
 __all__ = ["Extract", "ExtractWeights", "Extracted", "extract"]
@@ -141,7 +141,7 @@ def _candidates(hits: Sequence[KnowledgeHit]) -> list[_Candidate]:
     for place, hit in enumerate(hits):
         found.extend(
             _Candidate(place, unit, facts_of(unit.text))
-            for unit in units_of(hit.text, place)
+            for unit in units_of(hit.text[:LONGEST_PASSAGE], place)
             if unit.kind != "heading" and len(unit.shown) <= _LONGEST
         )
         if len(found) >= _MOST:

@@ -29,6 +29,7 @@ __all__ = ["FollowUp", "Turn", "Write", "standalone", "turns_of"]
 Write = Callable[[str], str]
 """Asks a model; may block."""
 
+_LABEL = re.compile(r"(?i)^(?:question|standalone question|rewritten question|问题|改写后的问题)\s*[:：]\s*")
 _MOST_TURNS = 6
 _LONGEST_TURN = 1500
 _LONGEST_QUESTION = 400
@@ -163,12 +164,7 @@ def _written(asked: str, earlier: Sequence[Turn], model: Write, prompts: Prompts
         written = model(prompt)
     except Exception:  # noqa: BLE001  # any model, from anywhere: the rules are there for that
         return None
-    lines = [line.strip().strip('"“”`') for line in written.strip().splitlines() if line.strip()]
+    lines = [line.strip() for line in written.strip().splitlines() if line.strip()]
     if len(lines) != 1 or len(lines[0]) > 2 * _LONGEST_QUESTION + len(asked):
         return None  # an answer, or a lecture
-    return re.sub(
-        r"^(?:question|standalone question|rewritten question|问题|改写后的问题)\s*[:：]\s*",
-        "",
-        lines[0],
-        flags=re.IGNORECASE,
-    )
+    return _LABEL.sub("", lines[0]).strip('"“”` ') or None

@@ -72,9 +72,11 @@ def coverage(question: str, hits: Sequence[KnowledgeHit], cosines: Sequence[floa
     shown = hits[:_PASSAGES]
     nearest = tuple(dict.fromkeys(hit.title or hit.source or hit.document for hit in shown))[:_TOGETHER]
     facts = facts_of(question, question=True)
-    if not facts.weight:
-        facts = facts_of(question)  # a question of nothing but small words, such as a band's name
-    if not shown or not facts.weight:
+    if not facts.weight:  # nothing but small words, such as a band's name
+        asked = fold(question).strip(" ?？!！.。")
+        named = any(asked and asked in fold(f"{hit.title}\n{hit.text[:_LONGEST]}") for hit in shown)
+        return Coverage(float(named), (), nearest)
+    if not shown:
         return Coverage(0.0, (), nearest)
     passages = [_Passage(hit) for hit in shown]
     score = _covered(facts, passages)

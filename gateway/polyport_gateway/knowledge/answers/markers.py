@@ -40,6 +40,9 @@ _CODE_WORD = re.compile(
 )
 _INTERVAL = re.compile(r"(?:interval|range|between|∈|区间|區間|範圍|范围|介于|取值)\s*$", re.IGNORECASE)
 _LONGEST_SPAN = 50
+_LONGEST = 200
+"""Characters of a marker; more in brackets is something else."""
+_MOST_TOGETHER = 20
 
 
 class Reading(Enum):
@@ -80,7 +83,7 @@ def read_group(text: str, start: int, *, final: bool = False) -> Group:
         start: Of the bracket.
         final: Whether no more will be written.
     """
-    match = _MARKER.match(text, start)
+    match = _MARKER.match(text, start, start + _LONGEST)
     if match is None:
         return _MORE if not final and _may_go_on(text, start) else _TEXT
     none = _not_a_marker(text, match, final=final)
@@ -88,9 +91,9 @@ def read_group(text: str, start: int, *, final: bool = False) -> Group:
         return none
     numbers = dict.fromkeys(_numbers(match))
     end = match.end()
-    while True:  # those that follow
+    for _ in range(_MOST_TOGETHER):  # those that follow
         place = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]  # it matches nothing too
-        following = _MARKER.match(text, place)
+        following = _MARKER.match(text, place, place + _LONGEST)
         if following is None:
             if not final and (place == len(text) or (text[place] in OPENERS and _may_go_on(text, place))):
                 return _MORE
@@ -108,6 +111,8 @@ def read_group(text: str, start: int, *, final: bool = False) -> Group:
 
 def _may_go_on(text: str, start: int) -> bool:
     """Tell whether what follows a bracket, up to the end of the text, can be the beginning of a marker."""
+    if len(text) - start >= _LONGEST:
+        return False
     place = start + 1
     while place < len(text):
         piece = _PIECES.match(text, place)

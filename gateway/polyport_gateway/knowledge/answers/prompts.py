@@ -169,7 +169,7 @@ class Prompts:
         """Return every template, by name."""
         return {name: self.template(name, language) for name in PROMPT_NAMES}
 
-    def fill(self, name: str, language: str = "en", **values: str) -> str:
+    def fill(self, name: str, language: str = "en", /, **values: str) -> str:
         """Return a template with values put in; braces in a value stay as they are.
 
         Raises:

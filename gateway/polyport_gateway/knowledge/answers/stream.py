@@ -168,7 +168,7 @@ class CitationStream:
         if markers is None:
             return
         before = self._claim
-        spoken = f"{before.text} {waiting}".strip()
+        spoken = f"{before.text} {waiting}".strip(_JOINING)
         verdict = self._verdict(spoken or self._last.text, markers)
         self.dropped += verdict.dropped
         self._marked = self._marked or bool(verdict.kept)

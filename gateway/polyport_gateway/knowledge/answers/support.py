@@ -24,7 +24,7 @@ from .facts import CHARACTER, GENERIC_STEMS, NUMBER_WEIGHT, Facts, facts_of
 from .negation import opposed
 from .units import Unit, units_of
 
-__all__ = ["Body", "Evidence", "Likeness", "Support", "share"]
+__all__ = ["LONGEST_PASSAGE", "Body", "Evidence", "Likeness", "Support", "share"]
 
 Likeness = Callable[[str, Sequence[str]], Sequence[float]]
 """How like a sentence is to each of some quotes, from 0 to 1: a cosine of vectors, or a model's judgement."""
@@ -37,6 +37,8 @@ _PREFIX = 5
 _CONTRADICTED = 0.2
 _STRANGE_NAME = 0.35
 _NUMBER_ELSEWHERE = 0.45
+LONGEST_PASSAGE = 60_000
+"""Characters of a passage that are looked at: a chunk has a few thousand."""
 _WINDOW = 3
 """Sentences that one quote has at most."""
 
@@ -77,6 +79,8 @@ class Body:
     @classmethod
     def union(cls, bodies: Sequence[Body]) -> Body:
         """Return several texts as one."""
+        if len(bodies) == 1:
+            return bodies[0]
         return Body([facts for body in bodies for facts in body._facts])  # noqa: SLF001  # its own class
 
     @cached_property
@@ -116,11 +120,15 @@ class Evidence:
     @cached_property
     def units(self) -> list[Unit]:
         """What can be quoted."""
-        return units_of(self.hit.text)
+        return units_of(self.hit.text[:LONGEST_PASSAGE])
 
     @cached_property
     def _facts(self) -> list[Facts]:
         return [facts_of(f"{unit.announced}\n{unit.text}" if unit.announced else unit.text) for unit in self.units]
+
+    @cached_property
+    def _bodies(self) -> list[Body]:
+        return [Body([one]) for one in self._facts]
 
     @cached_property
     def _around(self) -> Body:
@@ -147,7 +155,7 @@ class Evidence:
             return Support(0.0, Span(0, 0), "", "It says nothing that could be checked.")
         best = self._best_window(facts)
         first, last = best
-        body = Body(self._facts[first : last + 1])
+        body = Body.union(self._bodies[first : last + 1])
         score = share(facts, body, self._around, self._named)
         span = Span(self.units[first].span.start, self.units[last].span.end)
         quote = self.hit.text[span.start : span.end]
@@ -158,13 +166,13 @@ class Evidence:
 
     def _best_window(self, facts: Facts) -> tuple[int, int]:
         """Return the first and last unit of the quote: the fewest that state most of it."""
-        single = [share(facts, Body([one])) for one in self._facts]
+        single = [share(facts, one) for one in self._bodies]
         first = last = max(range(len(single)), key=lambda place: (single[place], -place))
         value = single[first]
         while last - first + 1 < _WINDOW:
             options = [(first - 1, last), (first, last + 1)]
             rated = [
-                (share(facts, Body(self._facts[low : high + 1])), low, high)
+                (share(facts, Body.union(self._bodies[low : high + 1])), low, high)
                 for low, high in options
                 if low >= 0 and high < len(self._facts)
             ]

@@ -196,11 +196,11 @@ def test_a_whole_answer_in_a_markdown_fence_is_read() -> None:
     assert stream.dropped == 2
 
 
-PIECES = st.sampled_from(
-    "The APA was founded in July 1892|Paris is the capital of France|保修期是两年|该产品支持无线充电|. |.|。|! |\n|\n\n|, |，| |"
-    "[1]|[2]|[3]|[9]|[1, 3]|[1][3]|【2】|（2）|［3］|[^1]|[|]|【|（|a[1]|`x[1]`|`|```|\n```\n|\n```py\n|[1](http://a.b)|[source 3]|"
-    "[1|, 2]|- |1. |e.g. |Mr. Smith |3.14|“|”|)|:|†|[1†a]|~|~~~|\t|[1-3]|[0, 1]|range ".split("|")
-)
+_SENTENCES = "The APA was founded in July 1892|Paris is the capital of France|保修期是两年|该产品支持无线充电"
+_ENDS = ". |.|。|! |\n|\n\n|, |，| |e.g. |Mr. Smith |3.14|“|”|)|:|\t|- |1. |range "
+_MARKERS = "[1]|[2]|[3]|[9]|[1, 3]|[1][3]|【2】|（2）|［3］|[^1]|[source 3]|[1†a]|[1-3]|[0, 1]|[1](http://a.b)"
+_PARTS = "[|]|【|（|[1|, 2]|†|a[1]|`x[1]`|`|```|\n```\n|\n```py\n|~|~~~"
+PIECES = st.sampled_from(f"{_SENTENCES}|{_ENDS}|{_MARKERS}|{_PARTS}".split("|"))
 
 
 @settings(max_examples=150, deadline=None)
