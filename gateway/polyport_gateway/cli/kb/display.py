@@ -146,7 +146,9 @@ def show_hit(number: int, hit: KnowledgeHit, query: str, *, several: bool, whole
     console.print(head)
     if where := place_of(hit):
         console.print(Padding(Text(where, "dim"), (0, 0, 0, 4), expand=False))
-    console.print(Padding(_marked(passage(hit.text, query, None if whole else _SHOWN), query), (0, 0, 0, 4), expand=False))
+    console.print(
+        Padding(_marked(passage(hit.text, query, None if whole else _SHOWN), query), (0, 0, 0, 4), expand=False)
+    )
     for line in _why(hit):
         console.print(Padding(Text(line, "dim italic"), (0, 0, 0, 4), expand=False))
     console.print()
