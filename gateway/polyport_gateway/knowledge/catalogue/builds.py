@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from polyport.errors import BadRequestError, ConflictError
@@ -21,7 +21,7 @@ from polyport_gateway.storage.schema import (
     now_ms,
 )
 from polyport_gateway.storage.schema.base import storable
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED, in_state
 from polyport_gateway.storage.workers import new_worker
 
 from .documents import documents_by, new_uid, next_documents, storable_key
@@ -319,7 +319,7 @@ def _too_late(connection: Connection, base: BaseRow, generation: int, staged: Se
     waiting: set[int] = set()
     for some in batches([one.build for one in staged]):
         builds = knowledge_builds.c
-        query = select(builds.id).where(builds.id.in_(some), builds.state == STAGED, builds.base == base.id)
+        query = select(builds.id).where(builds.id.in_(some), in_state(STAGED), builds.base == base.id)
         waiting |= set(connection.execute(query.where(builds.generation == generation)).scalars())
     table = documents_table(base.id)
     known = {row.id: row for row in documents_by(connection, table, table.c.id, [one.document.id for one in staged])}
@@ -338,13 +338,13 @@ def _kill(connection: Connection, base: int, generation: int, documents: Sequenc
     builds = knowledge_builds.c
     for some in batches(documents):
         theirs = (builds.base == base) & (builds.generation == generation) & builds.document.in_(some)
-        connection.execute(update(knowledge_builds).where(theirs, builds.state == state).values(state=DEAD))
+        connection.execute(update(knowledge_builds).where(theirs, in_state(state)).values(state=DEAD))
 
 
 def bury(connection: Connection, builds: Sequence[int]) -> None:
     """Make garbage of builds that are staged."""
     for some in batches(builds):
-        staged = knowledge_builds.c.id.in_(some) & (knowledge_builds.c.state == STAGED)
+        staged = knowledge_builds.c.id.in_(some) & in_state(STAGED)
         connection.execute(update(knowledge_builds).where(staged).values(state=DEAD))
 
 
@@ -353,10 +353,9 @@ def _write_documents(connection: Connection, base: int, changed: Sequence[Staged
     added = [_values(one.document, now) for one in changed if one.before is None]
     if added:
         connection.execute(insert(table), added)
-    for one in changed:
-        if one.before is not None:
-            query = update(table).where(table.c.id == one.document.id)
-            connection.execute(query.values(_values(one.document, now)))
+    replaced = [{**_values(one.document, now), "number": one.document.id} for one in changed if one.before is not None]
+    if replaced:
+        connection.execute(update(table).where(table.c.id == bindparam("number")), replaced)
 
 
 def _values(document: DocumentRow, now: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
 
+from polyport_gateway.knowledge.links.store import LinkStore, Part
 from polyport_gateway.storage.schema import (
     knowledge_builds,
     knowledge_chunks,
@@ -14,7 +15,7 @@ from polyport_gateway.storage.schema import (
     knowledge_links,
     now_ms,
 )
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED, in_state
 from polyport_gateway.storage.workers import is_dead
 
 from .builds import Builds, bury
@@ -61,7 +62,7 @@ class Waste(Builds):
         builds, latest = knowledge_builds.c, now_ms() - grace_ms
 
         def work(connection: Connection) -> list[int]:
-            query = select(builds.id, builds.worker, builds.at).where(builds.state == STAGED)
+            query = select(builds.id, builds.worker, builds.at).where(in_state(STAGED))
             rows = connection.execute(query).all()
             # Looked up after the rows were read: whatever is among them has been held since before.
             return [id_ for id_, worker, at in rows if self._is_left(id_, worker, at <= latest)]
@@ -77,7 +78,7 @@ class Waste(Builds):
         """Delete builds and generations of which no chunk is left."""
 
         def wanted(connection: Connection) -> bool:
-            empty = connection.execute(select(knowledge_builds.c.id).where(knowledge_builds.c.state == DEAD).limit(1))
+            empty = connection.execute(select(knowledge_builds.c.id).where(in_state(DEAD)).limit(1))
             dropped = select(knowledge_generations.c.base).where(knowledge_generations.c.dropped.is_(True)).limit(1)
             return empty.first() is not None or connection.execute(dropped).first() is not None
 
@@ -93,7 +94,7 @@ _IS_DROPPED = exists().where(
 
 
 def _dead(connection: Connection, limit: int) -> list[Row[tuple[int, int, int, str]]]:
-    return _chunks(connection, knowledge_builds.c.state == DEAD, limit)
+    return _chunks(connection, in_state(DEAD), limit)
 
 
 def _dropped(connection: Connection, limit: int) -> list[Row[tuple[int, int, int, str]]]:
@@ -102,7 +103,7 @@ def _dropped(connection: Connection, limit: int) -> list[Row[tuple[int, int, int
     for base, generation in connection.execute(query.where(knowledge_generations.c.dropped.is_(True))).all():
         if len(found) < limit:
             builds = knowledge_builds.c
-            here = (builds.base == base) & (builds.generation == generation) & (builds.state == LIVE)
+            here = (builds.base == base) & (builds.generation == generation) & in_state(LIVE)
             found += _chunks(connection, here, limit - len(found))
     return found
 
@@ -124,7 +125,7 @@ def _forget(connection: Connection, chunks: Sequence[int]) -> None:
     query = (
         select(knowledge_chunks.c.id, builds.id)
         .join(knowledge_builds, builds.id == knowledge_chunks.c.build)
-        .where(knowledge_chunks.c.id.in_(chunks), (builds.state == DEAD) | _IS_DROPPED)
+        .where(knowledge_chunks.c.id.in_(chunks), in_state(DEAD) | _IS_DROPPED)
     )
     rows = connection.execute(query).all()
     ids, parents = [row[0] for row in rows], list({row[1] for row in rows})
@@ -137,12 +138,13 @@ def _forget(connection: Connection, chunks: Sequence[int]) -> None:
 def _tidy(connection: Connection) -> None:
     builds, generations = knowledge_builds.c, knowledge_generations.c
     left = exists().where(knowledge_chunks.c.build == builds.id)
-    connection.execute(delete(knowledge_builds).where(builds.state == DEAD, ~left))
+    connection.execute(delete(knowledge_builds).where(in_state(DEAD), ~left))
     query = select(generations.base, generations.generation).where(generations.dropped.is_(True))
     for base, generation in connection.execute(query).all():
         here = (builds.base == base) & (builds.generation == generation)
         connection.execute(delete(knowledge_builds).where(here, ~left))
         if connection.execute(select(builds.id).where(here).limit(1)).first() is None:
+            LinkStore.drop(connection, Part(base, generation))
             connection.execute(
                 delete(knowledge_generations).where(generations.base == base, generations.generation == generation)
             )
