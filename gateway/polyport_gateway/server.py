@@ -297,7 +297,7 @@ class Gateway:
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
     def _knowledge_routes(self) -> list[Route]:
-        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge) if self.knowledge.enabled else []
+        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge)
 
     def _load_knowledge(self) -> list[Route]:
         from polyport_gateway.wires.rest.knowledge import KnowledgeWire

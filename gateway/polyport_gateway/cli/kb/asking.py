@@ -16,7 +16,7 @@ from polyport_gateway.cli.answer import note
 from polyport_gateway.cli.docs.show import fit, on_one_line
 from polyport_gateway.cli.kb.display import chain_lines, left_out_lines, passage, place_of
 from polyport_gateway.cli.kb.searching import names_of
-from polyport_gateway.cli.kb.target import Target, said_locked, work
+from polyport_gateway.cli.kb.target import Target, said_locked, settle, work
 from polyport_gateway.cli.output import complain, is_terminal, print_json, style
 from polyport_gateway.cli.progress import ProgressLine
 
@@ -51,6 +51,8 @@ def converse(target: Target, names: str, options: Mapping[str, Any]) -> None:
         stack = AsyncExitStack()
         client = runner.run(stack.enter_async_context(target.open()))
         try:
+            if target.app is not None:
+                runner.run(settle(client))
             typer.echo(style(f"Ask {names}. Ctrl-C stops an answer, Ctrl-D leaves.", dim=True))
             while (question := _typed()) is not None:
                 if question:

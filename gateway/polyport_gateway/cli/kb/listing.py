@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from polyport.errors import NotFoundError
 from polyport_gateway.cli.answer import note
 from polyport_gateway.cli.docs.show import fit, on_one_line, write_text
 from polyport_gateway.cli.kb.display import amount, sizes, summary, when
@@ -162,10 +163,28 @@ def _show(lines: dict[str, str]) -> None:
 
 def show_jobs(target: Target, which: str | None, *, cancel: bool, as_json: bool) -> None:
     """List jobs, of a base or of all; or follow one to its end, or cancel it."""
-    if which is not None and which.startswith("job"):
-        _one_job(target, which, cancel=cancel, as_json=as_json)
+    began = time.monotonic()
+
+    async def run(client: AsyncClient) -> KnowledgeJob | list[KnowledgeJob]:
+        if which is None:
+            return await client.knowledge.jobs()
+        try:
+            job = await client.knowledge.job(which)
+        except NotFoundError:
+            if cancel:
+                raise
+            return await client.knowledge.jobs(which)
+        if cancel:
+            return await client.knowledge.cancel(job.id)
+        return job if job.finished else await follow(client, job)
+
+    found = work(target, run, settled=False)
+    if not isinstance(found, list):
+        if cancel and not as_json:
+            typer.echo(f"{found.id}: {summary(found)}")
+        else:
+            end_with(found, began=began, as_json=as_json)
         return
-    found = work(target, lambda client: client.knowledge.jobs(which))
     if as_json:
         print_json([job.model_dump(mode="json") for job in found])
         return
@@ -184,25 +203,9 @@ def show_jobs(target: Target, which: str | None, *, cancel: bool, as_json: bool)
     print_table(("JOB", "KNOWLEDGE", "KIND", "STATUS", "DONE", "BEGUN", "RESULT"), rows)
 
 
-def _one_job(target: Target, job_id: str, *, cancel: bool, as_json: bool) -> None:
-    began = time.monotonic()
-
-    async def run(client: AsyncClient) -> KnowledgeJob:
-        if cancel:
-            return await client.knowledge.cancel(job_id)
-        job = await client.knowledge.job(job_id)
-        return job if job.finished else await follow(client, job)
-
-    job = work(target, run)
-    if cancel and not as_json:
-        typer.echo(f"{job.id}: {summary(job)}")
-        return
-    end_with(job, began=began, as_json=as_json)
-
-
 def show_log(target: Target, name: str, *, limit: int, as_json: bool) -> None:
     """Show a base's update log, the newest first."""
-    page = work(target, lambda client: client.knowledge.changes(name, limit=limit))
+    page = work(target, lambda client: client.knowledge.changes(name, limit=limit), settled=False)
     if as_json:
         for change in page.data:
             typer.echo(json.dumps(change.model_dump(mode="json"), ensure_ascii=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +18,7 @@ from polyport_gateway.cli.output import ExitCode, complain
 if TYPE_CHECKING:
     from polyport.client import AsyncClient
 
-__all__ = ["Target", "said_locked", "work"]
+__all__ = ["Target", "said_locked", "settle", "work"]
 
 T = TypeVar("T")
 
@@ -63,8 +63,13 @@ class Target:
             yield client
 
 
-def work(target: Target, do: Callable[[AsyncClient], Awaitable[T]]) -> T:
+def work(target: Target, do: Callable[[AsyncClient], Awaitable[T]], *, settled: bool = True) -> T:
     """Do something with what the options name.
+
+    Args:
+        target: That.
+        do: Does it.
+        settled: Whether an app that is run here is to be done with its jobs first, such as taking in its sources.
 
     Raises:
         typer.Exit: An index is open in another process; how to reach that one has been said.
@@ -72,10 +77,22 @@ def work(target: Target, do: Callable[[AsyncClient], Awaitable[T]]) -> T:
 
     async def run() -> T:
         async with target.open() as client:
+            if settled and target.app is not None:
+                await settle(client)
             return await do(client)
 
     with said_locked():
         return asyncio.run(run())
+
+
+async def settle(client: AsyncClient) -> None:
+    """Wait for jobs that have begun, or go on with what an earlier process left; how they end is theirs."""
+    from polyport_gateway.cli.kb.waiting import JobLine
+
+    for job in reversed(await client.knowledge.jobs()):
+        if not job.finished:
+            with JobLine() as line, suppress(CallError):
+                await client.knowledge.wait(job, on_progress=line.show, timeout=None)
 
 
 @contextmanager
