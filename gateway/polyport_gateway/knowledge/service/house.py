@@ -82,7 +82,7 @@ class House:
         )  # fmt: skip
         recipes = Recipes(catalog, building.embedder)
         self.searching = Searching(plan, self.registry, self._shelves, catalogue, self._models, links)
-        self.asking = Asking(self.searching, self.registry, self._models)
+        self.asking = Asking(self.searching, self._models, catalog)
         self.jobs = KnowledgeJobs(
             JobRunner(JobStore(database)),
             self.registry,
