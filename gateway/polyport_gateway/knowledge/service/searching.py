@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from polyport.errors import BadRequestError
 from polyport.types.knowledge import KnowledgeResults, KnowledgeRoute, LeftOut, SearchMode, SearchRequest
 from polyport_gateway.call import Call, Caller
-from polyport_gateway.knowledge.bases import Finder, Shelves
+from polyport_gateway.knowledge.bases import Finder, Part, Shelves
+from polyport_gateway.knowledge.bases.generation import SYSTEM_FIELDS
 from polyport_gateway.knowledge.bases.showing import Shower
 from polyport_gateway.knowledge.catalogue import Catalogue
 from polyport_gateway.knowledge.embedding import GatewayModels
 from polyport_gateway.knowledge.federation.fusion import Answer, fuse, on_one_scale
 from polyport_gateway.knowledge.federation.gathering import Deadline, Gatherer
 from polyport_gateway.knowledge.federation.gathering import Part as Search
+from polyport_gateway.knowledge.indexes import VectorIndex, Where
+from polyport_gateway.knowledge.indexes.filters import fields_of, parse
 from polyport_gateway.knowledge.links.store import LinkStore
 
 from .plan import KnowledgePlan
@@ -35,6 +38,7 @@ class _Found:
 
     answer: Answer
     mode: SearchMode
+    unknown: tuple[str, ...] = ()
 
 
 class Searching:
@@ -96,6 +100,8 @@ class Searching:
         started = time.monotonic()
         self._check(request)
         bases = self.chosen(request.knowledge, call.caller)
+        for base in bases:
+            _check_filter(base, request.filter)
         routed: list[KnowledgeRoute] = []
         groups = parts_of(bases)
         models = self._models.for_call(call)
@@ -117,15 +123,18 @@ class Searching:
             routed=routed,
             left_out=left_out,
             filter=request.filter,
-            notes=self._notes(bases, request, mode),
+            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
-    def _notes(self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode) -> list[str]:
+    def _notes(
+        self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode, unknown: Collection[str]
+    ) -> list[str]:
         notes = [_NO_MODEL] if mode == "bm25" and request.mode == "auto" else []
         busy = [base.name for base in bases if self.doing(base)]
         if busy:
             notes.append(f"Documents are being taken in just now, and not all are found yet: {', '.join(busy)}.")
+        notes += [f"No document has the field {name!r} that the filter names." for name in sorted(unknown)]
         return notes
 
     def _check(self, request: SearchRequest) -> None:
@@ -154,7 +163,8 @@ class Searching:
         self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
     ) -> _Found:
         parts = [base.part for base in bases]
-        finder = Finder(self._shelves.get(parts[0].generation), self._catalogue, models, self._links)
+        shelf = self._shelves.get(parts[0].generation)
+        finder = Finder(shelf, self._catalogue, models, self._links)
         found = finder.find(parts, request, request.filter, wanted=request.limit)
         shower = Shower(self._catalogue)
         expand = request.expand or parts[0].config.expand
@@ -167,7 +177,9 @@ class Searching:
             count=_counter(request),
         )
         # Scores compare where the same is measured: on one shelf, in one way.
-        return _Found(Answer(f"{parts[0].generation.shelf} {found.mode}", hits), found.mode)
+        answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
+        unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
+        return _Found(answer, found.mode, unknown)
 
 
 def _counter(request: SearchRequest) -> Callable[[str], int]:
@@ -176,3 +188,27 @@ def _counter(request: SearchRequest) -> Callable[[str], int]:
     from polyport_gateway.knowledge.tokenizers import get_tokenizer
 
     return get_tokenizer("auto").count
+
+
+def _check_filter(base: OpenBase, where: Where) -> None:
+    """Refuse a filter that can't be read, or names a field that the base does not have.
+
+    Raises:
+        BadRequestError: With what it has.
+    """
+    if where:
+        fields = base.config.fields
+        parse(where, None if fields is None else {*SYSTEM_FIELDS, *fields, "document"})
+
+
+def _unknown(index: VectorIndex, parts: Sequence[Part], where: Where) -> tuple[str, ...]:
+    """Return the fields of a filter that no document has."""
+    given = parse(where, None) if where else None
+    if given is None:
+        return ()
+    own = {"part": {"in": [part.number for part in parts]}}
+    return tuple(
+        name
+        for name in sorted(fields_of(given))
+        if name != "document" and not index.count({"and": [own, {name: {"exists": True}}]})
+    )
