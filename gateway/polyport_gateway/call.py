@@ -18,6 +18,7 @@ from polyport.events import Event
 from polyport.types.chat import ChatRequest
 from polyport.types.completions import CompletionRequest
 from polyport.types.embeddings import EmbeddingRequest
+from polyport.types.knowledge import AskRequest, SearchRequest
 from polyport.types.moderations import ModerationRequest
 from polyport.types.rerank import RerankRequest
 
@@ -39,6 +40,7 @@ __all__ = [
     "Embedding",
     "Input",
     "InputRequired",
+    "KnowledgeWork",
     "Moderation",
     "Operation",
     "RawFrame",
@@ -61,6 +63,7 @@ class Operation(StrEnum):
     CODE = "code"
     SANDBOX = "sandbox"
     DOCUMENT = "document"
+    KNOWLEDGE = "knowledge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,8 +304,33 @@ class DocumentWork:
     operation = Operation.DOCUMENT
 
 
+@dataclass(frozen=True, slots=True)
+class KnowledgeWork:
+    """Something to find in knowledge bases, or to ask them, from whoever has more to say than a tool's arguments can.
+
+    A search is answered with a `Result` whose value is a `KnowledgeResults`; a question with the answer's text and
+    citations as they come, then a `Result` whose value is a `KnowledgeAnswer`.
+
+    Attributes:
+        request: What.
+    """
+
+    request: SearchRequest | AskRequest
+
+    operation = Operation.KNOWLEDGE
+
+
 Input: TypeAlias = (
-    Arguments | Chat | Completion | Embedding | Moderation | Rerank | CodeRun | SandboxWork | DocumentWork
+    Arguments
+    | Chat
+    | Completion
+    | Embedding
+    | Moderation
+    | Rerank
+    | CodeRun
+    | SandboxWork
+    | DocumentWork
+    | KnowledgeWork
 )
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from polyport.declarations import (
     AgentDeclaration,
     Annotations,
     Declaration,
     DocumentsDeclaration,
+    FieldType,
     FunctionDeclaration,
+    KnowledgeDeclaration,
     ModelDeclaration,
     PipelineDeclaration,
     PromptDeclaration,
     ResourceDeclaration,
     SandboxDeclaration,
-    Sandboxed,
     check_name,
 )
 from polyport.errors import DeclarationError
+from polyport.knowledge import check_base_name, check_knowledge, names, paths
 
 __all__ = ["App"]
 
@@ -50,6 +52,7 @@ class App:
         self.instructions = instructions
         self.version = version
         self._declarations: dict[str, Declaration] = {}
+        self._search_names: dict[str, str] = {}
         self._resources: dict[str, ResourceDeclaration] = {}
         self._prompts: dict[str, PromptDeclaration] = {}
         self._sandbox: SandboxDeclaration | None = None
@@ -135,6 +138,11 @@ class App:
             raise DeclarationError("limits, files and allow_hosts are for a sandboxed function: add sandboxed=True")
 
         def register(target: F) -> F:
+            where = None
+            if sandboxed:
+                from polyport.sandboxed import declare_sandboxed
+
+                where = declare_sandboxed(target, limits, files, allow_hosts)
             self._add(
                 FunctionDeclaration(
                     name=_name_of(target, function),
@@ -143,7 +151,7 @@ class App:
                     timeout=_checked_timeout(timeout),
                     annotations=_annotations(annotations),
                     schema_extra=dict(schema_extra) if schema_extra else None,
-                    sandboxed=_sandboxed(target, limits, files, allow_hosts) if sandboxed else None,
+                    sandboxed=where,
                 )
             )
             return target
@@ -260,6 +268,93 @@ class App:
                 timeout=_checked_timeout(timeout),
             )
         )
+
+    def knowledge(
+        self,
+        name: str,
+        *,
+        sources: Iterable[str | os.PathLike[str]] = (),
+        description: str | None = None,
+        embedder: str | Iterable[str] | None = None,
+        reranker: str | None = None,
+        model: str | None = None,
+        chunker: str | None = None,
+        index: str = "qdrant-edge",
+        index_options: Mapping[str, Any] | None = None,
+        fields: Mapping[str, FieldType] | None = None,
+        keywords: str | Callable[..., Any] | None = None,
+        keywords_version: int = 1,
+        on_keywords_change: Literal["deferred", "batch"] = "deferred",
+        hops: bool = True,
+        expand: Literal["parent", "window", "none"] = "parent",
+        threshold: float | None = None,
+        prompts: Mapping[str, str] | None = None,
+        watch: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        timeout: float | None = None,
+    ) -> None:
+        """Register a knowledge base: it answers questions from documents, with citations, and finds passages.
+
+        It is served as a chat model and a tool under its name, as the tool ``NAME_search``, under ``/v1/knowledge``
+        and as `client.knowledge`.
+
+        >>> app = App("demo")
+        >>> app.knowledge("handbook", sources=["./docs"], metadata={"team": "support"})
+        >>> [declaration.name for declaration in app.declarations]
+        ['handbook']
+
+        Args:
+            name: The one name under which every wire serves it.
+            sources: Folders, files and addresses; relative paths are of the gateway's working folder.
+            description: What it is about; questions are routed by it, and models choose tools by it.
+            embedder: The name of a model that makes vectors, or several, the first by default; BM25 alone without.
+            reranker: The name of a model that reranks.
+            model: The name of a model that writes answers; without, they are sentences of the documents.
+            chunker: How documents are cut, as ``"Sentences(max_tokens=256)"``; by what each is when left out.
+            index: ``qdrant-edge``, ``qdrant``, ``faiss`` … or a plugin's.
+            index_options: Its own (``{"url": …}``).
+            fields: Metadata to index, with its type: ``{"year": "integer"}``; only these can be filtered by then.
+            keywords: What gives a document's keywords, from its text: a registered function's name, or a callable.
+            keywords_version: To be raised when `keywords` gives something else for the same text.
+            on_keywords_change: Whether documents keep their keywords until they change (``deferred``), or all are
+                worked through again in the background (``batch``).
+            hops: Whether links between documents are followed.
+            expand: What is shown around what was found: the ``parent`` chunk, a ``window``, or ``none``.
+            threshold: How much of a question passages must cover for an answer, 0 to 1.
+            prompts: Templates of your own, by name.
+            watch: Whether the sources' folders are looked at again and again.
+            metadata: What every document of the sources has.
+            tags: As well.
+            timeout: Seconds after which a question is cancelled.
+
+        Raises:
+            DeclarationError: The name or ``NAME_search`` is taken or malformed, or a value can't be used.
+        """
+        declaration = KnowledgeDeclaration(
+            name=check_base_name(name),
+            sources=paths(name, "sources", sources),
+            description=description,
+            embedders=names(name, "embedder", embedder),
+            reranker=reranker,
+            model=model,
+            chunker=chunker,
+            index=index,
+            index_options=dict(index_options or {}),
+            fields=None if fields is None else dict(fields),
+            keywords=keywords,
+            keywords_version=keywords_version,
+            on_keywords_change=on_keywords_change,
+            hops=hops,
+            expand=expand,
+            threshold=threshold,
+            prompts=dict(prompts or {}),
+            watch=watch,
+            metadata=dict(metadata or {}),
+            tags=names(name, "tags", tags, single=False),
+            timeout=_checked_timeout(timeout),
+        )
+        self._add(check_knowledge(declaration))
 
     def sandbox(
         self,
@@ -449,11 +544,19 @@ class App:
         load_gateway().serve(self, host=host, port=port, **settings)
 
     def _add(self, declaration: Declaration) -> None:
-        if declaration.name in self._declarations:
-            raise DeclarationError(
-                f"the name {declaration.name!r} is registered already; every function, pipeline, model and agent "
-                "needs a name of its own"
-            )
+        searching = declaration.search_name if isinstance(declaration, KnowledgeDeclaration) else None
+        for name in (declaration.name, searching):
+            if name in self._declarations:
+                raise DeclarationError(
+                    f"the name {name!r} is registered already; every function, pipeline, model, agent and knowledge "
+                    "base needs a name of its own"
+                )
+            if name in self._search_names:
+                raise DeclarationError(
+                    f"the name {name!r} is that of the tool which searches {self._search_names[name]!r}"
+                )
+        if searching is not None:
+            self._search_names[searching] = declaration.name
         self._declarations[declaration.name] = declaration
 
 
@@ -470,22 +573,6 @@ def _checked(function: F) -> F:
     except (TypeError, ValueError) as error:
         raise DeclarationError(f"{function!r} can't be registered: it has no signature ({error})") from error
     return function
-
-
-def _sandboxed(
-    function: Callable[..., Any],
-    limits: Mapping[str, float] | None,
-    files: Mapping[str, bytes | str] | None,
-    allow_hosts: Iterable[str],
-) -> Sandboxed:
-    from polyport.sandboxed import self_contained_source
-
-    if isinstance(allow_hosts, str):
-        raise DeclarationError(f"allow_hosts is a list of hosts; write allow_hosts=[{allow_hosts!r}]")
-    contents = {
-        name: content.encode() if isinstance(content, str) else content for name, content in (files or {}).items()
-    }
-    return Sandboxed(self_contained_source(function), contents, dict(limits or {}), tuple(allow_hosts))
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from polyport.errors import DeclarationError
 
@@ -13,7 +13,10 @@ __all__ = [
     "AgentDeclaration",
     "Annotations",
     "Declaration",
+    "DocumentsDeclaration",
+    "FieldType",
     "FunctionDeclaration",
+    "KnowledgeDeclaration",
     "ModelDeclaration",
     "PipelineDeclaration",
     "PromptDeclaration",
@@ -22,6 +25,9 @@ __all__ = [
     "Sandboxed",
     "check_name",
 ]
+
+FieldType: TypeAlias = Literal["keyword", "integer", "float", "bool", "datetime"]
+"""What a field of metadata holds, or each member of a list in it."""
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?")
 
@@ -184,4 +190,71 @@ class DocumentsDeclaration:
     max_bytes: int | None = None
 
 
-Declaration: TypeAlias = FunctionDeclaration | PipelineDeclaration | ModelDeclaration | AgentDeclaration
+@dataclass(frozen=True, slots=True)
+class KnowledgeDeclaration:
+    """A knowledge base: what is in it, how it is cut, indexed and searched, and what answers from it.
+
+    Attributes:
+        name: Of the base, of its model and of the tool that answers; `search_name` is the tool that only finds.
+        sources: Folders, files and addresses; relative paths are of the gateway's working folder.
+        embedders: Names of models that make vectors, the first by default; none: BM25 alone.
+        reranker: The name of a model.
+        model: The name of a model that writes answers; None: sentences of the documents, as they are.
+        chunker: Such as ``Sentences(max_tokens=256)``; None: chosen by what a document is.
+        index: The kind of index, by its entry point.
+        index_options: Its own (``url=`` …).
+        fields: Metadata that is indexed, with its type; None: whatever documents have.
+        keywords: What makes the keywords of a text: the name of a registered function, or a callable; None: built in.
+        keywords_version: Raised when `keywords` gives something else for the same text.
+        on_keywords_change: Whether earlier documents keep their keywords until they change (``deferred``) or are
+            worked through again in the background (``batch``).
+        hops: Whether links between documents are followed.
+        expand: What is shown around what was found.
+        threshold: How much of a question passages must cover for an answer, 0 to 1; None: the gateway's.
+        prompts: Templates of the author's own, by name.
+        watch: Whether the sources' folders are looked at again and again.
+        metadata: What every document of the sources has.
+        tags: As well.
+        timeout: Seconds after which a question is cancelled.
+    """
+
+    name: str
+    sources: tuple[str, ...] = ()
+    description: str | None = None
+    embedders: tuple[str, ...] = ()
+    reranker: str | None = None
+    model: str | None = None
+    chunker: str | None = None
+    index: str = "qdrant-edge"
+    index_options: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, FieldType] | None = None
+    keywords: str | Callable[..., Any] | None = None
+    keywords_version: int = 1
+    on_keywords_change: Literal["deferred", "batch"] = "deferred"
+    hops: bool = True
+    expand: Literal["parent", "window", "none"] = "parent"
+    threshold: float | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    watch: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    timeout: float | None = None
+
+    @property
+    def search_name(self) -> str:
+        """The name of the tool that finds passages and doesn't answer."""
+        return f"{self.name}_search"
+
+    @property
+    def keywords_name(self) -> str | None:
+        """What `keywords` is called in the records: a registered name, or where a callable is defined."""
+        if self.keywords is None or isinstance(self.keywords, str):
+            return self.keywords
+        kind = type(self.keywords)
+        module = getattr(self.keywords, "__module__", kind.__module__)
+        return f"{module}:{getattr(self.keywords, '__qualname__', kind.__qualname__)}"
+
+
+Declaration: TypeAlias = (
+    FunctionDeclaration | PipelineDeclaration | ModelDeclaration | AgentDeclaration | KnowledgeDeclaration
+)

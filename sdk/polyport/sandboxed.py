@@ -9,14 +9,15 @@ import inspect
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typing_extensions
 
+from polyport.declarations import Sandboxed
 from polyport.errors import DeclarationError
 
-__all__ = ["PROVIDED", "check_plain", "self_contained_source"]
+__all__ = ["PROVIDED", "check_plain", "declare_sandboxed", "self_contained_source"]
 
 PROVIDED = frozenset({"FunctionError"})
 """Names that a sandboxed function finds without importing them."""
@@ -27,6 +28,25 @@ _PLAIN = (str, int, float, bool, type(None), None, Any, object, inspect.Paramete
 _CONTAINERS = (list, dict)
 _LOOKUPS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "STORE_GLOBAL"})
 _UNIONS = (typing.Union, types.UnionType)
+
+
+def declare_sandboxed(
+    function: Callable[..., Any],
+    limits: Mapping[str, float] | None,
+    files: Mapping[str, bytes | str] | None,
+    allow_hosts: Iterable[str],
+) -> Sandboxed:
+    """Return how a function runs in a sandbox.
+
+    Raises:
+        DeclarationError: It needs something from around it, or `allow_hosts` is one host instead of a list.
+    """
+    if isinstance(allow_hosts, str):
+        raise DeclarationError(f"allow_hosts is a list of hosts; write allow_hosts=[{allow_hosts!r}]")
+    contents = {
+        name: content.encode() if isinstance(content, str) else content for name, content in (files or {}).items()
+    }
+    return Sandboxed(self_contained_source(function), contents, dict(limits or {}), tuple(allow_hosts))
 
 
 def self_contained_source(function: Callable[..., Any]) -> str:

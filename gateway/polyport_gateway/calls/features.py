@@ -9,7 +9,7 @@ from polyport.errors import UnsupportedParameterError
 from polyport.types.base import RequestModel
 from polyport.types.chat import ChatRequest
 from polyport_gateway.call import Chat, Completion, Embedding, Input, Rerank
-from polyport_gateway.calls.limits import LIMITED_HERE
+from polyport_gateway.calls.limits import CUT_HERE, LIMITED_HERE
 from polyport_gateway.catalog.capability import ALL_FEATURES, Capability
 
 __all__ = ["ADVISORY", "check_features", "used_features"]
@@ -103,7 +103,7 @@ def check_features(capability: Capability, input: Input) -> None:  # noqa: A002
         UnsupportedParameterError: It names the parameter.
     """
     features = capability.features
-    if capability.kind in ("function", "pipeline"):
+    if capability.kind in CUT_HERE:
         features = features | LIMITED_HERE
     if features is ALL_FEATURES or "*" in features:
         return

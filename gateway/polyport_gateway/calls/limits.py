@@ -9,15 +9,18 @@ from polyport_gateway.call import CallEvent, Chat
 from polyport_gateway.catalog import Capability
 from polyport_gateway.tokens import split_pieces
 
-__all__ = ["LIMITED_HERE", "cut_to", "token_limit"]
+__all__ = ["CUT_HERE", "LIMITED_HERE", "cut_to", "token_limit"]
+
+CUT_HERE = ("function", "pipeline", "knowledge")
+"""Kinds that know no limit of their own."""
 
 LIMITED_HERE = frozenset({"max_tokens", "max_completion_tokens"})
-"""What is honoured for functions and pipelines, by cutting their text."""
+"""What is honoured for them, by cutting their text."""
 
 
 def token_limit(capability: Capability, given: object) -> int | None:
-    """Return how many tokens a function's or pipeline's answer may have; None for no limit."""
-    if not isinstance(given, Chat) or capability.kind not in ("function", "pipeline"):
+    """Return how many tokens the answer of something that knows no limit may have; None for no limit."""
+    if not isinstance(given, Chat) or capability.kind not in CUT_HERE:
         return None
     return given.request.max_completion_tokens or given.request.max_tokens
 

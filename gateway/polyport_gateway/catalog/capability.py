@@ -11,7 +11,7 @@ from polyport_gateway.call import Call, Caller, CallEvent, Operation
 
 __all__ = ["ALL_FEATURES", "CHAT_TOOL", "Capability", "Features", "Kind", "SeenByCaller", "ToolSchema"]
 
-Kind: TypeAlias = Literal["function", "pipeline", "model", "agent"]
+Kind: TypeAlias = Literal["function", "pipeline", "model", "agent", "knowledge"]
 
 Features: TypeAlias = frozenset[str]
 ALL_FEATURES: Features = frozenset({"*"})

@@ -38,6 +38,7 @@ class Catalog:
         self._capabilities: dict[str, Capability] = {}
         self._unlisted: set[str] = set()
         self._needs: dict[str, str] = {}
+        self._follows: dict[str, str] = {}
         self.resources: dict[str, Resource] = {}
         self.prompts: dict[str, Prompt] = {}
 
@@ -50,13 +51,16 @@ class Catalog:
     def __contains__(self, name: str) -> bool:
         return name in self._capabilities
 
-    def add(self, capability: Capability, *, listed: bool = True, needs: str | None = None) -> None:
+    def add(
+        self, capability: Capability, *, listed: bool = True, needs: str | None = None, follows: str | None = None
+    ) -> None:
         """Register a capability.
 
         Args:
             capability: What can be called by its name from now on.
             listed: Whether callers see it; without, only what knows it already calls it.
             needs: Another name that a caller must be allowed to use as well.
+            follows: Another name; whoever may use that may use this one too.
 
         Raises:
             DeclarationError: Its name is taken.
@@ -68,6 +72,22 @@ class Catalog:
             self._unlisted.add(capability.name)
         if needs is not None:
             self._needs[capability.name] = needs
+        if follows is not None:
+            self._follows[capability.name] = follows
+
+    def show(self, name: str, *, listed: bool) -> None:
+        """Let callers see a name, or only those call it who know it already."""
+        if listed:
+            self._unlisted.discard(name)
+        elif name in self._capabilities:
+            self._unlisted.add(name)
+
+    def remove(self, name: str) -> None:
+        """Take a capability out, if it is there."""
+        self._capabilities.pop(name, None)
+        self._unlisted.discard(name)
+        self._needs.pop(name, None)
+        self._follows.pop(name, None)
 
     def visible(self, caller: Caller) -> list[Capability]:
         """Everything this caller may see, as this caller sees it, in the order of registration."""
@@ -86,8 +106,12 @@ class Catalog:
 
     def allows(self, name: str, caller: Caller) -> bool:
         """Whether there is such a name and this caller may use it, and what it needs."""
-        needed = self._needs.get(name, name)
-        return name in self._capabilities and caller.may(name) and caller.may(needed)
+        if name not in self._capabilities:
+            return False
+        followed = self._follows.get(name)
+        if followed is not None and caller.may(followed):
+            return True
+        return caller.may(name) and caller.may(self._needs.get(name, name))
 
     def find(self, name: str) -> Capability | None:
         """Return the capability of that name, whoever asks."""

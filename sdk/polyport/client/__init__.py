@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyport.client.aio import AsyncClient
 from polyport.client.decoding import ChatEvent
+from polyport.client.knowledge_streams import AskEvent, AsyncKnowledgeStream, KnowledgeStream
 from polyport.client.responses import AsyncResponseStream, ResponseEvent, ResponseStream
 from polyport.client.sandbox import CodeStream
 from polyport.client.sandbox_aio import AsyncCodeStream
@@ -12,10 +13,12 @@ from polyport.client.streams import AsyncChatStream, AsyncCompletionStream, Chat
 from polyport.client.sync import Client
 
 __all__ = [
+    "AskEvent",
     "AsyncChatStream",
     "AsyncClient",
     "AsyncCodeStream",
     "AsyncCompletionStream",
+    "AsyncKnowledgeStream",
     "AsyncResponseStream",
     "ChatEvent",
     "ChatStream",
@@ -23,6 +26,7 @@ __all__ = [
     "CodeEvent",
     "CodeStream",
     "CompletionStream",
+    "KnowledgeStream",
     "ResponseEvent",
     "ResponseStream",
 ]

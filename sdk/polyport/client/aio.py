@@ -18,6 +18,8 @@ from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, Timeo
 from polyport.client.decoding import FunctionDecoder
 from polyport.client.documents_aio import AsyncDocuments
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
+from polyport.client.forms import AsyncForm, Form
+from polyport.client.knowledge_aio import AsyncKnowledge
 from polyport.client.requests import Messages
 from polyport.client.responses import AsyncResponseStream
 from polyport.client.sandbox_aio import AsyncSandbox
@@ -92,6 +94,7 @@ class AsyncClient(BaseClient):
         self.responses = AsyncResponses(self)
         self.sandbox = AsyncSandbox(self)
         self.documents = AsyncDocuments(self)
+        self.knowledge = AsyncKnowledge(self)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -276,7 +279,10 @@ class AsyncClient(BaseClient):
                 return answer
 
     async def _send(self, request: Request[Any], step: Send, *, stream: bool) -> httpx.Response:
-        response = await self._http.send(self._http.build_request(**self._arguments(request, step)), stream=stream)
+        arguments = self._arguments(request, step)
+        if isinstance(request.body, Form):
+            arguments["content"] = AsyncForm(request.body)
+        response = await self._http.send(self._http.build_request(**arguments), stream=stream)
         if stream and not response.is_success:
             await response.aread()
         return response

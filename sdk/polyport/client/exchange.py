@@ -16,6 +16,7 @@ import httpx
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from polyport.client.forms import Form
 from polyport.client.retry import SAFE, UNTOUCHED, RetryPolicy, parse_retry_after
 from polyport.errors import APIConnectionError, CallError, DeadlineExceededError, UpstreamError, error_from_status
 
@@ -36,7 +37,7 @@ class Request(Generic[T]):
         method: The HTTP method.
         path: Below the base URL.
         parse: Reads the answer's body.
-        body: The JSON text to send.
+        body: The JSON text to send, or a form.
         safe: Whether it may be repeated after it may have been begun.
         headers: Besides the client's own.
     """
@@ -44,7 +45,7 @@ class Request(Generic[T]):
     method: str
     path: str
     parse: Callable[[bytes], T]
-    body: bytes | None = None
+    body: bytes | Form | None = None
     safe: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ __all__ = [
     "chat",
     "checked_name",
     "complete",
+    "conversation",
     "embed",
     "encoded",
     "function_value",
@@ -111,7 +112,7 @@ def get_model(name: str) -> Request[Model]:
 
 def chat(model: str, messages: Messages, params: Mapping[str, Any], *, stream: bool) -> Request[ChatCompletion]:
     """Continue a conversation."""
-    body: dict[str, Any] = {"model": model, "messages": _messages(messages), **params}
+    body: dict[str, Any] = {"model": model, "messages": conversation(messages), **params}
     return Request(
         "POST",
         "/v1/chat/completions",
@@ -165,7 +166,8 @@ def rerank(
     return Request("POST", "/v1/rerank", RerankResponse.model_validate_json, body=encoded(body))
 
 
-def _messages(messages: Messages) -> list[Any]:
+def conversation(messages: Messages) -> list[Any]:
+    """Return a conversation as a body has it."""
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
     return [_message(message) for message in messages]

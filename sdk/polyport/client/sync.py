@@ -15,6 +15,7 @@ from polyport.client.base import DEFAULT_TIMEOUT_S, NOT_GIVEN, BaseClient, Timeo
 from polyport.client.decoding import FunctionDecoder
 from polyport.client.documents import Documents
 from polyport.client.exchange import Request, Send, Step, Timeout, exchange, parsed
+from polyport.client.knowledge import Knowledge
 from polyport.client.portal import PortalTransport
 from polyport.client.requests import Messages
 from polyport.client.responses import ResponseStream
@@ -87,6 +88,7 @@ class Client(BaseClient):
         self.responses = Responses(self)
         self.sandbox = Sandbox(self)
         self.documents = Documents(self)
+        self.knowledge = Knowledge(self)
 
     def __enter__(self) -> Client:
         return self

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from polyport.declarations import FieldType
 from polyport.types.base import RequestModel, WireModel
 
 __all__ = [
@@ -70,6 +71,9 @@ class KnowledgeHit(WireModel):
         default=None, description="First character in the document's text, and one past the last."
     )
     cells: str | None = Field(default=None, description="The cells of a sheet that it is from, such as Prices!A2:D9.")
+    excerpts: list[tuple[int, int]] | None = Field(
+        default=None, description="Where the parts of the text stand, when sentences between them were left out."
+    )
     heading_path: list[str] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
     tags: list[str] = Field(default_factory=list)
@@ -235,15 +239,22 @@ class KnowledgeCreateRequest(RequestModel):
     chunker: str | None = Field(default=None, description="Such as Sentences(max_tokens=256).")
     index: str = "qdrant-edge"
     index_options: dict[str, Any] = Field(default_factory=dict)
-    fields: dict[str, str] | None = Field(
+    fields: dict[str, FieldType] | None = Field(
         default=None, description="Metadata that is indexed: keyword, integer, float, bool or datetime by name."
     )
     keywords: str | None = Field(default=None, description="A registered function that makes keywords of a text.")
+    keywords_version: int = Field(default=1, ge=1, description="Raised when it gives something else for a text.")
+    on_keywords_change: Literal["deferred", "batch"] = Field(
+        default="deferred", description="Whether earlier documents keep their keywords, or are worked through again."
+    )
     hops: bool = True
     expand: Literal["parent", "window", "none"] = "parent"
     threshold: float | None = Field(default=None, ge=0, le=1)
     prompts: dict[str, str] = Field(default_factory=dict, description="Templates of one's own, by name.")
     watch: bool = Field(default=False, description="Whether its folders are looked at again and again.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="What every document of the sources has.")
+    tags: list[str] = Field(default_factory=list, description="As well.")
+    timeout_s: float | None = Field(default=None, gt=0, description="Seconds after which a question is cancelled.")
 
 
 class KnowledgeBase(WireModel):
@@ -348,6 +359,11 @@ class KnowledgeJob(WireModel):
     created_at: int = 0
     started_at: int | None = None
     finished_at: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to its end, whichever."""
+        return self.status in ("completed", "failed", "cancelled")
 
 
 class KnowledgeJobList(WireModel):

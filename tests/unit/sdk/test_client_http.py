@@ -77,7 +77,10 @@ def test_both_clients_offer_the_same() -> None:
         twin = AsyncClient(URL)
         pairs = [
             (client, twin),
-            *((getattr(client, n), getattr(twin, n)) for n in ("functions", "models", "responses")),
+            *(
+                (getattr(client, n), getattr(twin, n))
+                for n in ("functions", "models", "responses", "documents", "knowledge")
+            ),
         ]
         for one, other in pairs:
             names = {name for name in dir(one) if not name.startswith("_")}

@@ -14,6 +14,7 @@ from polyport.client import AsyncChatStream, ChatEvent, ChatStream, CompletionSt
 from polyport.types.chat import ChatCompletion
 from polyport.types.completions import Completion
 from polyport.types.functions import Function
+from polyport.types.knowledge import KnowledgeAnswer, KnowledgeResults
 from polyport.types.models import Model
 from polyport.types.responses import Response
 
@@ -40,6 +41,11 @@ def sync_client(client: Client) -> None:
     assert_type(client.functions.call("f", a=1), Any)
     assert_type(client.functions.invoke("f", {"a": 1}, returns=Point), Point)
     assert_type(client.functions.invoke("f", {"a": 1}), Any)
+    assert_type(client.knowledge.search("q", limit=3), KnowledgeResults)
+    assert_type(client.knowledge.ask(["a", "b"], "q"), KnowledgeAnswer)
+    assert_type(client.knowledge.ask(None, [{"role": "user", "content": "q"}], model="none"), KnowledgeAnswer)
+    with client.knowledge.ask("a", "q", stream=True) as answer:
+        assert_type(answer.collect(), KnowledgeAnswer)
 
 
 async def async_client(client: AsyncClient) -> None:
@@ -49,6 +55,9 @@ async def async_client(client: AsyncClient) -> None:
         async for event in stream:
             assert_type(event, ChatEvent)
     assert_type(await client.functions.invoke("f", returns=Point), Point)
+    assert_type(await client.knowledge.search(None, "q"), KnowledgeResults)
+    assert_type(await client.knowledge.ask("q"), KnowledgeAnswer)
+    assert_type(await (await client.knowledge.ask("a", "q", stream=True)).collect(), KnowledgeAnswer)
     assert_type(await client.models.list(), list[Model])
 
 

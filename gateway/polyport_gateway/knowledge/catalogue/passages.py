@@ -160,6 +160,18 @@ class Passages(Records):
         values = {"base": base, "generation": generation}
         return sorted(self._read(lambda connection: connection.execute(query, values).scalars().all()))
 
+    def existing(self, chunks: Sequence[int]) -> set[int]:
+        """Return those of some chunks that have rows at all, whether or not they are seen."""
+
+        def work(connection: Connection) -> set[int]:
+            found: set[int] = set()
+            for some in batches(chunks):
+                query = f"SELECT id FROM knowledge_chunks WHERE id IN ({_numbers(some)})"  # noqa: S608 - numbers
+                found.update(connection.exec_driver_sql(query).scalars())
+            return found
+
+        return self._read(work) if chunks else set()
+
     def titles(self, base: int) -> Iterator[tuple[str, str, str]]:
         """Give the public id, key and title of each document that can be searched, by number."""
         table, after = documents_table(base), 0

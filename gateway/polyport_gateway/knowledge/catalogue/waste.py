@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, select
 
+from polyport_gateway.knowledge.links.store import LinkStore, Part
 from polyport_gateway.storage.schema import (
     knowledge_builds,
     knowledge_chunks,
@@ -160,6 +161,7 @@ def _tidy(connection: Connection) -> None:
         here = (builds.base == base) & (builds.generation == generation)
         connection.execute(delete(knowledge_builds).where(here, ~left))
         if connection.execute(select(builds.id).where(here).limit(1)).first() is None:
+            LinkStore.drop(connection, Part(base, generation))
             connection.execute(
                 delete(knowledge_generations).where(generations.base == base, generations.generation == generation)
             )

@@ -96,7 +96,8 @@ class IndexRetriever:
         lexical = self._index.search_sparse([terms], wide, self._where)[0] if share < 1 else _NONE
         if share == 0 or self._embed is None or self._name is None:
             scores = self._lexical_spread(terms).standard(lexical.scores)
-            kept = scores > 0 if self._embed is None else np.ones(len(scores), np.bool_)
+            # Below the mean is no reason to leave one out: where few are searched, half of what fits is.
+            kept = lexical.scores > 0 if self._embed is None else np.ones(len(scores), np.bool_)
             return Ranking(lexical.documents[kept][:limit], scores[kept][:limit])
         vector = self._embed([query])
         near = self._index.search_dense(self._name, vector, wide, self._where)[0]
@@ -167,7 +168,9 @@ class IndexRetriever:
         kept = self._sampled
         if kept is None or abs(chunks - kept.chunks) > _STALE * kept.chunks:
             ids, vectors = self._index.sample(self._name, _SAMPLE)
-            mean = vectors.mean(axis=0) if len(ids) else np.zeros(vectors.shape[1], np.float32)
+            if not len(ids):
+                return _Sample(chunks, ids, np.empty(0, np.float32), np.empty((0, 0), np.float32))
+            mean = vectors.mean(axis=0)
             spread = vectors - mean
             covariance = np.asarray(spread.T @ spread / max(1, len(ids)), np.float32)
             kept = self._sampled = _Sample(chunks, ids, mean, covariance)

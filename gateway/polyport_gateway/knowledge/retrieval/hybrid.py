@@ -104,7 +104,9 @@ class HybridRetriever:
     def search(self, query: str, limit: int) -> Ranking:
         """Return the best documents; without vectors, those that share a term with the query."""
         scores = self.scores([query])[0]
-        return best(scores, limit, above=0.0) if self._dense is None else best(scores, limit)
+        if self._dense is None:  # standardised, the lesser half of what shares a term is below 0
+            scores = np.where(self._index.scores(self._bm25.query(query)) > 0, scores, -np.inf)
+        return best(scores, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some documents."""

@@ -144,12 +144,13 @@ knowledge_links = Table(
     metadata,
     Column("base", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("chunk", BigInteger, nullable=False),
-    Column("role", SmallInteger, nullable=False, comment="0 held: mentions it; 1 borne: is what it names"),
+    Column("key", Text, nullable=False, comment="digest of what the clue is compared by"),
+    Column("chunk", BigInteger, nullable=False, comment="negative: what is known of the links of a generation"),
+    Column("role", SmallInteger, nullable=False, comment="0 held: mentions it; 1 borne: is what it names; see links"),
     Column("written", Text, nullable=False, comment="the clue as it is written"),
 )
-Index("ix_knowledge_links_key", knowledge_links.c.base, knowledge_links.c.generation, knowledge_links.c.key)
+# The key first: a hop asks for some keys in any number of knowledge bases at once.
+Index("ix_knowledge_links_key", knowledge_links.c.key, knowledge_links.c.base, knowledge_links.c.generation)
 Index("ix_knowledge_links_chunk", knowledge_links.c.chunk)
 
 knowledge_log = Table(

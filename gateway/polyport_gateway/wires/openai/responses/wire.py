@@ -16,6 +16,7 @@ from polyport_gateway.jobs.responses import MemoryResponseStore, ResponseArchive
 from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
+from polyport_gateway.vector_stores.search import VectorStoreSearcher
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint
 from polyport_gateway.wires.openai.queries import (
@@ -26,7 +27,7 @@ from polyport_gateway.wires.openai.queries import (
     read_order,
     read_query,
 )
-from polyport_gateway.wires.openai.responses.code_calls import show, show_item
+from polyport_gateway.wires.openai.responses.kept import show, show_item
 from polyport_gateway.wires.openai.responses.plan import Plan, Planner, check_include
 from polyport_gateway.wires.openai.responses.replay import replay
 from polyport_gateway.wires.openai.responses.serving import Serving
@@ -54,6 +55,7 @@ class ResponsesWire:
         settings: Limits, and whether responses are stored.
         store: Where they are kept; in memory by default.
         containers: Where the code interpreter runs; None for a gateway that has none.
+        searcher: Searches vector stores; None for a gateway that has none.
 
     Attributes:
         routes: Each path, method and endpoint.
@@ -66,10 +68,13 @@ class ResponsesWire:
         settings: Settings,
         store: ResponseStoreLike | None = None,
         containers: Containers | None = None,
+        searcher: VectorStoreSearcher | None = None,
     ) -> None:
         self.archive = ResponseArchive(store or MemoryResponseStore())
         self.tasks = BackgroundTasks()
-        planner = Planner(catalog, self.archive, store=settings.store_responses, containers=containers)
+        planner = Planner(
+            catalog, self.archive, store=settings.store_responses, containers=containers, searcher=searcher
+        )
         stored = _Stored(self.archive, self.tasks)
         self.routes = [
             Route("POST", "/v1/responses", _Create(dispatcher, settings, planner, self.archive, self.tasks)),
