@@ -245,11 +245,15 @@ class QdrantEdgeIndex:
         met = {point.id for point in self._shard.scroll(request)[0]}
         return np.array([chunk in met for chunk in wanted], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         edge = self._edge
         key = None if name is None else vector_name(name)
-        chosen = None if key is None else edge.Filter(must=[edge.HasVectorCondition(key)])
+        wanted = self._filter(where)
+        conditions = [*([] if key is None else [edge.HasVectorCondition(key)]), *([] if wanted is None else [wanted])]
+        chosen = edge.Filter(must=conditions) if conditions else None
         request = edge.QueryRequest(
             limit=max(1, limit), query=edge.Sample.Random, filter=chosen, with_vector=[key] if key else False
         )
