@@ -119,7 +119,6 @@ class MilvusIndex:
         milvus = self._milvus
         try:
             if self._folder is not None:
-                need_room(self._folder)
                 return milvus.MilvusClient(str(self._folder / _DATABASE))
             return milvus.MilvusClient(uri=self._url or "", token=token or "", timeout=self._timeout)
         except milvus.MilvusException as error:
@@ -160,6 +159,8 @@ class MilvusIndex:
             if found is None:
                 raise ConfigurationError(f"There is no collection {self.collection!r} at {self._place}; give a schema.")
             if not there:
+                if self._folder is not None:
+                    need_room(self._folder)
                 self._create(client, found)
             client.load_collection(self.collection, timeout=self._timeout)
             if there and self._terms is not None:
