@@ -25,6 +25,7 @@ from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.engines.model import ModelCapability
 from polyport_gateway.files.service import FileService
+from polyport_gateway.files.uploads import UploadService
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
@@ -40,7 +41,10 @@ from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.files import FileStore
 from polyport_gateway.storage.keys import KeyStore
 from polyport_gateway.storage.responses import ResponseStore
+from polyport_gateway.storage.uploads import UploadStore
 from polyport_gateway.storage.usage import UsageLog
+from polyport_gateway.storage.vector_stores import VectorStoreRecords
+from polyport_gateway.vector_stores.stores import StorePlan, VectorStores
 from polyport_gateway.wires.access import AccessLayer
 from polyport_gateway.wires.http import Receive, Scope, Send
 from polyport_gateway.wires.lazy import lazy_routes
@@ -50,8 +54,10 @@ from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint, RerankEndpoint
 from polyport_gateway.wires.openai.file_paths import PATHS as FILE_PATHS
+from polyport_gateway.wires.openai.file_paths import UPLOAD_PATHS
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.openai.vector_store_paths import PATHS as VECTOR_STORE_PATHS
 from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
 from polyport_gateway.wires.rest.documents_paths import documents_disabled
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
@@ -64,6 +70,7 @@ from polyport_gateway.wires.router import Route, Router
 from polyport_gateway.wires.sandbox.disabled import disabled_routes
 
 if TYPE_CHECKING:
+    from polyport_gateway.asking.build import KnowledgeNames
     from polyport_gateway.wires.sandbox.wire import ServedSandboxes
 
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
@@ -89,10 +96,15 @@ def build_catalog(
     """
     catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
+    names = _knowledge_names(catalog, app, knowledge)
     for declaration in app.declarations:
-        if not isinstance(declaration, AgentDeclaration | KnowledgeDeclaration):
+        if isinstance(declaration, KnowledgeDeclaration):
+            if names is not None:
+                names.declare(declaration)
+        elif not isinstance(declaration, AgentDeclaration):
             catalog.add(_build(declaration, catalog, settings, sandbox))
-    _add_knowledge(catalog, app, knowledge)
+    if names is not None:
+        names.everything()
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -110,22 +122,24 @@ def build_catalog(
     return catalog
 
 
-def _add_knowledge(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> None:
-    declared = [declaration for declaration in app.declarations if isinstance(declaration, KnowledgeDeclaration)]
-    if knowledge is None or not knowledge.enabled:
-        if declared:
+def _knowledge_names(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> KnowledgeNames | None:
+    """Return what names knowledge bases; None where there are to be none.
+
+    Raises:
+        ConfigurationError: The app declares one, and they are switched off.
+    """
+    if knowledge is not None and knowledge.enabled:
+        from polyport_gateway.asking.build import KnowledgeNames
+
+        names = knowledge.names = KnowledgeNames(catalog, knowledge)
+        return names
+    for declaration in app.declarations:
+        if isinstance(declaration, KnowledgeDeclaration) and knowledge is not None:
             raise ConfigurationError(
-                f"the app declares the knowledge base {declared[0].name!r}, and knowledge bases are switched off "
+                f"the app declares the knowledge base {declaration.name!r}, and knowledge bases are switched off "
                 "(POLYPORT_KNOWLEDGE=none)"
             )
-        return
-    from polyport_gateway.asking.build import KnowledgeNames
-
-    names = KnowledgeNames(catalog, knowledge)
-    for declaration in declared:
-        names.declare(declaration)
-    names.everything()
-    knowledge.names = names
+    return None
 
 
 def _build(
@@ -185,6 +199,8 @@ class Gateway:
             max_bytes=settings.files_max_bytes,
             quota=settings.files_quota_bytes,
         )
+        self.uploads = UploadService(UploadStore(self.database), self.files)
+        self.vector_stores = self._make_vector_stores()
         self.dispatcher = Dispatcher(
             self.catalog,
             record=self.usage.record,
@@ -195,7 +211,12 @@ class Gateway:
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.containers = Containers(self.sandbox)
         self.responses_wire = ResponsesWire(
-            self.dispatcher, self.catalog, settings, self.responses, containers=self.containers
+            self.dispatcher,
+            self.catalog,
+            settings,
+            self.responses,
+            containers=self.containers,
+            searcher=None if self.vector_stores is None else self.vector_stores.searcher,
         )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()
@@ -206,6 +227,12 @@ class Gateway:
         self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
+
+    def _make_vector_stores(self) -> VectorStores | None:
+        if not self.knowledge.enabled:
+            return None
+        plan = StorePlan(self.settings.vector_store_embedder, self.settings.vector_store_reranker)
+        return VectorStores(self.knowledge, VectorStoreRecords(self.database), self.files, plan)
 
     def routes(self) -> list[Route]:
         """Return every path that is served."""
@@ -232,8 +259,9 @@ class Gateway:
             *self._moderations(),
             *self._sandbox_routes(),
             *self._document_routes(),
-            *lazy_routes(FILE_PATHS, self._load_files),
+            *lazy_routes([*FILE_PATHS, *UPLOAD_PATHS], self._load_files),
             *self._knowledge_routes(),
+            *self._vector_store_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -269,17 +297,28 @@ class Gateway:
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
     def _knowledge_routes(self) -> list[Route]:
-        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge) if self.knowledge.enabled else []
+        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge)
 
     def _load_knowledge(self) -> list[Route]:
         from polyport_gateway.wires.rest.knowledge import KnowledgeWire
 
         return KnowledgeWire(self.knowledge, self.dispatcher, self.settings).routes
 
+    def _vector_store_routes(self) -> list[Route]:
+        return [] if self.vector_stores is None else lazy_routes(VECTOR_STORE_PATHS, self._load_vector_stores)
+
+    def _load_vector_stores(self) -> list[Route]:
+        from polyport_gateway.wires.openai.vector_stores import VectorStoresWire
+
+        assert self.vector_stores is not None  # noqa: S101 - there are no such routes otherwise
+        return VectorStoresWire(self.vector_stores, self.dispatcher, self.settings).routes
+
     def _load_files(self) -> list[Route]:
+        from polyport_gateway.wires.openai.file_uploads import UploadsWire
         from polyport_gateway.wires.openai.files import FilesWire
 
-        return FilesWire(self.files, self.settings).routes
+        uploads = UploadsWire(self.uploads, self.files, self.settings)
+        return [*FilesWire(self.files, self.settings).routes, *uploads.routes]
 
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
@@ -295,6 +334,7 @@ class Gateway:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
         from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
         from polyport_gateway.wires.rest.documents_openapi import DOCUMENTS
+        from polyport_gateway.wires.rest.files_openapi import FILES, VECTOR_STORES
         from polyport_gateway.wires.rest.knowledge_openapi import KNOWLEDGE
         from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 
@@ -303,7 +343,9 @@ class Gateway:
             *CONTAINERS,
             *SANDBOX,
             *DOCUMENTS,
-            *KNOWLEDGE,
+            *FILES,
+            *(KNOWLEDGE if self.knowledge.enabled else ()),
+            *(VECTOR_STORES if self.knowledge.enabled else ()),
             *([MODERATIONS] if self._moderations() else []),
         ]
 
@@ -340,6 +382,8 @@ class Gateway:
             await self.documents.start()
             await self.files.start()
             await self.knowledge.start()
+            if self.vector_stores is not None:
+                await self.vector_stores.start()
         except BaseException:
             await self.stop()
             raise
@@ -356,6 +400,8 @@ class Gateway:
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
         await self.responses_wire.stop()
         await self.mcp.stop()
+        if self.vector_stores is not None:
+            await self.vector_stores.close()
         await self._close_knowledge()
         for capability in reversed(self._started):
             try:

@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     knowledge_search_timeout_s: float = Field(
         default=10.0, gt=0, description="Seconds after which a knowledge base that has not answered is left out."
     )
+    vector_store_embedder: str | None = Field(
+        default=None, description="Model that embeds vector stores of OpenAI's wire; BM25 alone without."
+    )
+    vector_store_reranker: str | None = Field(
+        default=None, description="Model that reranks what is found in them; none without."
+    )
     files_max_bytes: int = Field(
         default=512 * 1024 * 1024, ge=1024, description="Largest file that /v1/files takes, in bytes."
     )

@@ -19,7 +19,7 @@ from polyport.errors import (
     ServiceUnavailableError,
 )
 from polyport_gateway.call import Caller
-from polyport_gateway.storage.blobs import FolderBlobs
+from polyport_gateway.storage.blobs import BlobStore, FolderBlobs
 from polyport_gateway.storage.files import FileStore, StoredFile
 from polyport_gateway.storage.schema import now_ms
 
@@ -62,6 +62,7 @@ class FileService:
         self._quota = quota
         self._made: FolderBlobs | None = None
         self._deleting: list[OnDelete] = []
+        self._sweeping: list[Callable[[], Awaitable[None]]] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -79,6 +80,10 @@ class FileService:
         """Have something done before a file is deleted."""
         self._deleting.append(do)
 
+    def on_sweep(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Have something done whenever what has expired is removed."""
+        self._sweeping.append(do)
+
     def check(self, caller: Caller) -> None:
         """Refuse whoever may not keep files.
 
@@ -89,6 +94,22 @@ class FileService:
             raise PermissionDeniedError(
                 f"This key may not keep files: the names that it may use don't include {FILES!r}. Make one with "
                 f"polyport keys create NAME --allow {FILES},…"
+            )
+
+    def check_file(self, name: str, purpose: str, size: int) -> None:
+        """Refuse what can't be a file here.
+
+        Raises:
+            BadRequestError: It is empty, or of no kind that its purpose needs.
+            PayloadTooLargeError: It is too large.
+        """
+        if purpose in _LINES and not name.lower().endswith(".jsonl"):
+            raise BadRequestError(f"A file for {purpose} must be a .jsonl file; this is {name!r}.", param="file")
+        if size == 0:
+            raise BadRequestError("The file is empty.", param="file")
+        if size > self.max_bytes:
+            raise PayloadTooLargeError(
+                f"The file has {size} bytes; the largest that is kept has {self.max_bytes} (files_max_bytes)."
             )
 
     async def check_room(self, caller: Caller, size: int) -> None:
@@ -106,8 +127,12 @@ class FileService:
 
     async def spool(self) -> Path:
         """Return the folder in which a file may be gathered, on the disk on which it will be kept."""
-        await asyncio.to_thread(self._blobs)
+        await self.blobs()
         return self._folder
+
+    async def blobs(self) -> BlobStore:
+        """Return where bytes are kept."""
+        return await asyncio.to_thread(self._blobs)
 
     async def keep(
         self, caller: Caller, name: str, purpose: str, data: IO[bytes], size: int, *, expires_s: int | None = None
@@ -128,14 +153,7 @@ class FileService:
             ServiceUnavailableError: There is no room left on the disk.
         """
         self.check(caller)
-        if purpose in _LINES and not name.lower().endswith(".jsonl"):
-            raise BadRequestError(f"A file for {purpose} must be a .jsonl file; this is {name!r}.", param="file")
-        if size == 0:
-            raise BadRequestError("The file is empty.", param="file")
-        if size > self.max_bytes:
-            raise PayloadTooLargeError(
-                f"The file has {size} bytes; the largest that is kept has {self.max_bytes} (files_max_bytes)."
-            )
+        self.check_file(name, purpose, size)
         if expires_s is None and purpose == "batch":
             expires_s = _BATCH_EXPIRY_S
         await self.check_room(caller, size)
@@ -149,7 +167,7 @@ class FileService:
         self, caller: Caller, name: str, purpose: str, data: IO[bytes], expires_s: int | None
     ) -> StoredFile | None:
         """Keep a file; None where the same bytes were another file's, which was deleted at this moment."""
-        blobs = await asyncio.to_thread(self._blobs)
+        blobs = await self.blobs()
         data.seek(0)
         blob = await asyncio.to_thread(blobs.put, data)
         now = now_ms()
@@ -166,8 +184,14 @@ class FileService:
         try:
             added = await self._store.add(file, kept=lambda: blobs.size(blob.key) is not None, quota=self._quota)
         except OverflowError as error:
+            await self.release(blob.key)
             raise self._no_room(int(error.args[0])) from None
         return file if added else None
+
+    async def release(self, key: str) -> None:
+        """Remove bytes that were kept for what was refused."""
+        blobs = await self.blobs()
+        await self._store.release(key, remove=blobs.delete)
 
     async def find(self, id: str, caller: Caller, *, param: str = "file_id") -> StoredFile:  # noqa: A002
         """Return a file.
@@ -236,7 +260,7 @@ class FileService:
     async def _remove(self, file: StoredFile) -> None:
         for do in self._deleting:
             await do(file)
-        blobs = await asyncio.to_thread(self._blobs)
+        blobs = await self.blobs()
         await self._store.delete(file.id, file.owner, remove=blobs.delete)
 
     def _blobs(self) -> FolderBlobs:
@@ -267,6 +291,8 @@ class FileService:
             for file in expired:
                 await self._remove(file)
             removed += len(expired)
+        for do in self._sweeping:
+            await do()
         if await asyncio.to_thread(self._folder.is_dir):
             await asyncio.to_thread(lambda: self._blobs().sweep(self._store.named))
         return removed

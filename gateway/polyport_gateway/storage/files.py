@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, text
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, text, union
 
 from polyport_gateway.storage.database import Database
-from polyport_gateway.storage.schema import files, now_ms
+from polyport_gateway.storage.schema import files, now_ms, upload_parts
 
-__all__ = ["FileStore", "StoredFile"]
+__all__ = ["FileStore", "StoredFile", "lock_files", "remove_unnamed"]
 
 _LOCK = 0x66696C65  # "file": names our advisory lock among those of a shared PostgreSQL database
 _MOST_AT_ONCE = 500
@@ -72,7 +72,7 @@ class FileStore:
         values = {name: getattr(file, name) for name in StoredFile.__slots__}
 
         def write(connection: Connection) -> bool:
-            self._lock(connection)
+            lock_files(connection)
             if quota is not None:
                 have = connection.execute(_total(file.owner)).scalar_one()
                 if have + file.bytes > quota:
@@ -158,15 +158,22 @@ class FileStore:
         query = delete(files).where(files.c.id == id, files.c.owner == owner)
 
         def write(connection: Connection) -> bool:
-            self._lock(connection)
+            lock_files(connection)
             sha256 = connection.execute(query.returning(files.c.sha256)).scalar_one_or_none()
-            if sha256 is None:
-                return False
-            if connection.execute(select(files.c.id).where(files.c.sha256 == sha256).limit(1)).first() is None:
-                remove(sha256)
-            return True
+            if sha256 is not None:
+                remove_unnamed(connection, [sha256], remove)
+            return sha256 is not None
 
         return "\0" not in id and await self._db.run(write)
+
+    async def release(self, key: str, *, remove: Callable[[str], object]) -> None:
+        """Remove bytes that were kept for a file which was refused, where nobody else has the same."""
+
+        def write(connection: Connection) -> None:
+            lock_files(connection)
+            remove_unnamed(connection, [key], remove)
+
+        await self._db.run(write)
 
     async def expired(self, limit: int) -> list[StoredFile]:
         """Return files whose time has come, the longest expired first."""
@@ -174,14 +181,27 @@ class FileStore:
         return await self._db.read(lambda connection: [_stored(row) for row in connection.execute(query)])
 
     def named(self, keys: list[str]) -> list[str]:
-        """Return which of some blobs are a file's; in the thread that asks."""
-        query = select(files.c.sha256).where(files.c.sha256.in_(keys)).distinct()
-        return self._db.read_sync(lambda connection: list(connection.execute(query).scalars()))
+        """Return which of some blobs are a file's, or a part's of one; in the thread that asks."""
+        return self._db.read_sync(lambda connection: _named(connection, keys))
 
-    def _lock(self, connection: Connection) -> None:
-        """Let files be added and removed one at a time; SQLite has one writer anyway."""
-        if self._db.dialect == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+def lock_files(connection: Connection) -> None:
+    """Let files and parts be added and removed one at a time; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def remove_unnamed(connection: Connection, keys: Sequence[str], remove: Callable[[str], object]) -> None:
+    """Remove those of some blobs that are nobody's any more, under the lock."""
+    named = set(_named(connection, keys))
+    for key in dict.fromkeys(keys):
+        if key not in named:
+            remove(key)
+
+
+def _named(connection: Connection, keys: Sequence[str]) -> list[str]:
+    query = union(*(select(table.c.sha256).where(table.c.sha256.in_(keys)) for table in (files, upload_parts)))
+    return list(connection.execute(query).scalars())
 
 
 def _total(owner: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from polyport.types.knowledge import (
     KnowledgeBase,
@@ -56,7 +56,7 @@ class Knowledge(Protocol):
         caller: Caller,
         after: str | None = None,
         limit: int = 100,
-        status: str | None = None,
+        status: Literal["ready", "failed"] | None = None,
     ) -> KnowledgeDocumentList:
         """Return some documents of a base, in the order of their sources, after one of these."""
         ...
@@ -72,12 +72,12 @@ class Knowledge(Protocol):
         ...
 
     async def update_document(
-        self, name: str, uid: str, *, caller: Caller, metadata: Mapping[str, Any] | None = None
+        self, name: str, uid: str, changes: Mapping[str, Any], *, caller: Caller
     ) -> KnowledgeDocument:
-        """Change what is said of a document."""
+        """Change what is said of a document: its ``metadata``."""
         ...
 
-    async def remove_documents(self, name: str, uids: Sequence[str], *, caller: Caller) -> int:
+    async def remove_documents(self, name: str, uids: Sequence[str], *, caller: Caller) -> list[str]:
         """Remove documents."""
         ...
 

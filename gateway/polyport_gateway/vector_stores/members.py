@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Literal, cast
 
 from polyport.errors import BadRequestError, CallError, ConflictError, NotFoundError
 from polyport.types.knowledge import KnowledgeDocument
@@ -137,11 +137,11 @@ class Members:
                 raise ConflictError(f"File {id!r} is still being taken in; set its attributes once it is completed.")
             if found.document is not None:
                 await self._knowledge.update_document(
-                    store.id, found.document, caller=caller, metadata=dict(attributes)
+                    store.id, found.document, {"metadata": dict(attributes)}, caller=caller
                 )
             await self._records.label(store.number, id, attributes)
             return replace(found, attributes=attributes)
-        return await self._knowledge.update_document(store.id, found.id, caller=caller, metadata=dict(attributes))
+        return await self._knowledge.update_document(store.id, found.id, {"metadata": dict(attributes)}, caller=caller)
 
     async def remove(self, store: OpenStore, id: str, caller: Caller) -> None:  # noqa: A002
         """Remove a file from a store; the file itself is kept.
@@ -268,7 +268,9 @@ class Members:
         if after is not None:
             last = await self.find(store, after, caller)
             source = last.file if isinstance(last, StoreFile) else last.source
-        of = None if status is None else "ready" if status == "completed" else "failed"
+        of: Literal["ready", "failed"] | None = None
+        if status is not None:
+            of = "ready" if status == "completed" else "failed"
         page = await self._knowledge.documents(store.id, caller=caller, after=source, limit=limit, status=of)
         shown = {file.file for file in waiting}
         found: list[StoreFile | KnowledgeDocument] = [*waiting]

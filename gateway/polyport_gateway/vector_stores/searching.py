@@ -20,8 +20,8 @@ from polyport_gateway.vector_stores.search import Found, Label, MakeCall, StoreS
 
 __all__ = ["Searching", "file_name", "labels", "score_of"]
 
-ALL = "knowledge"
-"""The name under which several knowledge bases are asked at once, and those that have no name of their own."""
+ALL = "search_knowledge"
+"""What searches several knowledge bases at once, and those that have no name of their own."""
 
 _MOST_LABELS = 16
 

@@ -82,7 +82,7 @@ class House:
         )  # fmt: skip
         recipes = Recipes(catalog, building.embedder)
         self.searching = Searching(plan, self.registry, self._shelves, catalogue, self._models, links)
-        self.asking = Asking(self.searching, self.registry, self._models)
+        self.asking = Asking(self.searching, self._models, catalog)
         self.jobs = KnowledgeJobs(
             JobRunner(JobStore(database)),
             self.registry,
@@ -92,6 +92,7 @@ class House:
             self._web,
             [one.name for one in declared],
         )
+        self.searching.doing = self.jobs.doing
         self.upkeep = Upkeep(plan, self.registry, catalogue, self.blobs, parsed, self.jobs, recipes, names)
 
     async def open(self) -> None:
@@ -101,7 +102,6 @@ class House:
             ConfigurationError: A base can't be as it is declared.
         """
         await asyncio.to_thread(self.registry.load)
-        await asyncio.to_thread(self.registry.count)
         if self._names is not None:
             for base in self.registry.all():
                 if base.config.owner is None:
@@ -114,7 +114,6 @@ class House:
         """Stop what runs, and close indexes and files."""
         self._models.close()
         await self.jobs.close()
-        self.searching.close()
         await self._parser.close()
         await asyncio.to_thread(self._close)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PATHS"]
+__all__ = ["PATHS", "UPLOAD_PATHS"]
 
 _ALL = "/v1/files"
 _ONE = f"{_ALL}/{{file_id}}"
@@ -13,4 +13,14 @@ PATHS = (
     ("GET", _ONE),
     ("DELETE", _ONE),
     ("GET", f"{_ONE}/content"),
+)
+
+_UPLOADS = "/v1/uploads"
+_UPLOAD = f"{_UPLOADS}/{{upload_id}}"
+
+UPLOAD_PATHS = (
+    ("POST", _UPLOADS),
+    ("POST", f"{_UPLOAD}/parts"),
+    ("POST", f"{_UPLOAD}/complete"),
+    ("POST", f"{_UPLOAD}/cancel"),
 )
