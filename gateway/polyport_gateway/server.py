@@ -70,6 +70,7 @@ from polyport_gateway.wires.router import Route, Router
 from polyport_gateway.wires.sandbox.disabled import disabled_routes
 
 if TYPE_CHECKING:
+    from polyport_gateway.asking.build import KnowledgeNames
     from polyport_gateway.wires.sandbox.wire import ServedSandboxes
 
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
@@ -95,10 +96,15 @@ def build_catalog(
     """
     catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
+    names = _knowledge_names(catalog, app, knowledge)
     for declaration in app.declarations:
-        if not isinstance(declaration, AgentDeclaration | KnowledgeDeclaration):
+        if isinstance(declaration, KnowledgeDeclaration):
+            if names is not None:
+                names.declare(declaration)
+        elif not isinstance(declaration, AgentDeclaration):
             catalog.add(_build(declaration, catalog, settings, sandbox))
-    _add_knowledge(catalog, app, knowledge)
+    if names is not None:
+        names.everything()
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -116,22 +122,24 @@ def build_catalog(
     return catalog
 
 
-def _add_knowledge(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> None:
-    declared = [declaration for declaration in app.declarations if isinstance(declaration, KnowledgeDeclaration)]
-    if knowledge is None or not knowledge.enabled:
-        if declared:
+def _knowledge_names(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> KnowledgeNames | None:
+    """Return what names knowledge bases; None where there are to be none.
+
+    Raises:
+        ConfigurationError: The app declares one, and they are switched off.
+    """
+    if knowledge is not None and knowledge.enabled:
+        from polyport_gateway.asking.build import KnowledgeNames
+
+        names = knowledge.names = KnowledgeNames(catalog, knowledge)
+        return names
+    for declaration in app.declarations:
+        if isinstance(declaration, KnowledgeDeclaration) and knowledge is not None:
             raise ConfigurationError(
-                f"the app declares the knowledge base {declared[0].name!r}, and knowledge bases are switched off "
+                f"the app declares the knowledge base {declaration.name!r}, and knowledge bases are switched off "
                 "(POLYPORT_KNOWLEDGE=none)"
             )
-        return
-    from polyport_gateway.asking.build import KnowledgeNames
-
-    names = KnowledgeNames(catalog, knowledge)
-    for declaration in declared:
-        names.declare(declaration)
-    names.everything()
-    knowledge.names = names
+    return None
 
 
 def _build(
@@ -289,7 +297,7 @@ class Gateway:
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
     def _knowledge_routes(self) -> list[Route]:
-        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge) if self.knowledge.enabled else []
+        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge)
 
     def _load_knowledge(self) -> list[Route]:
         from polyport_gateway.wires.rest.knowledge import KnowledgeWire

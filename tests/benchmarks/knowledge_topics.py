@@ -29,8 +29,8 @@ __all__ = ["Question", "Text", "Topic", "fetch", "questions", "topics"]
 _HELPER = Path("/usr/lib/apt/apt-helper")
 _TEAM = re.compile(r"\b(team|group|maintainers|packagers|developers|project|task force|strike force)\b", re.IGNORECASE)
 _NOISE = re.compile(
-    r"\b(the|debian|ubuntu|team|group|maintainers?|maintenance|packag\w+|developers|project|task force|strike force|extras"
-    r"|tracker|of|related|libraries|install system)\b|[+()]",
+    r"\b(the|debian|ubuntu|team|group|maintainers?|maintenance|packag\w+|developers|project|task force|strike force"
+    r"|extras|tracker|of|related|libraries|install system)\b|[+()]",
     re.IGNORECASE,
 )
 _SAME = {"astronomy": "astro", "mono": "cli"}

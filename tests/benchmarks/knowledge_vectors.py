@@ -1,4 +1,4 @@
-"""Vectors of a benchmark's texts, kept in a folder: a hundred thousand cost a model an hour, and time is not its subject."""
+"""Vectors of a benchmark's texts, kept in a folder: a hundred thousand cost an hour, and time is not its subject."""
 
 from __future__ import annotations
 

@@ -18,10 +18,12 @@ from polyport_gateway.knowledge.indexes import Generations, Schema, open_index
 from tests.support.index_writer import BATCH, batch
 from tests.support.machine import ROOT
 
-PACKAGES = {"faiss": "faiss", "qdrant-edge": "qdrant_edge"}
+PACKAGES = {"chroma": "chromadb", "faiss": "faiss", "milvus": "milvus_lite", "qdrant-edge": "qdrant_edge"}
 
 
-@pytest.fixture(params=list(PACKAGES))
+@pytest.fixture(
+    params=["faiss", "qdrant-edge", *(pytest.param(name, marks=pytest.mark.slow) for name in ("chroma", "milvus"))]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     if importlib.util.find_spec(PACKAGES[request.param]) is None:
         pytest.skip(f"{PACKAGES[request.param]} is not installed")

@@ -17,25 +17,10 @@ from polyport import App, AsyncClient, Client
 from polyport.errors import BadRequestError, ConflictError, NotFoundError
 from polyport.events import CitationAdded, Progress, TextDelta
 from polyport.testing import gateway
-from polyport_gateway.server import Gateway
-from polyport_gateway.wires.router import Route
-from tests.support.knowledge import MemoryKnowledge
+from tests.support.knowledge import MemoryKnowledge, install
 from tests.support.wires import connection, head
 
 GREEN, BLACK = "Green tea is steeped at 75 degrees.", "红茶用沸水冲泡。Black tea is steeped in boiling water."
-
-
-def install(patch: pytest.MonkeyPatch, memory: MemoryKnowledge) -> None:
-    """Have gateways serve these knowledge bases."""
-    from polyport_gateway.wires.rest.knowledge import KnowledgeWire
-
-    served = Gateway.routes
-
-    def routes(self: Gateway) -> list[Route]:
-        others = [route for route in served(self) if not route.path.startswith("/v1/knowledge")]
-        return [*others, *KnowledgeWire(memory, memory, self.settings).routes]  # type: ignore[arg-type]
-
-    patch.setattr(Gateway, "routes", routes)
 
 
 @pytest.fixture(scope="module")

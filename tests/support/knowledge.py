@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from polyport.content import Citation
 from polyport.errors import BadRequestError, ConflictError, NotFoundError
 from polyport.events import CitationAdded, Event, Finish, Progress, Result, TextDelta
@@ -34,8 +36,10 @@ from polyport.types.knowledge import (
 from polyport.types.knowledge_requests import KnowledgeRekeyed
 from polyport_gateway.call import Call, Caller, KnowledgeWork
 from polyport_gateway.knowledge.uploads import Upload
+from polyport_gateway.server import Gateway
+from polyport_gateway.wires.router import Route
 
-__all__ = ["MemoryKnowledge"]
+__all__ = ["MemoryKnowledge", "install"]
 
 
 @dataclass
@@ -175,8 +179,9 @@ class MemoryKnowledge:
 
     async def reindex(self, name: str, changes: Mapping[str, Any], caller: Caller) -> KnowledgeJob:
         base = self._get(name, caller)
-        embedder = changes.get("embedder")
-        base.form = base.form.model_copy(update={"embedders": [embedder] if embedder else []})
+        asked = changes.get("embedder")
+        embedders = [asked] if isinstance(asked, str) else list(asked or ())
+        base.form = base.form.model_copy(update={"embedders": embedders})
         return self._begin(name, "reindex", self._take(base, []), 0)
 
     async def rekey(self, name: str, caller: Caller, *, changes: Mapping[str, Any]) -> KnowledgeRekeyed:
@@ -342,3 +347,16 @@ def _hit(name: str, number: int, document: KnowledgeDocument, text: str, score: 
         scores={"bm25": score},
         why=f"It has {', '.join(sorted(asked & words(text)))}.",
     )
+
+
+def install(patch: pytest.MonkeyPatch, memory: MemoryKnowledge) -> None:
+    """Have gateways serve these knowledge bases."""
+    from polyport_gateway.wires.rest.knowledge import KnowledgeWire
+
+    served = Gateway.routes
+
+    def routes(self: Gateway) -> list[Route]:
+        others = [route for route in served(self) if not route.path.startswith("/v1/knowledge")]
+        return [*others, *KnowledgeWire(memory, memory, self.settings).routes]  # type: ignore[arg-type]
+
+    patch.setattr(Gateway, "routes", routes)

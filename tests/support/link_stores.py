@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
+from sqlalchemy import ColumnElement
 
 from polyport_gateway.knowledge.links import Clue, LinkIndex, LinkLimits, Passage
 from polyport_gateway.knowledge.links.rows import rows_of
@@ -12,7 +13,7 @@ from polyport_gateway.knowledge.links.settling import Settled, settle
 from polyport_gateway.knowledge.links.store import LinkStore, Part, StoredLinks
 from polyport_gateway.storage.database import Database
 
-__all__ = ["BATCHES", "Kept", "check_against_memory", "shape"]
+__all__ = ["BATCHES", "Kept", "check_against_memory", "everything", "shape"]
 
 _TITLES = ["Ann Lee", "New York", "New York City", "Brand", "always", "Zoë Café", "red lake (novel)", "2.1 Sales"]
 _TITLES += ["红楼梦", "红楼", "曹雪芹", "第一章 总则", "北京大学", "Lake, Ohio", ""]
@@ -90,6 +91,11 @@ class Kept:
         return self.store.over([self.part], len(self.passages))
 
 
+def everything(chunk: ColumnElement[int]) -> ColumnElement[bool]:
+    """Take every chunk that has rows for live."""
+    return chunk > 0
+
+
 Shape = tuple[str, tuple[int, ...], tuple[int, ...]]
 
 
@@ -108,7 +114,7 @@ def check_against_memory(
     database: Database, part: Part, batches: Sequence[tuple[Sequence[Passage], set[int], bool]], limits: LinkLimits
 ) -> None:
     """Add, remove and settle in steps; in the end the clues are those of all that is left, made as a whole."""
-    kept = Kept(LinkStore(database, limits=limits), part)
+    kept = Kept(LinkStore(database, live=everything, limits=limits), part)
     for passages, places, settled in batches:
         kept.add(passages)
         kept.remove([chunk for place, chunk in enumerate(list(kept.passages)) if place in places])

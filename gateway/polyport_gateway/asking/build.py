@@ -39,15 +39,15 @@ class KnowledgeNames:
         self._add(declaration.name, declaration.description, timeout=declaration.timeout)
 
     def everything(self) -> None:
-        """Add the tools over all bases.
+        """Add the tools over all bases; they are shown where there are several.
 
         Raises:
             DeclarationError: The app has registered one of their names.
         """
-        listed = self._service.plan is not None and self._service.plan.tools
         about = "Asks the knowledge bases of this server that the question concerns."
-        self._catalog.add(AskTool(self._service, ASK_KNOWLEDGE, about=about), listed=listed and bool(self._names))
-        self._catalog.add(SearchTool(self._service, SEARCH_KNOWLEDGE, about=about), listed=listed and bool(self._names))
+        self._catalog.add(AskTool(self._service, ASK_KNOWLEDGE, about=about))
+        self._catalog.add(SearchTool(self._service, SEARCH_KNOWLEDGE, about=about))
+        self._show()
 
     def added(self, name: str, description: str | None, timeout: float | None = None) -> None:
         """Add a base that was made while the gateway serves.
@@ -108,7 +108,13 @@ class KnowledgeNames:
             complete={"document": complete},
         )
 
+    def _show(self) -> None:
+        listed = len(self._names) > 1 and self._service.plan is not None and self._service.plan.tools
+        for name in (ASK_KNOWLEDGE, SEARCH_KNOWLEDGE):
+            self._catalog.show(name, listed=listed)
+
     def _tell(self) -> None:
+        self._show()
         self._catalog.changes.tell(Change("tools"))
         self._catalog.changes.tell(Change("resources"))
 

@@ -23,6 +23,7 @@ Handler: TypeAlias = Callable[[JobContext], Awaitable[Any]]
 """Does a job: a loop that can be broken off anywhere and run again. What it returns is the job's result, JSON."""
 
 _KEEP_EVERY_S = 1.0
+_FREE_EVERY_S = 5.0
 _LAST_TRY_S = 5.0
 _LONGEST_BACKOFF_S = 30.0
 
@@ -72,7 +73,7 @@ class JobRunner:
         lease_s: float = 60.0,
         poll_s: float = 1.0,
         most_attempts: int = 5,
-        patience_s: float = 5.0,
+        patience_s: float = 2.0,
     ) -> None:
         self.store = store
         self.worker = new_worker()
@@ -88,7 +89,7 @@ class JobRunner:
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
         self._stopping = False
-        self._freed = False
+        self._free_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def register(self, kind: str, handler: Handler) -> None:
@@ -106,7 +107,7 @@ class JobRunner:
         """Begin to work, with what an earlier process left unfinished first."""
         self._loop = asyncio.get_running_loop()
         self._stopping = False
-        self._freed = False
+        self._free_at = 0.0
         self._claiming = asyncio.create_task(self._claim_on(), name="jobs: claim")
         self._upkeep = [
             asyncio.create_task(self._repeat(self._renew, self._lease_s / 4), name="jobs: renew"),
@@ -251,9 +252,10 @@ class JobRunner:
                 await asyncio.wait_for(self._wake.wait(), pause_s)
 
     async def _look(self) -> None:
-        if not self._freed:
+        now = asyncio.get_running_loop().time()
+        if now >= self._free_at:
             await self.store.free_the_dead()
-            self._freed = True
+            self._free_at = now + _FREE_EVERY_S
         await self._claim_all()
         if self._running:
             for id_ in await self.store.cancelled(list(self._running)):

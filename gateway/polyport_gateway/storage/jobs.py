@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import jobs, now_ms
 from polyport_gateway.storage.schema.base import storable
+from polyport_gateway.storage.schema.jobs import IS_OPEN, IS_RUNNING
 from polyport_gateway.storage.workers import is_dead
 
 __all__ = ["FINISHED", "MOST_ERRORS", "JobProblem", "JobProgress", "JobRow", "JobStatus", "JobStore"]
@@ -212,7 +213,7 @@ class JobStore:
             return None
         here = jobs.c.id == id
         waiting = update(jobs).where(here, jobs.c.status == "queued")
-        running = update(jobs).where(here, jobs.c.status == "running").values(cancelling=True)
+        running = update(jobs).where(here, IS_RUNNING).values(cancelling=True)
 
         def work(connection: Connection) -> JobRow | None:
             connection.execute(waiting.values(status="cancelled", finished_at=now_ms(), cancelling=True))
@@ -251,7 +252,7 @@ class JobStore:
 
     async def renew(self, worker: str, ids: Collection[str], *, lease_ms: int) -> dict[str, bool]:
         """Hold jobs for longer; return those still held, and whether each is to be cancelled."""
-        query = update(jobs).where(jobs.c.id.in_(ids), jobs.c.worker == worker, jobs.c.status == "running")
+        query = update(jobs).where(jobs.c.id.in_(ids), jobs.c.worker == worker, IS_RUNNING)
         query = query.values(lease_until=now_ms() + lease_ms)
         held = query.returning(jobs.c.id, jobs.c.cancelling)
         return await self._database.run(lambda connection: {row[0]: bool(row[1]) for row in connection.execute(held)})
@@ -345,14 +346,14 @@ class JobStore:
         """End the leases of workers that have surely ended, so that nobody waits for them; return how many."""
 
         def running(connection: Connection) -> list[tuple[int, str]]:
-            query = select(jobs.c.number, jobs.c.worker).where(jobs.c.status == "running")
+            query = select(jobs.c.number, jobs.c.worker).where(IS_RUNNING, IS_OPEN)
             return [(row.number, row.worker) for row in connection.execute(query)]
 
         dead = [(number, worker) for number, worker in await self._database.read(running) if is_dead(worker)]
 
         def free(connection: Connection) -> None:
             for number, worker in dead:
-                here = (jobs.c.number == number) & (jobs.c.worker == worker) & (jobs.c.status == "running")
+                here = (jobs.c.number == number) & (jobs.c.worker == worker) & (IS_RUNNING)
                 connection.execute(update(jobs).where(here).values(lease_until=0))
 
         if dead:
@@ -365,19 +366,19 @@ def _held(job: JobRow) -> ColumnElement[bool]:
         jobs.c.number == job.number,
         jobs.c.worker == job.worker,
         jobs.c.attempts == job.attempts,
-        jobs.c.status == "running",
+        IS_RUNNING,
     )
 
 
 def _expired() -> ColumnElement[bool]:
-    return (jobs.c.status == "running") & (jobs.c.lease_until < now_ms())
+    return and_(IS_RUNNING, IS_OPEN, jobs.c.lease_until < now_ms())
 
 
 def _ready() -> ColumnElement[bool]:
     other = jobs.alias("other")
-    busy = exists().where(other.c.lane == jobs.c.lane, other.c.status == "running")
+    busy = exists().where(other.c.lane == jobs.c.lane, other.c.status == literal_column("'running'"))
     due = or_(jobs.c.due_at.is_(None), jobs.c.due_at <= now_ms())
-    return and_(jobs.c.status == "queued", due, or_(jobs.c.lane.is_(None), ~busy))
+    return and_(jobs.c.status == "queued", IS_OPEN, due, or_(jobs.c.lane.is_(None), ~busy))
 
 
 def _anything(connection: Connection, kinds: Collection[str]) -> bool:

@@ -205,7 +205,12 @@ def _take_inner(found: Found, path: Path, root: str, inner: str) -> None:
         found.special += 1
         return
     path.open("rb").close()  # one that can't be opened must not end the sending of the others
-    found.add(f"{root}/{inner}" if root else inner, FormFile(str(path), path, status.st_size))
+    key = f"{root}/{inner}" if root else inner
+    if not key.isprintable():
+        message = "Its name has characters that can't be printed, and so can't be known by it."
+        found.errors.append(SourceError(source=str(path), message=message, code="bad_name"))
+        return
+    found.add(key, FormFile(str(path), path, status.st_size))
 
 
 def _place(path: Path) -> str:

@@ -417,12 +417,15 @@ async def test_handlers_are_named_once(store: JobStore) -> None:
 
 async def test_no_more_than_so_many_at_a_time(store: JobStore) -> None:
     active = most = 0
+    two = asyncio.Event()
 
     async def handler(context: JobContext) -> None:
         nonlocal active, most
         active += 1
         most = max(most, active)
-        await asyncio.sleep(0.02)
+        if active == 2:
+            two.set()
+        await asyncio.wait_for(two.wait(), 10)
         active -= 1
 
     async with running(store, handler, concurrency=2) as runner:

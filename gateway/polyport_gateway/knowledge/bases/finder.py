@@ -52,13 +52,11 @@ class Part:
         base: The base's number.
         config: What the base is to be.
         generation: The build that is current.
-        chunks: About how many it has, by which `LinkLimits` says what is too common.
     """
 
     base: int
     config: BaseConfig
     generation: Generation
-    chunks: int = 0
 
     @property
     def number(self) -> int:
@@ -160,8 +158,7 @@ class Finder:
         hops = any(part.config.hops for part in parts) if request.hops is None else request.hops
         if hops and self._links is not None:
             among = [LinkPart(part.base, part.generation.number) for part in parts]
-            links = self._links.over(among, sum(part.chunks for part in parts))
-            return MultiHop(retriever, links, pool=pool).search(request.query, pool)
+            return MultiHop(retriever, self._links.over(among), pool=pool).search(request.query, pool)
         ranking = retriever.search(request.query, pool)
         return [
             Result(int(passage), float(score))

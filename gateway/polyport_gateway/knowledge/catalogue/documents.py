@@ -29,7 +29,7 @@ from sqlalchemy import (
 from polyport.errors import BadRequestError
 from polyport_gateway.storage.schema import documents_table, knowledge_bases, knowledge_builds, now_ms
 from polyport_gateway.storage.schema.base import dump_json, storable
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, in_state
 
 from .records import Records, batches, locked_base, write_log
 from .rows import ChangeRow, DocumentPage, DocumentRow, DocumentStatus
@@ -185,7 +185,7 @@ class Documents(Records):
                     select(builds.document, builds.chunks)
                     .join(knowledge_bases, knowledge_bases.c.id == builds.base)
                     .where(builds.base == base, builds.generation == knowledge_bases.c.generation)
-                    .where(builds.document.in_(some), builds.state == LIVE)
+                    .where(builds.document.in_(some), in_state(LIVE))
                 )
                 found |= dict(connection.execute(query).all())
             return found
@@ -317,7 +317,7 @@ def stale_documents(base: int, generation: int, after: int, limit: int) -> Selec
         builds.base == base,
         builds.generation == generation,
         builds.document == table.c.id,
-        builds.state == LIVE,
+        in_state(LIVE),
         builds.version == table.c.version,
     )
     query = select(table.c.id).where(table.c.id > after, table.c.version > 0, ~there)

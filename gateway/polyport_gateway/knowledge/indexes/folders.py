@@ -42,7 +42,8 @@ class Lock:
             self._file.close()
             raise ConflictError(
                 f"The index in {folder} is open already, in the process {owner}. An embedded index belongs to one "
-                "process: stop that one, or use an index server for several."
+                "process: stop that one, or use an index server for several.",
+                code="index_locked",
             ) from None
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}")

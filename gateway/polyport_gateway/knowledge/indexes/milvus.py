@@ -2,8 +2,8 @@
 
 A collection has a field for each embedder's vectors, one for BM25's sparse vectors, and the facts that filters go by
 (`milvus_filters`). Milvus adds up sparse vectors as they are, so how rare a term is, is put into the query: the chunks
-that have it are counted by an array of terms, and the counts kept until something changes here, or for half a minute
-where other gateways may write.
+that have it are counted by an array of terms, and the counts kept until something changes here, or for half a minute,
+for other gateways may write. Of a folder, which nobody else writes to, they are counted in memory.
 
 Milvus Lite (3.2) is Python over FAISS and Parquet, "for local development and small-scale applications": the same calls
 as on a server, but filters take milliseconds for each thousand chunks.
@@ -37,6 +37,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 from .base import PART, Entry, Record, Schema, Stats, Where
 from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
 from .milvus_filters import ANYTHING, HAS_TERMS, expression, facts_of, token
+from .milvus_terms import TermCounts
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -98,6 +99,7 @@ class MilvusIndex:
         self._writing = threading.RLock()
         self._closed = self._ready = False
         self._counted: dict[int | None, tuple[int, float]] = {}
+        self._terms = None if folder is None else TermCounts()
         self._owned = None if folder is None else Lock(folder)
         try:
             self._client = self._connected(token)
@@ -160,9 +162,20 @@ class MilvusIndex:
             if not there:
                 self._create(client, found)
             client.load_collection(self.collection, timeout=self._timeout)
+            if there and self._terms is not None:
+                self._read_terms(client, self._terms)
         if self._folder is not None and found != kept:
             keep_schema(self._folder, found)
         return found
+
+    def _read_terms(self, client: MilvusClient, counts: TermCounts) -> None:
+        pages = client.query_iterator(
+            self.collection, batch_size=1000, filter=HAS_TERMS, output_fields=["id", "terms"], timeout=self._timeout
+        )
+        while rows := pages.next():
+            for row in rows:
+                counts.put(int(row["id"]), row["terms"])
+        pages.close()
 
     def _described(self, client: MilvusClient, schema: Schema | None) -> Schema:
         fields = client.describe_collection(self.collection, timeout=self._timeout)["fields"]
@@ -200,7 +213,11 @@ class MilvusIndex:
         rows = [self._row(entry) for entry in {entry.id: entry for entry in entries}.values()]
         with self._changing() as client:
             for start in range(0, len(rows), _BATCH):
-                client.upsert(self.collection, rows[start : start + _BATCH], timeout=self._timeout)
+                part = rows[start : start + _BATCH]
+                client.upsert(self.collection, part, timeout=self._timeout)
+                if self._terms is not None:
+                    for row in part:
+                        self._terms.put(row["id"], row["terms"] if "terms" in row["facts"]["*"] else None)
 
     def _row(self, entry: Entry) -> dict[str, Any]:
         vectors = {_field(name): row.tolist() for name, row in self.schema.entry(entry).items()}
@@ -243,7 +260,10 @@ class MilvusIndex:
         wanted = [chunk for chunk in ids if 0 <= chunk < 2**63]
         with self._changing() as client:
             for start in range(0, len(wanted), _MOST_IDS):
-                client.delete(self.collection, ids=wanted[start : start + _MOST_IDS], timeout=self._timeout)
+                part = wanted[start : start + _MOST_IDS]
+                client.delete(self.collection, ids=part, timeout=self._timeout)
+                if self._terms is not None:
+                    self._terms.drop(part)
 
     def delete_documents(self, documents: Sequence[str]) -> None:
         """Remove all chunks of documents."""
@@ -251,7 +271,13 @@ class MilvusIndex:
         with self._changing() as client:
             for start in range(0, len(tokens), _MOST_IDS):
                 chosen = json.dumps(tokens[start : start + _MOST_IDS], ensure_ascii=False)
-                client.delete(self.collection, filter=f"document in {chosen}", timeout=self._timeout)
+                if self._terms is None:
+                    client.delete(self.collection, filter=f"document in {chosen}", timeout=self._timeout)
+                    continue
+                rows = client.query(
+                    self.collection, filter=f"document in {chosen}", output_fields=["id"], timeout=self._timeout
+                )
+                self.delete([int(row["id"]) for row in rows])
 
     def _filter(self, where: Where, *more: str) -> str:
         chosen = self.schema.filter(where)
@@ -305,9 +331,11 @@ class MilvusIndex:
 
     def _count_of(self, term: int | None) -> int:
         """Return how many chunks have a term; for None, how many have any."""
+        if self._terms is not None:
+            return self._terms.of(term)
         kept = self._counted
         found = kept.get(term)
-        if found is None or (self._folder is None and time.monotonic() - found[1] > _STALE_S):
+        if found is None or time.monotonic() - found[1] > _STALE_S:
             chosen = HAS_TERMS if term is None else f"array_contains(terms, {term})"
             found = kept[term] = self._count(chosen), time.monotonic()
         return found[0]

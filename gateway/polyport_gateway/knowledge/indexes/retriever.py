@@ -168,7 +168,9 @@ class IndexRetriever:
         kept = self._sampled
         if kept is None or abs(chunks - kept.chunks) > _STALE * kept.chunks:
             ids, vectors = self._index.sample(self._name, _SAMPLE)
-            mean = vectors.mean(axis=0) if len(ids) else np.zeros(vectors.shape[1], np.float32)
+            if not len(ids):
+                return _Sample(chunks, ids, np.empty(0, np.float32), np.empty((0, 0), np.float32))
+            mean = vectors.mean(axis=0)
             spread = vectors - mean
             covariance = np.asarray(spread.T @ spread / max(1, len(ids)), np.float32)
             kept = self._sampled = _Sample(chunks, ids, mean, covariance)

@@ -73,7 +73,12 @@ class ChunkStore:
 
     def vectors(self, name: str) -> Iterator[tuple[int, bytes | None]]:
         """Yield the vectors of a name by the chunks' numbers; None for one that is to be removed elsewhere."""
-        yield from self._rows("select id, vector from vectors where name = ? order by id", (name,))
+        query = "select id, vector from vectors where name = ? and (vector is null or vector != x'') order by id"
+        yield from self._rows(query, (name,))
+
+    def elsewhere(self, name: str) -> list[int]:
+        """Return the chunks whose vectors of a name were handed over."""
+        return [row[0] for row in self._rows("select id from vectors where name = ? and vector = x''", (name,))]
 
     def version(self) -> int:
         """Return a number that every change makes larger."""
@@ -117,9 +122,15 @@ class ChunkStore:
             ]
         )
 
-    def forget(self, name: str, ids: Sequence[int]) -> None:
-        """Remove vectors that are now kept elsewhere."""
-        self._change([("delete from vectors where name = ? and id = ?", [(name, chunk) for chunk in ids])])
+    def hand_over(self, name: str, ids: Sequence[int]) -> None:
+        """Remove vectors that are now kept elsewhere, but for the note that they are; or that they no longer are."""
+        keys = [(name, chunk) for chunk in ids]
+        self._change(
+            [
+                ("delete from vectors where name = ? and id = ? and vector is null", keys),
+                ("update vectors set vector = x'' where name = ? and id = ?", keys),
+            ]
+        )
 
     def copy(self, folder: Path) -> None:
         """Write a copy to a folder."""

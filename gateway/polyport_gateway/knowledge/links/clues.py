@@ -104,6 +104,7 @@ def clue_of(
     named: Collection[int],
     titled: Collection[int],
     small: Collection[int],
+    mark: bool,
 ) -> Clue | None:
     """Return a clue, or None for one that leads nowhere or says too little.
 
@@ -118,6 +119,7 @@ def clue_of(
         named: Those that mention it, by its form: a name, a label, an address.
         titled: Those that mention it as the title of another, written as a name.
         small: Those that have it as an ordinary word only, those that bear it included.
+        mark: It is a label or an address, which says nothing where none refers to it.
     """
     own = set(borne)
     others = set(named) - own
@@ -125,7 +127,7 @@ def clue_of(
         with_titled = others | (set(titled) - own)
         if len(set(small) - with_titled) <= len(with_titled):
             others = with_titled
-    if len(own) + len(others) < 2 or max(len(own), len(others)) > most:
+    if len(own) + len(others) < 2 or (mark and not others) or max(len(own), len(others)) > most:
         return None
     return Clue(text, np.array(sorted(own), np.int64), np.array(sorted(others), np.int64))
 

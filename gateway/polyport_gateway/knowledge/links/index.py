@@ -68,6 +68,7 @@ class LinkIndex:
                 named=named.get(key, nowhere),
                 titled=titled.get(key, nowhere),
                 small=small.get(key, nowhere),
+                mark="\0" in key,
             )
             for key, text in {**mentioned, **written}.items()
         )

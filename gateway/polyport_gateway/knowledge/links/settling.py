@@ -11,18 +11,23 @@ from another, and one that is gone can give it back; such chunks are searched fo
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
+from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.schema import knowledge_builds, knowledge_chunks, knowledge_links
+from polyport_gateway.storage.schema.knowledge import LIVE
+
 from .rows import Role, Row, digest
 from .store import LinkStore, Part, chunk_batches
-from .table import knowledge_links as links
 from .titles import MentionFinder, key_of, title_mentions
 
-__all__ = ["Settled", "Texts", "settle"]
+__all__ = ["ChunkTexts", "Settled", "Texts", "settle"]
 
+links = knowledge_links.c
 _PAGE = 500
 _MARK = "settled"
 _TITLE_ROLES = (int(Role.TITLED), int(Role.SMALL))
@@ -40,6 +45,43 @@ class Texts(Protocol):
         ...
 
 
+class ChunkTexts:
+    """The texts of a part's live chunks that are searched, as the records have them when this is made.
+
+    Args:
+        database: Of the records.
+        part: Whose.
+    """
+
+    def __init__(self, database: Database, part: Part) -> None:
+        self._database = database
+        builds, chunks = knowledge_builds.c, knowledge_chunks.c
+        asked = (
+            select(chunks.id)
+            .join(knowledge_builds, builds.id == chunks.build)
+            .where(builds.base == part.base, builds.generation == part.generation, builds.state == LIVE)
+            .where(chunks.searchable)
+        )
+        self._ids = sorted(database.read_sync(lambda connection: connection.execute(asked).scalars().all()))
+
+    def after(self, chunk: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return the next chunks by number, with their texts."""
+        start = bisect_right(self._ids, chunk)
+        while wanted := self._ids[start : start + limit]:
+            if found := self.of(wanted):
+                return found
+            start += limit  # all of them are gone since
+        return []
+
+    def of(self, chunks: Sequence[int]) -> Sequence[tuple[int, str]]:
+        """Return the texts of some chunks."""
+        column = knowledge_chunks.c
+        asked = select(column.id, column.text).where(column.id.in_(list(chunks))).order_by(column.id)
+        return self._database.read_sync(
+            lambda connection: [(id_, text) for id_, text in connection.execute(asked).all()]
+        )
+
+
 class Settled(NamedTuple):
     """What was done.
 
@@ -54,16 +96,18 @@ class Settled(NamedTuple):
     gone: int
 
 
-def settle(store: LinkStore, part: Part, texts: Texts, *, on_page: Callable[[int], None] | None = None) -> Settled:
+def settle(
+    store: LinkStore, part: Part, texts: Texts | None = None, *, on_page: Callable[[int], None] | None = None
+) -> Settled:
     """Bring a part's mentions of titles up to date. One at a time for a part.
 
     Args:
         store: That has the rows of its chunks.
         part: Whose.
-        texts: Of its chunks.
+        texts: Of its chunks; None takes those of the records.
         on_page: Told how many chunks have been looked at after each page; what it raises ends the run.
     """
-    return _Settling(store, part, texts, on_page or (lambda _: None)).run()
+    return _Settling(store, part, texts or ChunkTexts(store.database, part), on_page or (lambda _: None)).run()
 
 
 class _Settling:
@@ -91,37 +135,37 @@ class _Settling:
     def _read(self, connection: Connection) -> tuple[int, dict[str, str], set[str], dict[str, str]]:
         """Return the last chunk searched, the titles known, those of them that none bears, and the new ones."""
         kept = connection.execute(
-            select(links.c.key, links.c.role, links.c.written).where(links.c.chunk == self._part.keeper)
+            select(links.key, links.role, links.written).where(links.chunk == self._part.keeper)
         ).all()
         until = max((int(written) for _, role, written in kept if role == Role.SETTLED), default=0)
         known = {key: written for key, role, written in kept if role == Role.KNOWN}
-        bearing = links.alias()
+        bearing = knowledge_links.alias()
         borne = exists().where(
-            bearing.c.key == links.c.key,
+            bearing.c.key == links.key,
             bearing.c.base == self._part.base,
             bearing.c.generation == self._part.generation,
             bearing.c.role == Role.BORNE,
         )
         gone = set(
             connection.execute(
-                select(links.c.key).where(links.c.chunk == self._part.keeper, links.c.role == Role.KNOWN, ~borne)
+                select(links.key).where(links.chunk == self._part.keeper, links.role == Role.KNOWN, ~borne)
             ).scalars()
         )
         fresh = connection.execute(
-            select(links.c.key, links.c.written)
-            .where(self._here(), links.c.chunk > until, links.c.role == Role.BORNE)
+            select(links.key, links.written)
+            .where(self._here(), links.chunk > until, links.role == Role.BORNE)
             .distinct()
         )
         new = {key: written for key, written in fresh if key not in known}
         return until, known, gone, new
 
     def _here(self) -> ColumnElement[bool]:
-        return and_(links.c.base == self._part.base, links.c.generation == self._part.generation)
+        return and_(links.base == self._part.base, links.generation == self._part.generation)
 
     def _holding(self, connection: Connection, keys: set[str]) -> list[int]:
         found: set[int] = set()
         for batch in _batches(sorted(keys)):
-            asked = select(links.c.chunk).where(links.c.key.in_(batch), self._here(), links.c.role.in_(_TITLE_ROLES))
+            asked = select(links.chunk).where(links.key.in_(batch), self._here(), links.role.in_(_TITLE_ROLES))
             found.update(connection.execute(asked).scalars())
         return sorted(found)
 
@@ -156,8 +200,8 @@ class _Settling:
 
         def write(connection: Connection) -> None:
             chunks = [chunk for chunk, _ in page]
-            connection.execute(delete(links).where(links.c.chunk.in_(chunks), links.c.role.in_(_TITLE_ROLES)))
-            asked = select(links.c.chunk, links.c.key, links.c.role).where(links.c.chunk.in_(chunks))
+            connection.execute(delete(knowledge_links).where(links.chunk.in_(chunks), links.role.in_(_TITLE_ROLES)))
+            asked = select(links.chunk, links.key, links.role).where(links.chunk.in_(chunks))
             had = {(chunk, key): role for chunk, key, role in connection.execute(asked)}
             self._store.add(connection, self._part, (row for row in found if _says_more(row, had)))
 
@@ -166,11 +210,11 @@ class _Settling:
     def _keep_books(self, connection: Connection, new: dict[str, str], gone: set[str], last: int) -> None:
         keeper = self._part.keeper
         for batch in _batches(sorted(gone)):
-            connection.execute(delete(links).where(links.c.chunk == keeper, links.c.key.in_(batch)))
+            connection.execute(delete(knowledge_links).where(links.chunk == keeper, links.key.in_(batch)))
         rows = [Row(key, keeper, int(Role.KNOWN), written) for key, written in new.items()]
         self._store.add(connection, self._part, rows)
-        mark = and_(links.c.chunk == keeper, links.c.role == Role.SETTLED)
-        connection.execute(delete(links).where(mark))
+        mark = and_(links.chunk == keeper, links.role == Role.SETTLED)
+        connection.execute(delete(knowledge_links).where(mark))
         self._store.add(connection, self._part, [Row(_MARK, keeper, int(Role.SETTLED), str(last))])
 
 

@@ -6,33 +6,38 @@ transaction that writes the chunk. Mentions of titles that do not look like name
 (`settling`).
 
 Only rows of live chunks count, of any number of knowledge bases at once: a clue that two have leads from one
-to the other. What is live is the catalogue's to say, as a condition on the chunk's number.
+to the other.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, or_, select
 
 from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.schema import knowledge_builds, knowledge_chunks, knowledge_links
+from polyport_gateway.storage.schema.knowledge import LIVE
 
 from .clues import Clue, LinkLimits, Surroundings, clue_of, in_order
 from .rows import Role, Row
-from .table import knowledge_links as links
 
-__all__ = ["LinkStore", "Live", "Part", "StoredLinks", "chunk_batches"]
+__all__ = ["LinkStore", "Live", "Part", "StoredLinks", "chunk_batches", "is_live"]
 
+links = knowledge_links.c
 Live = Callable[[ColumnElement[int]], ColumnElement[bool]]
 """Makes of the column of a chunk's number the condition that it is live."""
 
 _BATCH = 500
 _MANY = 1000
 """Rows of one clue beyond which none is read: at least twice what any clue may have."""
+_FRESH_S = 30.0
+"""How long the size of a part is taken for what it was."""
 
 
 class Part(NamedTuple):
@@ -47,24 +52,31 @@ class Part(NamedTuple):
         return -(self.base * 65536 + self.generation + 1)
 
 
+def is_live(chunk: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the condition that a chunk is of a build that is published."""
+    builds, chunks = knowledge_builds.c, knowledge_chunks.c
+    return exists().where(chunks.id == chunk, builds.id == chunks.build, builds.state == LIVE)
+
+
 class LinkStore:
     """The links of all knowledge bases.
 
     Args:
-        database: Whose schema has the table ``knowledge_links``.
-        live: Which chunks count; None: all that have rows.
+        database: Of the records.
+        live: Which chunks count.
         limits: What is too common.
 
     Example::
 
         store.add(connection, Part(1, 1), rows_of([(chunk, Passage("Ann Lee wrote it.", "The Book"))]))
-        MultiHop(retriever, store.over([Part(1, 1)], size=1000))
+        MultiHop(retriever, store.over([Part(1, 1)]))
     """
 
-    def __init__(self, database: Database, *, live: Live | None = None, limits: LinkLimits | None = None) -> None:
+    def __init__(self, database: Database, *, live: Live = is_live, limits: LinkLimits | None = None) -> None:
         self.database = database
         self._live = live
         self._limits = limits or LinkLimits()
+        self._sizes: dict[tuple[int, int], tuple[float, int]] = {}
 
     @staticmethod
     def add(connection: Connection, part: Part, rows: Iterable[Row]) -> None:
@@ -73,27 +85,54 @@ class LinkStore:
         while batch := [
             {**row._asdict(), "base": part.base, "generation": part.generation} for row in islice(left, 10 * _BATCH)
         ]:
-            connection.execute(insert(links), batch)
+            connection.execute(insert(knowledge_links), batch)
 
     @staticmethod
     def remove(connection: Connection, chunks: Sequence[int]) -> None:
         """Remove the rows of chunks, in the caller's transaction; those that have none are no error."""
         for batch in chunk_batches(chunks):
-            connection.execute(delete(links).where(links.c.chunk.in_(batch)))
+            connection.execute(delete(knowledge_links).where(links.chunk.in_(batch)))
 
     @staticmethod
     def drop(connection: Connection, part: Part) -> None:
         """Forget what `settling` keeps of a part, whose chunks are removed by `remove`."""
-        connection.execute(delete(links).where(links.c.chunk == part.keeper))
+        connection.execute(delete(knowledge_links).where(links.chunk == part.keeper))
 
-    def over(self, parts: Sequence[Part], size: int) -> StoredLinks:
+    def over(self, parts: Sequence[tuple[int, int]], size: int | None = None) -> StoredLinks:
         """Return the links among the live chunks of some parts, to be followed.
 
         Args:
-            parts: Among which clues lead; there may be many, and none twice.
-            size: How many live chunks they have together, by which `LinkLimits` says what is too common.
+            parts: Among which clues lead: numbers of bases and of their generations; there may be many.
+            size: How many live chunks they have together, by which `LinkLimits` says what is too common. None: what
+                the catalogue says, a moment ago.
         """
-        return StoredLinks(self.database, tuple(parts), self._limits.most(size), self._live)
+        of = tuple(Part(*part) for part in parts)
+        return StoredLinks(self.database, of, self._limits.most(self._size(of) if size is None else size), self._live)
+
+    def _size(self, parts: Sequence[Part]) -> int:
+        now = time.monotonic()
+        stale = [part for part in parts if now - self._sizes.get(part, (-_FRESH_S, 0))[0] >= _FRESH_S]
+        if stale:
+            counted = self.database.read_sync(lambda connection: _counted(connection, stale))
+            self._sizes.update({part: (now, counted.get(part, 0)) for part in stale})
+        return sum(self._sizes[part][1] for part in parts)
+
+
+def _counted(connection: Connection, parts: Iterable[Part]) -> dict[tuple[int, int], int]:
+    builds = knowledge_builds.c
+    asked = (
+        select(builds.base, builds.generation, func.sum(builds.chunks))
+        .where(_of_parts(builds.base, builds.generation, parts), builds.state == LIVE)
+        .group_by(builds.base, builds.generation)
+    )
+    return {(base, generation): int(count) for base, generation, count in connection.execute(asked)}
+
+
+def _of_parts(base: ColumnElement[int], generation: ColumnElement[int], parts: Iterable[Part]) -> ColumnElement[bool]:
+    bases: dict[int, list[int]] = defaultdict(list)
+    for part in parts:
+        bases[part.generation].append(part.base)
+    return or_(*(and_(base.in_(sorted(some)), generation == number) for number, some in sorted(bases.items())))
 
 
 def chunk_batches(chunks: Iterable[int]) -> Iterable[list[int]]:
@@ -129,13 +168,14 @@ class _Holders:
             named=of[Role.HELD],
             titled=of[Role.TITLED],
             small=of[Role.SMALL],
+            mark=bool(of[Role.MARKED]),
         )
 
 
 class StoredLinks:
     """The links among the live chunks of some knowledge bases, as `LinkStore.over` gives them: a `Links`."""
 
-    def __init__(self, database: Database, parts: tuple[Part, ...], most: int, live: Live | None) -> None:
+    def __init__(self, database: Database, parts: tuple[Part, ...], most: int, live: Live) -> None:
         self._database = database
         self._parts, self._most, self._live = parts, most, live
 
@@ -156,12 +196,12 @@ class StoredLinks:
     def _around(self, connection: Connection, passages: Sequence[int], limit: int) -> list[Surroundings]:
         names: dict[int, set[str]] = defaultdict(set)
         keys: dict[int, set[str]] = defaultdict(set)
-        other = links.alias()
-        crowded = select(literal(1)).where(other.c.key == links.c.key).limit(1).offset(_MANY).scalar_subquery()
-        asked = select(links.c.chunk, links.c.key, links.c.role, links.c.written, crowded).where(
-            links.c.chunk.in_(sorted({int(passage) for passage in passages})), links.c.role != Role.SMALL
+        other = knowledge_links.alias()
+        crowded = select(literal(1)).where(other.c.key == links.key).limit(1).offset(_MANY).scalar_subquery()
+        asked = select(links.chunk, links.key, links.role, links.written, crowded).where(
+            links.chunk.in_(sorted({int(passage) for passage in passages})), links.role != Role.SMALL
         )
-        for chunk, key, role, written, many in connection.execute(asked):
+        for chunk, key, role, written, many in connection.execute(asked).all():
             if role == Role.BORNE:
                 names[chunk].add(written)
             if not many:
@@ -178,25 +218,16 @@ class StoredLinks:
 
     def _clues(self, connection: Connection, keys: set[str]) -> dict[str, Clue]:
         holders: dict[str, _Holders] = defaultdict(_Holders)
-        asked = select(links.c.key, links.c.chunk, links.c.role, links.c.written).where(
-            links.c.key.in_(sorted(keys)), self._among()
+        asked = select(links.key, links.chunk, links.role, links.written).where(
+            links.key.in_(sorted(keys)),
+            _of_parts(links.base, links.generation, self._parts),
+            links.chunk > 0,
+            self._live(links.chunk),
         )
-        if self._live is not None:
-            asked = asked.where(self._live(links.c.chunk))
-        for key, chunk, role, written in connection.execute(asked):
+        for key, chunk, role, written in connection.execute(asked).all():
             holders[key].put(chunk, role, written)
         found = {key: held.clue(self._most) for key, held in holders.items()}
         return {key: clue for key, clue in found.items() if clue is not None}
-
-    def _among(self) -> ColumnElement[bool]:
-        generations: dict[int, list[int]] = defaultdict(list)
-        for base, generation in self._parts:
-            generations[generation].append(base)
-        alike = [
-            and_(links.c.base.in_(sorted(bases)), links.c.generation == generation)
-            for generation, bases in sorted(generations.items())
-        ]
-        return and_(links.c.chunk > 0, or_(*alike))
 
 
 def _has(clue: Clue | None, passage: int) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import threading
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -262,8 +261,7 @@ class Building:
 
     def settle_links(self, target: Target) -> None:
         """Find where titles are mentioned in the texts of a generation."""
-        texts = dict(self._catalogue.chunk_texts(target.base, target.generation))
-        settle(self._links, LinkPart(target.base, target.generation), _Texts(texts))
+        settle(self._links, LinkPart(target.base, target.generation))
 
     def counts(self, base: OpenBase) -> BaseCounts:
         """Return how much a base holds."""
@@ -296,22 +294,6 @@ class Building:
             )
         parameters: Mapping[str, Any] = capability.tool.input.get("properties") or {}
         return FunctionKeywords(name, self._models.call, frozenset(parameters))
-
-
-class _Texts:
-    """The texts of chunks, as `settle` reads them."""
-
-    def __init__(self, texts: Mapping[int, str]) -> None:
-        self._texts, self._ids = texts, sorted(texts)
-
-    def after(self, chunk: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return the next chunks by number."""
-        start = bisect_right(self._ids, chunk)
-        return self.of(self._ids[start : start + limit])
-
-    def of(self, chunks: Sequence[int]) -> Sequence[tuple[int, str]]:
-        """Return some chunks."""
-        return [(chunk, self._texts[chunk]) for chunk in chunks if chunk in self._texts]
 
 
 def _write_links(connection: Connection, base: int, generation: int, passages: Sequence[tuple[int, Passage]]) -> None:

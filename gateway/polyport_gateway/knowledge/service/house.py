@@ -92,6 +92,7 @@ class House:
             self._web,
             [one.name for one in declared],
         )
+        self.searching.doing = self.jobs.doing
         self.upkeep = Upkeep(plan, self.registry, catalogue, self.blobs, parsed, self.jobs, recipes, names)
 
     async def open(self) -> None:
@@ -101,7 +102,6 @@ class House:
             ConfigurationError: A base can't be as it is declared.
         """
         await asyncio.to_thread(self.registry.load)
-        await asyncio.to_thread(self.registry.count)
         if self._names is not None:
             for base in self.registry.all():
                 if base.config.owner is None:

@@ -116,6 +116,10 @@ class KnowledgeJobs:
         """Whether the app declares a base."""
         return name in self._declared
 
+    def doing(self, base: OpenBase) -> bool:
+        """Whether documents are being taken in."""
+        return "ingest" in self._active.get(base.id, {}).values()
+
     def status(self, base: OpenBase) -> tuple[BaseStatus, str | None]:
         """Say what is being done with a base, and what went wrong last."""
         kinds = set(self._active.get(base.id, {}).values())
@@ -373,7 +377,6 @@ class KnowledgeJobs:
         changed = report.figures.added + report.figures.updated + report.figures.removed
         if not changed:
             return
-        self._registry.count()
         target = self._building.target(base.id)
         report.say("learning from the documents")
         try:

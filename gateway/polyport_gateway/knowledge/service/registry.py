@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from polyport.errors import NotFoundError
@@ -28,13 +28,11 @@ class OpenBase:
         row: As the catalogue has it.
         config: What it is to be.
         generation: The build that is searched.
-        chunks: That are searched, as they were last counted.
     """
 
     row: BaseRow
     config: BaseConfig
     generation: Generation
-    chunks: int = 0
 
     @property
     def id(self) -> int:
@@ -54,7 +52,7 @@ class OpenBase:
     @property
     def part(self) -> Part:
         """What is searched of it."""
-        return Part(self.id, self.config, self.generation, self.chunks)
+        return Part(self.id, self.config, self.generation)
 
     def state(self, name: str) -> Any:
         """Return a member of what it has learned; None where it is not there."""
@@ -157,15 +155,6 @@ class Registry:
             self._bases = {name: other for name, other in self._bases.items() if other.id != base.id}
         self._catalogue.drop(base.id, by=by)
 
-    def count(self) -> None:
-        """Count the chunks of all bases anew."""
-        counts = self._catalogue.counts()
-        with self._lock:
-            self._bases = {
-                name: replace(base, chunks=counts[base.id].chunks) if base.id in counts else base
-                for name, base in self._bases.items()
-            }
-
     def refresh(self, number: int) -> OpenBase | None:
         """Read one anew."""
         row = self._catalogue.base_by_id(number)
@@ -185,8 +174,7 @@ class Registry:
         else:
             found = [one for one in self._catalogue.generations(row.id) if one.generation == row.generation]
             recipe = found[0].recipe if found else {}
-        chunks = known.chunks if known is not None and known.id == row.id else 0
-        return OpenBase(row, BaseConfig.from_json(row.config), Generation.of(row.generation, recipe, learned), chunks)
+        return OpenBase(row, BaseConfig.from_json(row.config), Generation.of(row.generation, recipe, learned))
 
 
 def parts_of(bases: Sequence[OpenBase]) -> dict[str, list[OpenBase]]:

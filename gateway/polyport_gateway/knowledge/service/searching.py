@@ -49,6 +49,10 @@ class Searching:
         catalogue: Their texts.
         models: Of the gateway.
         links: Between passages.
+
+    Attributes:
+        vectors: Of earlier questions.
+        doing: Says whether documents are being taken into a base.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Searching:
         self._catalogue, self._models, self._links = catalogue, models, links
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
         self.vectors = QueryVectors()
+        self.doing: Callable[[OpenBase], bool] = lambda base: False
 
     def close(self) -> None:
         """Take no more."""
@@ -118,9 +123,16 @@ class Searching:
             routed=routed,
             left_out=left_out,
             filter=request.filter,
-            notes=[_NO_MODEL] if mode == "bm25" and request.mode == "auto" else [],
+            notes=self._notes(bases, request, mode),
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
+
+    def _notes(self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode) -> list[str]:
+        notes = [_NO_MODEL] if mode == "bm25" and request.mode == "auto" else []
+        busy = [base.name for base in bases if self.doing(base)]
+        if busy:
+            notes.append(f"Documents are being taken in just now, and not all are found yet: {', '.join(busy)}.")
+        return notes
 
     def _check(self, request: SearchRequest) -> None:
         if not request.query.strip():

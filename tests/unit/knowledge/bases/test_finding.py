@@ -151,3 +151,12 @@ def test_the_mode_is_told_and_kept_to(catalogue: Catalogue, tmp_path: Path) -> N
 def test_a_question_of_nothing_finds_nothing(desk: Desk) -> None:
     assert desk.find("???", mode="bm25").candidates == []
     assert desk.find("zyxw", mode="bm25").candidates == []
+
+
+@pytest.mark.parametrize("index", ["memory", "qdrant-edge"])
+def test_a_base_with_nothing_in_it_is_searched_all_the_same(catalogue: Catalogue, tmp_path: Path, index: str) -> None:
+    for dense in (False, True):
+        desk = open_desk(catalogue, tmp_path / f"shelves-{dense}", dense=dense, index=index)
+        desk.base(f"empty-{dense}")
+        assert desk.hits("train", f"empty-{dense}") == []
+        desk.shelf.index.close()

@@ -120,12 +120,22 @@ def _knowledge_chunks() -> None:
         "knowledge_links",
         sa.Column("base", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        sa.Column("role", sa.SmallInteger(), nullable=False, comment="0 held: mentions it; 1 borne: is what it names"),
+        sa.Column("key", sa.Text(), nullable=False, comment="digest of what the clue is compared by"),
+        sa.Column(
+            "chunk",
+            sa.BigInteger(),
+            nullable=False,
+            comment="negative: what is known of the links of a generation",
+        ),
+        sa.Column(
+            "role",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="0 held: mentions it; 1 borne: is what it names; see links",
+        ),
         sa.Column("written", sa.Text(), nullable=False, comment="the clue as it is written"),
     )
-    op.create_index("ix_knowledge_links_key", "knowledge_links", ["base", "generation", "key"])
+    op.create_index("ix_knowledge_links_key", "knowledge_links", ["key", "base", "generation"])
     op.create_index("ix_knowledge_links_chunk", "knowledge_links", ["chunk"])
 
 
@@ -158,11 +168,11 @@ def _jobs() -> None:
         sa.UniqueConstraint("id", name="uq_jobs_id"),
         sqlite_autoincrement=True,
     )
-    running, waiting = sa.text("status = 'running'"), sa.text("status IN ('queued', 'running')")
+    running, unfinished = sa.text("status = 'running'"), sa.text("finished_at IS NULL")
     op.create_index(
         "uq_jobs_running_lane", "jobs", ["lane"], unique=True, sqlite_where=running, postgresql_where=running
     )
-    op.create_index("ix_jobs_waiting", "jobs", ["status", "number"], sqlite_where=waiting, postgresql_where=waiting)
+    op.create_index("ix_jobs_open", "jobs", ["status", "number"], sqlite_where=unfinished, postgresql_where=unfinished)
     op.create_index("uq_jobs_unique_key", "jobs", ["unique_key"], unique=True)
     op.create_index("ix_jobs_subject", "jobs", ["subject", "number"])
     op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
