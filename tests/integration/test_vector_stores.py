@@ -521,6 +521,18 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
             assert eventually(lambda: small.vector_stores.search("handbook", query="Hamburg").data, 20) is not None
 
 
+def test_a_file_that_expires_goes_from_its_stores(client: openai.OpenAI, served: Any) -> None:
+    file = upload(client)
+    store = filled(client, file)
+    with sqlite3.connect(served.gateway.settings.data_dir / "polyport.sqlite3") as records:
+        records.execute("UPDATE files SET expires_at = 1 WHERE id = ?", (file,))
+    records.close()
+    sweeping = asyncio.run_coroutine_threadsafe(served.gateway.files.sweep(), served.loop)
+    assert sweeping.result(20) == 1
+    assert client.vector_stores.files.list(store).data == []
+    assert client.vector_stores.search(store, query="Hamburg").data == []
+
+
 def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
     pytest.importorskip("qdrant_edge")
     for turn in range(2):
