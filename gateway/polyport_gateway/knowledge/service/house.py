@@ -82,7 +82,7 @@ class House:
         )  # fmt: skip
         recipes = Recipes(catalog, building.embedder)
         self.searching = Searching(plan, self.registry, self._shelves, catalogue, self._models, links)
-        self.asking = Asking(self.searching, self.registry, self._models)
+        self.asking = Asking(self.searching, self._models, catalog)
         self.jobs = KnowledgeJobs(
             JobRunner(JobStore(database)),
             self.registry,
@@ -114,7 +114,6 @@ class House:
         """Stop what runs, and close indexes and files."""
         self._models.close()
         await self.jobs.close()
-        self.searching.close()
         await self._parser.close()
         await asyncio.to_thread(self._close)
 
