@@ -19,6 +19,7 @@ from polyport_gateway.knowledge.catalogue import Catalogue
 from polyport_gateway.knowledge.embedding import GatewayModels
 from polyport_gateway.knowledge.links.store import LinkStore
 
+from .filtering import check_filter
 from .plan import KnowledgePlan
 from .query_models import QueryModels, QueryVectors
 from .registry import OpenBase, Registry, parts_of
@@ -102,6 +103,7 @@ class Searching:
         started = time.monotonic()
         self._check(request)
         bases = self.chosen(request.knowledge, call.caller)
+        check_filter(request.filter, bases)
         routed: list[KnowledgeRoute] = []
         groups = parts_of(bases)
         models = self._models.for_call(call)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import BadRequestError, CallError, ConflictError, NotFoundError, PermissionDeniedError
+from polyport.errors import (
+    BadRequestError,
+    CallError,
+    ConflictError,
+    DeclarationError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from polyport.knowledge import check_base_name
 from polyport.types.knowledge import (
     KnowledgeBase,
     KnowledgeChangeList,
@@ -114,6 +122,7 @@ class Upkeep:
             raise PermissionDeniedError("Knowledge bases can't be made here (POLYPORT_KNOWLEDGE_CREATE=false).")
         if not private and not caller.may(request.name):
             raise PermissionDeniedError(f"Your key does not allow the name {request.name!r}.", param="name")
+        _check_name(request.name)
         config = replace(BaseConfig.from_request(request), owner=caller.id if private else None)
         self._check_sources(config.sources)
         if self._registry.find(config.name) is not None:
@@ -422,6 +431,13 @@ def _embedders(changes: Mapping[str, Any]) -> dict[str, Any]:
         named = found.pop("embedder")
         found["embedders"] = () if named is None else (named,) if isinstance(named, str) else tuple(named)
     return found
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_base_name(name)
+    except DeclarationError as error:
+        raise BadRequestError(f"{error}.", param="name") from error
 
 
 def _declared(declaration: KnowledgeDeclaration) -> BaseConfig:
