@@ -211,6 +211,7 @@ def test_a_command_that_meets_an_index_which_a_gateway_has_open(tmp_path: Path) 
         f'from polyport import App\napp = App("demo")\napp.knowledge("tea", sources=[{str(tmp_path / "green.md")!r}])\n'
     )
     with gateway_process(tmp_path / "app.py", data_dir=tmp_path / "data") as server:
+        assert run("refresh", "tea", "--url", server.url, folder=tmp_path).returncode == 0
         asked = run("ask", "tea", "How is green tea steeped?", "--url", server.url, folder=tmp_path)
         assert "75 degrees" in asked.stdout
         refused = run("ask", "tea", "x", "--app", "app.py", "--data-dir", str(tmp_path / "data"), folder=tmp_path)
