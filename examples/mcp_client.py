@@ -18,9 +18,18 @@ async def main(url: str = "http://127.0.0.1:8400") -> None:
         result = await client.call_tool("add", {"a": 1, "b": 2})
         print("add:", result.structured_content)
 
-        result = await client.call_tool("handbook", {"question": "How many days of paid leave does everybody have?"})
+        result = await client.call_tool(
+            "handbook", {"question": "Who decides whether customers are told of an incident?"}
+        )
         answer = result.structured_content
-        print("handbook:", answer["text"], "from", answer["citations"][0]["source"])
+        print(
+            "handbook:",
+            answer["text"],
+            "from",
+            answer["citations"][0]["source"],
+            "page",
+            answer["citations"][0]["page"],
+        )
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
             print(f"  {progress:g} of {total:g}: {message}")

@@ -28,8 +28,8 @@ def main(url: str = "http://127.0.0.1:8400") -> None:
         model="handbook", messages=[{"role": "user", "content": "How is travel by train booked?"}]
     )
     print("handbook:", answer.choices[0].message.content)
-    for annotation in answer.choices[0].message.annotations or []:
-        print("  from", annotation.url_citation.title)
+    titles = {annotation.url_citation.title for annotation in answer.choices[0].message.annotations or []}
+    print("  from", ", ".join(sorted(titles)))
 
     # A pipeline, streamed.
     print("desk: ", end="")

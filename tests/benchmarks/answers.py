@@ -267,7 +267,15 @@ def _overlap(gold: tuple[int, int, int], spans: set[tuple[int, int, int]]) -> in
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else f"{value:.3f}" if isinstance(value, float) and value < 10 else f"{value:.0f}" if isinstance(value, float) else str(value)
+    return (
+        ""
+        if value is None
+        else f"{value:.3f}"
+        if isinstance(value, float) and value < 10
+        else f"{value:.0f}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def main() -> None:

@@ -114,7 +114,6 @@ class House:
         """Stop what runs, and close indexes and files."""
         self._models.close()
         await self.jobs.close()
-        self.searching.close()
         await self._parser.close()
         await asyncio.to_thread(self._close)
 

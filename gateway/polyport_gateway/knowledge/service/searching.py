@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from polyport.errors import BadRequestError, CallError, ServiceUnavailableError
-from polyport.types.knowledge import KnowledgeHit, KnowledgeResults, KnowledgeRoute, LeftOut, SearchMode, SearchRequest
+from polyport.errors import BadRequestError
+from polyport.types.knowledge import KnowledgeResults, KnowledgeRoute, LeftOut, SearchMode, SearchRequest
 from polyport_gateway.call import Call, Caller
-from polyport_gateway.errors import to_call_error
-from polyport_gateway.knowledge.bases import Finder, Shelves
+from polyport_gateway.knowledge.bases import Finder, Part, Shelves
+from polyport_gateway.knowledge.bases.generation import SYSTEM_FIELDS
 from polyport_gateway.knowledge.bases.showing import Shower
 from polyport_gateway.knowledge.catalogue import Catalogue
 from polyport_gateway.knowledge.embedding import GatewayModels
+from polyport_gateway.knowledge.federation.fusion import Answer, fuse, on_one_scale
+from polyport_gateway.knowledge.federation.gathering import Deadline, Gatherer
+from polyport_gateway.knowledge.federation.gathering import Part as Search
+from polyport_gateway.knowledge.indexes import VectorIndex, Where
+from polyport_gateway.knowledge.indexes.filters import fields_of, parse
 from polyport_gateway.knowledge.links.store import LinkStore
 
-from .filtering import check_filter
 from .plan import KnowledgePlan
 from .query_models import QueryModels, QueryVectors
 from .registry import OpenBase, Registry, parts_of
 
 __all__ = ["Searching"]
 
-_log = logging.getLogger("polyport.knowledge")
-
-_THREADS = 16
 _NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
+class _Found:
     """What one shelf gave."""
 
-    hits: list[KnowledgeHit]
+    answer: Answer
     mode: SearchMode
+    unknown: tuple[str, ...] = ()
 
 
 class Searching:
@@ -67,13 +68,9 @@ class Searching:
     ) -> None:
         self._plan, self._registry, self._shelves = plan, registry, shelves
         self._catalogue, self._models, self._links = catalogue, models, links
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
+        self._gatherer = Gatherer()
         self.vectors = QueryVectors()
         self.doing: Callable[[OpenBase], bool] = lambda base: False
-
-    def close(self) -> None:
-        """Take no more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def chosen(self, names: str | Sequence[str] | None, caller: Caller) -> list[OpenBase]:
         """Return the bases of these names, or all that a caller may use.
@@ -103,18 +100,19 @@ class Searching:
         started = time.monotonic()
         self._check(request)
         bases = self.chosen(request.knowledge, call.caller)
-        check_filter(request.filter, bases)
+        for base in bases:
+            _check_filter(base, request.filter)
         routed: list[KnowledgeRoute] = []
         groups = parts_of(bases)
         models = self._models.for_call(call)
         try:
-            answers, left_out = await self._all(groups, request, QueryModels(models, self.vectors))
+            found, left_out = await asyncio.to_thread(
+                self._gathered, groups, request, QueryModels(models, self.vectors)
+            )
         finally:
             models.close()
-        hits = sorted(
-            (hit for answer in answers for hit in answer.hits), key=lambda hit: (-hit.score, hit.knowledge, hit.chunk)
-        )[: request.limit]
-        modes = {answer.mode for answer in answers}
+        hits = fuse(on_one_scale(one.answer for one in found), request.limit)
+        modes = {one.mode for one in found}
         mode: SearchMode = next(iter(modes)) if len(modes) == 1 else "auto"
         missing = {left.knowledge for left in left_out}
         return KnowledgeResults(
@@ -125,15 +123,18 @@ class Searching:
             routed=routed,
             left_out=left_out,
             filter=request.filter,
-            notes=self._notes(bases, request, mode),
+            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
-    def _notes(self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode) -> list[str]:
+    def _notes(
+        self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode, unknown: Collection[str]
+    ) -> list[str]:
         notes = [_NO_MODEL] if mode == "bm25" and request.mode == "auto" else []
         busy = [base.name for base in bases if self.doing(base)]
         if busy:
             notes.append(f"Documents are being taken in just now, and not all are found yet: {', '.join(busy)}.")
+        notes += [f"No document has the field {name!r} that the filter names." for name in sorted(unknown)]
         return notes
 
     def _check(self, request: SearchRequest) -> None:
@@ -147,41 +148,23 @@ class Searching:
                 code="query_too_long",
             )
 
-    async def _all(
-        self, groups: dict[str, list[OpenBase]], request: SearchRequest, models: QueryModels
-    ) -> tuple[list[_Shelf], list[LeftOut]]:
+    def _gathered(
+        self, groups: Mapping[str, Sequence[OpenBase]], request: SearchRequest, models: QueryModels
+    ) -> tuple[list[_Found], list[LeftOut]]:
         """Search shelves side by side; those that fail or are slow are left out, unless all are."""
-        seconds = request.timeout_s or self._plan.search_timeout_s
-        loop = asyncio.get_running_loop()
-        waiting = {
-            loop.run_in_executor(self._threads, self._shelf, bases, request, models): bases for bases in groups.values()
-        }
-        _, slow = await asyncio.wait(waiting, timeout=seconds)
-        answers: list[_Shelf] = []
-        left_out: list[LeftOut] = []
-        failures: list[CallError] = []
-        for future, bases in waiting.items():
-            if future in slow:
-                future.add_done_callback(_drop)
-                error: CallError = ServiceUnavailableError(
-                    f"It did not answer within {seconds:g} s.", code="timeout", retry_after=1
-                )
-            elif (raised := future.exception()) is not None:
-                error = to_call_error(raised, request_id="")
-                if error is not raised:
-                    _log.error("a search failed", exc_info=raised)
-            else:
-                answers.append(future.result())
-                continue
-            failures.append(error)
-            left_out += [LeftOut(knowledge=base.name, code=error.code or "failed", reason=str(error)) for base in bases]
-        if failures and (not answers or any(isinstance(error, BadRequestError) for error in failures)):
-            raise failures[0]
-        return answers, left_out
+        searches = [
+            Search(shelf, tuple(base.name for base in bases), partial(self._shelf, bases, request, models))
+            for shelf, bases in groups.items()
+        ]
+        found, left_out = self._gatherer.gather(searches, request.timeout_s or self._plan.search_timeout_s)
+        return [value for _, value in found], left_out
 
-    def _shelf(self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels) -> _Shelf:
+    def _shelf(
+        self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
+    ) -> _Found:
         parts = [base.part for base in bases]
-        finder = Finder(self._shelves.get(parts[0].generation), self._catalogue, models, self._links)
+        shelf = self._shelves.get(parts[0].generation)
+        finder = Finder(shelf, self._catalogue, models, self._links)
         found = finder.find(parts, request, request.filter, wanted=request.limit)
         shower = Shower(self._catalogue)
         expand = request.expand or parts[0].config.expand
@@ -193,7 +176,10 @@ class Searching:
             max_tokens=request.max_tokens,
             count=_counter(request),
         )
-        return _Shelf(hits, found.mode)
+        # Scores compare where the same is measured: on one shelf, in one way.
+        answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
+        unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
+        return _Found(answer, found.mode, unknown)
 
 
 def _counter(request: SearchRequest) -> Callable[[str], int]:
@@ -204,7 +190,25 @@ def _counter(request: SearchRequest) -> Callable[[str], int]:
     return get_tokenizer("auto").count
 
 
-def _drop(future: asyncio.Future[_Shelf]) -> None:
-    """Take note of what a search that nobody waits for any more has come to."""
-    if not future.cancelled() and (error := future.exception()) is not None:
-        _log.info("a search that was too slow has failed: %s", error)
+def _check_filter(base: OpenBase, where: Where) -> None:
+    """Refuse a filter that can't be read, or names a field that the base does not have.
+
+    Raises:
+        BadRequestError: With what it has.
+    """
+    if where:
+        fields = base.config.fields
+        parse(where, None if fields is None else {*SYSTEM_FIELDS, *fields, "document"})
+
+
+def _unknown(index: VectorIndex, parts: Sequence[Part], where: Where) -> tuple[str, ...]:
+    """Return the fields of a filter that no document has."""
+    given = parse(where, None) if where else None
+    if given is None:
+        return ()
+    own = {"part": {"in": [part.number for part in parts]}}
+    return tuple(
+        name
+        for name in sorted(fields_of(given))
+        if name != "document" and not index.count({"and": [own, {name: {"exists": True}}]})
+    )
