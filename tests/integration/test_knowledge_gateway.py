@@ -157,6 +157,10 @@ def test_what_is_refused_by_value(client: Client, tea: str) -> None:
         knowledge.reindex(tea, chunker="Nonsense()")
     with pytest.raises(BadRequestError, match="none-such"):
         knowledge.reindex(tea, embedder="none-such")
+    with pytest.raises(BadRequestError, match="'bogus'"):
+        knowledge.configure(tea, prompts={"bogus": "x"})
+    with pytest.raises(BadRequestError, match="no address of the kinds"):
+        knowledge.create("evil", sources=["ftp://example.org/"])
     with pytest.raises(PermissionDeniedError, match="folders that callers may name"):
         knowledge.create("evil", sources=["/etc"])
     job = knowledge.add(tea, "http://127.0.0.1:1/", wait=True)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from polyport.declarations import KnowledgeDeclaration
 from polyport.errors import (
@@ -414,6 +415,9 @@ class Upkeep:
         """Let callers name addresses, and what lies in the folders that the operator opened for them."""
         for source in sources:
             if "://" in source:
+                address = urlsplit(source)
+                if address.scheme.lower() not in ("http", "https") or not address.netloc:
+                    raise BadRequestError(f"{source!r} is no address of the kinds http and https.", param="sources")
                 continue
             path = Path(source).expanduser().resolve()
             if not any(path.is_relative_to(folder) for folder in self._plan.folders):
