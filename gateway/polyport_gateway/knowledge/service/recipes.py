@@ -7,9 +7,10 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from polyport.errors import BadRequestError
+from polyport.errors import BadRequestError, ConfigurationError
 from polyport_gateway.call import Operation
 from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.knowledge.answers.prompts import Prompts
 from polyport_gateway.knowledge.bases import BaseConfig, EmbedderInfo, Generation
 from polyport_gateway.knowledge.chunkers import parse_steps
 from polyport_gateway.knowledge.embedding import Embedder
@@ -33,7 +34,7 @@ class Recipes:
         """Refuse what can't be built.
 
         Raises:
-            BadRequestError: A model, function, chunker or index is not there.
+            BadRequestError: A model, function, chunker or index is not there, or a template can't be filled.
         """
         for name in config.embedders:
             self._model(config, "embedder", name, Operation.EMBEDDING)
@@ -52,6 +53,10 @@ class Recipes:
                 f"{', '.join(index_names())}",
                 param="index",
             )
+        try:
+            Prompts(config.prompts)
+        except ConfigurationError as error:
+            raise BadRequestError(f"knowledge base {config.name!r}: {error}", param="prompts") from error
 
     async def generation(self, config: BaseConfig, known: Generation | None = None) -> Generation:
         """Return how a base is to be built now.

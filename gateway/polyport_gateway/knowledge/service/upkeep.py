@@ -7,9 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import BadRequestError, ConflictError, NotFoundError, PermissionDeniedError
+from polyport.errors import (
+    BadRequestError,
+    ConflictError,
+    DeclarationError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from polyport.knowledge import check_base_name
 from polyport.types.knowledge import (
     KnowledgeBase,
     KnowledgeChangeList,
@@ -103,6 +111,7 @@ class Upkeep:
             raise PermissionDeniedError("Knowledge bases can't be made here (POLYPORT_KNOWLEDGE_CREATE=false).")
         if not private and not caller.may(request.name):
             raise PermissionDeniedError(f"Your key does not allow the name {request.name!r}.", param="name")
+        _check_name(request.name)
         config = replace(BaseConfig.from_request(request), owner=caller.id if private else None)
         self._check_sources(config.sources)
         if self._registry.find(config.name) is not None:
@@ -394,6 +403,9 @@ class Upkeep:
         """Let callers name addresses, and what lies in the folders that the operator opened for them."""
         for source in sources:
             if "://" in source:
+                address = urlsplit(source)
+                if address.scheme.lower() not in ("http", "https") or not address.netloc:
+                    raise BadRequestError(f"{source!r} is no address of the kinds http and https.", param="sources")
                 continue
             path = Path(source).expanduser().resolve()
             if not any(path.is_relative_to(folder) for folder in self._plan.folders):
@@ -411,6 +423,13 @@ def _embedders(changes: Mapping[str, Any]) -> dict[str, Any]:
         named = found.pop("embedder")
         found["embedders"] = () if named is None else (named,) if isinstance(named, str) else tuple(named)
     return found
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_base_name(name)
+    except DeclarationError as error:
+        raise BadRequestError(f"{error}.", param="name") from error
 
 
 def _declared(declaration: KnowledgeDeclaration) -> BaseConfig:
