@@ -115,23 +115,51 @@ class Settings(BaseSettings):
         default=32, ge=0, description="Files that may wait for a process to be free; more get 503."
     )
 
+    knowledge: bool | None = Field(
+        default=None, description='Whether there are knowledge bases and vector stores; "none" for not.'
+    )
+    knowledge_tools: bool = Field(default=True, description="Offer each knowledge base as MCP tools.")
+    knowledge_create: bool = Field(default=True, description="Let callers make knowledge bases and vector stores.")
+    knowledge_folders: _Names = Field(
+        default=(), description="Folders that callers may name as sources of knowledge bases; none without."
+    )
+    knowledge_allow_hosts: _Names = Field(
+        default=(), description="Hosts of private networks from which documents may be fetched; public ones always may."
+    )
+    knowledge_search_timeout_s: float = Field(
+        default=10.0, gt=0, description="Seconds after which a knowledge base that has not answered is left out."
+    )
+    vector_store_embedder: str | None = Field(
+        default=None, description="Model that embeds vector stores of OpenAI's wire; BM25 alone without."
+    )
+    vector_store_reranker: str | None = Field(
+        default=None, description="Model that reranks what is found in them; none without."
+    )
+    files_max_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1024, description="Largest file that /v1/files takes, in bytes."
+    )
+    files_quota_bytes: int | None = Field(
+        default=20 * 1024**3, ge=0, description='Bytes that all files of one key may have; "none" for any number.'
+    )
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")
     access_log: bool = Field(default=False, description="One log line per request.")
 
     @field_validator(
-        "cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", "documents_folders", mode="before"
-    )
+        "cors_origins", "allowed_hosts", "allowed_origins", "sandbox_allow_hosts", "documents_folders",
+        "knowledge_folders", "knowledge_allow_hosts", mode="before",
+    )  # fmt: skip
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("call_timeout_s", "retention_days", mode="before")
+    @field_validator("call_timeout_s", "retention_days", "files_quota_bytes", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value
 
-    @field_validator("documents", mode="before")
+    @field_validator("documents", "knowledge", mode="before")
     @classmethod
     def _off(cls, value: Any) -> Any:
         return False if value == "none" else value

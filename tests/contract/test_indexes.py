@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import threading
@@ -55,13 +56,26 @@ SCHEMA = Schema(
         "author.name": "keyword",
     },
 )
-PACKAGES = {"faiss": "faiss", "qdrant": "qdrant_client", "qdrant-edge": "qdrant_edge"}
-IN_FOLDERS = ("faiss", "faiss-hnsw", "qdrant-edge")
+PACKAGES = {
+    "chroma": "chromadb",
+    "faiss": "faiss",
+    "milvus": "milvus_lite",
+    "qdrant": "qdrant_client",
+    "qdrant-edge": "qdrant_edge",
+}
+IN_FOLDERS = ("chroma", "faiss", "faiss-hnsw", "milvus", "qdrant-edge")
 Make = Callable[..., VectorIndex]
 
 
-def options(kind: str, folder: Path) -> dict[str, Any]:
+def engine(kind: str) -> str:
+    """The entry point's name."""
+    return kind.removesuffix("-hnsw").removesuffix("-url")
+
+
+def options(kind: str, folder: Path, url: str | None = None) -> dict[str, Any]:
     """What an engine needs to be told."""
+    if url is not None:
+        return {"url": url, "collection": folder.name}
     if kind == "qdrant":
         return {"url": str(folder), "collection": "chunks"}
     if kind == "faiss-hnsw":
@@ -69,9 +83,19 @@ def options(kind: str, folder: Path) -> dict[str, Any]:
     return {} if kind == "memory" else {"folder": folder}
 
 
-@pytest.fixture(params=["memory", "faiss", "faiss-hnsw", "qdrant-edge", pytest.param("qdrant", marks=pytest.mark.slow)])
+@pytest.fixture(
+    params=[
+        "memory",
+        "faiss",
+        "qdrant-edge",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("chroma", "faiss-hnsw", "milvus", "qdrant", "qdrant-url")
+        ),
+    ]
+)
 def kind(request: pytest.FixtureRequest) -> str:
-    package = PACKAGES.get(request.param.removesuffix("-hnsw"))
+    package = PACKAGES.get(engine(request.param))
     if package is not None and importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed")
     return request.param
@@ -82,17 +106,23 @@ def make(kind: str, tmp_path: Path) -> Iterator[Make]:
     """Open an index; each call another, unless it is given a folder."""
     made: list[VectorIndex] = []
     numbers = itertools.count()
+    servers = contextlib.ExitStack()
+    url = None
+    if kind == "qdrant-url":
+        from tests.support.qdrant_server import QdrantServer
+
+        url = servers.enter_context(QdrantServer()).url
 
     def opened(schema: Schema | None = SCHEMA, folder: Path | None = None) -> VectorIndex:
-        index = open_index(
-            kind.removesuffix("-hnsw"), schema, **options(kind, folder or tmp_path / f"index-{next(numbers)}")
-        )
+        told = options(kind, folder or tmp_path / f"index-{next(numbers)}", url)
+        index = open_index(engine(kind), schema, **told)
         made.append(index)
         return index
 
-    yield opened
-    for index in made:
-        index.close()
+    with servers:
+        yield opened
+        for index in made:
+            index.close()
 
 
 class Corpus:
@@ -255,7 +285,7 @@ def test_fields_may_be_added(kind: str, make: Make, corpus: Corpus, tmp_path: Pa
     former.close()
     index = make(Schema({"small": 8}, {"open": "bool"}), tmp_path / "kept")
     assert index.count({"open": True}) == 60
-    if kind != "qdrant":  # which takes the fields that it is told
+    if engine(kind) != "qdrant":  # which takes the fields that it is told
         assert index.count({"year": 2005, "open": False}) == 2
 
 
@@ -479,7 +509,7 @@ def test_says_that_it_is_damaged(kind: str, make: Make, corpus: Corpus, tmp_path
     index.upsert(corpus.entries[:5])
     index.close()
     for path in folder.rglob("*"):
-        if path.name == "segment.json" or path.suffix == ".sqlite":
+        if path.name == "segment.json" or path.name.startswith("manifest.json") or path.suffix == ".sqlite":
             path.write_bytes(b"nothing of use" * 1000)
     for _ in range(2):  # the folder is let go of
         with pytest.raises(ConfigurationError, match="is damaged"):

@@ -73,7 +73,7 @@ def test_base_installation_is_httpx_and_pydantic(described: PathDistribution) ->
     assert requirements(described, None) == {"httpx", "pydantic"}
 
 
-LEFT_OUT_OF_ALL = {"docling", "docling-models", "faiss", "sentence-transformers"}
+LEFT_OUT_OF_ALL = {"chroma", "docling", "docling-models", "faiss", "milvus", "sentence-transformers"}
 """They bring hundreds of megabytes, or do again what the rest does."""
 
 

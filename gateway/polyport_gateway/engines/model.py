@@ -64,6 +64,7 @@ class ModelCapability:
 
     def __init__(self, declaration: ModelDeclaration) -> None:
         self.name = declaration.name
+        self.declaration = declaration
         self.engine = build_engine(declaration)
         self.description = declaration.description or f"Ask the model {declaration.model or declaration.name}."
         self.timeout = declaration.timeout

@@ -71,6 +71,9 @@ class KnowledgeHit(WireModel):
         default=None, description="First character in the document's text, and one past the last."
     )
     cells: str | None = Field(default=None, description="The cells of a sheet that it is from, such as Prices!A2:D9.")
+    excerpts: list[tuple[int, int]] | None = Field(
+        default=None, description="Where the parts of the text stand, when sentences between them were left out."
+    )
     heading_path: list[str] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
     tags: list[str] = Field(default_factory=list)

@@ -28,7 +28,10 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .filters import Filter, parse
 
-__all__ = ["Entry", "FieldType", "Record", "Schema", "Stats", "VectorIndex", "Where"]
+__all__ = ["PART", "Entry", "FieldType", "Record", "Schema", "Stats", "VectorIndex", "Where"]
+
+PART = "part"
+"""The field that says which of several owners of an index a chunk is of; engines make filters by it fast."""
 
 FieldType = Literal["keyword", "integer", "float", "bool", "datetime"]
 Where = Mapping[str, Any] | None
@@ -43,14 +46,21 @@ class Schema:
         vectors: The size of each embedder's vectors, by the embedder's name. Empty: BM25 alone.
         fields: The fields of metadata and their types, for which an engine keeps an index. None: any field may be
             filtered by, and an engine may have to look at every chunk to do so.
+        strict: Whether a filter on a field that is not among them is an error.
     """
 
     vectors: Mapping[str, int] = field(default_factory=dict)
     fields: Mapping[str, FieldType] | None = None
+    strict: bool = True
+
+    @property
+    def filtered(self) -> tuple[str, ...] | None:
+        """The fields that may be filtered by; None for any."""
+        return tuple(self.fields) if self.strict and self.fields is not None else None
 
     def filter(self, where: Where) -> Filter | None:
         """Read a filter on what is indexed."""
-        return parse(where, None if self.fields is None else self.fields.keys()) if where else None
+        return parse(where, self.filtered) if where else None
 
     def queries(self, name: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return vectors to search by, of length 1, a row for each.
@@ -92,10 +102,13 @@ class Schema:
                 raise ConfigurationError(f"{_resized(name, kept.vectors[name], size)} It lies in {place}.")
 
     def with_fields_of(self, wanted: Schema | None) -> Schema:
-        """Return this schema with the fields that are new in another."""
+        """Return this schema with the fields that are new in another.
+
+        A field of the same name keeps the type that it has, and is still found by values of another.
+        """
         if wanted is None or wanted.fields is None or self.fields is None:
             return self
-        return Schema(self.vectors, {**self.fields, **wanted.fields})
+        return Schema(self.vectors, {**wanted.fields, **self.fields}, wanted.strict)
 
     def dump(self) -> str:
         """Return it as JSON."""
@@ -201,8 +214,13 @@ class VectorIndex(Protocol):
         """Return, for each chunk, whether it is there and meets a filter."""
         ...
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return some chunks, chosen without regard to what they say, and their vectors (none for no name)."""
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return some chunks, chosen without regard to what they say, and their vectors (none for no name).
+
+        Where there are no more chunks than asked for, all are returned.
+        """
         ...
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:

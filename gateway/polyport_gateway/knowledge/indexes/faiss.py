@@ -10,35 +10,27 @@ Filters become selections of numbers. HNSW finds little under a filter that few 
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyport.errors import MissingDependencyError, ServiceUnavailableError
-from polyport_gateway.knowledge.retrieval.bm25 import SparseVector
+from polyport.errors import MissingDependencyError
 from polyport_gateway.knowledge.retrieval.ranking import Ranking, best
 
 from .base import Entry, Schema, Stats
-from .columns import Column, Finder
-from .folders import Lock, copied, damaged, keep_schema, opened_schema, size_of
+from .columns import Column, PlacedColumn
+from .folders import Lock, copied, keep_schema, opened_schema, size_of
 from .memory import MemoryIndex
+from .store import ChunkStore
 
 __all__ = ["FaissIndex"]
 
-_DATABASE = "chunks.sqlite"
-_TABLES = """
-create table if not exists chunks (
-    id integer primary key, document text not null, metadata text not null, terms blob, weights blob
-);
-create table if not exists vectors (name text, id integer, vector blob not null, primary key (id, name)) without rowid;
-create table if not exists version (number integer not null);
-insert into version select 0 where not exists (select 1 from version);
-"""
+_log = logging.getLogger("polyport.knowledge.indexes")
+
 _FEW = 20_000
 """Vectors that are compared one by one in a moment, so that no graph need be asked."""
 
@@ -120,51 +112,37 @@ class FaissIndex(MemoryIndex):
         try:
             found, kept = opened_schema(folder, schema)
             super().__init__(found)
-            self._database = sqlite3.connect(folder / _DATABASE, check_same_thread=False, isolation_level=None)
-            self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {_TABLES}")
+            self._store = ChunkStore(folder)
             if found != kept:
                 keep_schema(folder, found)
             self._read()
-        except sqlite3.DatabaseError as error:
-            self._owned.release()
-            raise damaged(folder, error) from error
         except BaseException:
             self._owned.release()
             raise
         self._closed = False
 
-    def _finder(self, size: int) -> Finder:
+    def _column(self, name: str, size: int) -> Column:
         inner = self._faiss.METRIC_INNER_PRODUCT
-        return FaissFinder(
-            self._faiss.IndexFlatIP(size) if self._kind == "flat" else self._faiss.IndexHNSWFlat(size, 32, inner)
+        flat = self._kind == "flat"
+        return PlacedColumn(
+            FaissFinder(self._faiss.IndexFlatIP(size) if flat else self._faiss.IndexHNSWFlat(size, 32, inner))
         )
 
     def _read(self) -> None:
-        rows = self._database.execute("select id, document, metadata, terms, weights from chunks order by id")
-        entries = []
-        for chunk, document, metadata, terms, weights in rows:
-            sparse = None
-            if terms is not None:
-                sparse = SparseVector(np.frombuffer(terms, np.uint32), np.frombuffer(weights, np.float32))
-            entries.append(Entry(chunk, document, {}, sparse, json.loads(metadata)))
-        self._put(entries, [{}] * len(entries))
+        slots = self._put_records(self._store.entries())
         for name, size in self.schema.vectors.items():
-            found = self._database.execute(
-                "select id, vector from vectors where name = ? order by id", (name,)
-            ).fetchall()
-            ids = [chunk for chunk, _ in found]
+            rows = [(chunk, vector) for chunk, vector in self._store.vectors(name) if vector is not None]
+            ids = [chunk for chunk, _ in rows]
+            at = [slots[chunk] for chunk in ids]
             kept = self._kept_graph(name, len(ids))
             if kept is not None:
-                self._columns[name] = Column.over(FaissFinder(kept), ids)
+                self._columns[name] = PlacedColumn.over(FaissFinder(kept), ids, at)
             elif ids:
-                vectors = np.frombuffer(b"".join(vector for _, vector in found), np.float32).reshape(len(ids), size)
-                self._columns[name].put(ids, vectors)
-
-    def _version(self) -> int:
-        return int(self._database.execute("select number from version").fetchone()[0])
+                vectors = np.frombuffer(b"".join(vector for _, vector in rows), np.float32).reshape(len(ids), size)
+                self._columns[name].put(ids, at, vectors)
 
     def _graph_file(self, name: str) -> Path:
-        return self._folder / f"{list(self.schema.vectors).index(name)}.{self._version()}.faiss"
+        return self._folder / f"{list(self.schema.vectors).index(name)}.{self._store.version()}.faiss"
 
     def _kept_graph(self, name: str, count: int) -> Any:
         file = self._graph_file(name)
@@ -181,56 +159,24 @@ class FaissIndex(MemoryIndex):
         for name, column in self._columns.items():
             file = self._graph_file(name)
             current.add(file)
-            finder = column.finder
-            if column.ordered and isinstance(finder, FaissFinder) and not file.exists():
+            finder = column.finder if isinstance(column, PlacedColumn) and column.ordered else None
+            if isinstance(finder, FaissFinder) and not file.exists():
                 new = file.with_suffix(".new")
-                self._faiss.write_index(finder.index, str(new))
+                try:
+                    self._faiss.write_index(finder.index, str(new))
+                except RuntimeError as error:  # a disk without room: the graph is made anew when it is opened
+                    _log.warning("The graph of %s could not be kept: %s", self._folder, error)
+                    new.unlink(missing_ok=True)
+                    continue
                 new.replace(file)
         for old in set(self._folder.glob("*.faiss")) - current:
             old.unlink()
 
-    def _keep(self, entries: Sequence[Entry], vectors: Sequence[Mapping[str, NDArray[np.float32]]]) -> None:
-        rows = [
-            (
-                entry.id,
-                entry.document,
-                json.dumps(dict(entry.metadata)),
-                None if entry.sparse is None else entry.sparse.indices.astype(np.uint32).tobytes(),
-                None if entry.sparse is None else entry.sparse.values.astype(np.float32).tobytes(),
-            )
-            for entry in entries
-        ]
-        named = [
-            (name, entry.id, vector.tobytes())
-            for entry, found in zip(entries, vectors, strict=True)
-            for name, vector in found.items()
-        ]
-        self._change(
-            [
-                ("delete from vectors where id = ?", [(entry.id,) for entry in entries]),
-                ("insert or replace into chunks values (?, ?, ?, ?, ?)", rows),
-                ("insert or replace into vectors values (?, ?, ?)", named),
-            ]
-        )
+    def _keep(self, entries: Sequence[Entry], vectors: Sequence[dict[str, NDArray[np.float32]]]) -> None:
+        self._store.put(entries, vectors)
 
     def _forget(self, ids: Sequence[int]) -> None:
-        keys = [(chunk,) for chunk in ids]
-        self._change([("delete from chunks where id = ?", keys), ("delete from vectors where id = ?", keys)])
-
-    def _change(self, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
-        database = self._database
-        try:
-            database.execute("begin immediate")
-            try:
-                for statement, rows in statements:
-                    database.executemany(statement, rows)
-                database.execute("update version set number = number + 1")
-                database.execute("commit")
-            except BaseException:
-                database.execute("rollback")
-                raise
-        except sqlite3.OperationalError as error:
-            raise ServiceUnavailableError(f"The index in {self._folder} could not be changed: {error}") from error
+        self._store.delete(ids)
 
     def stats(self) -> Stats:
         """Say what it holds."""
@@ -246,7 +192,7 @@ class FaissIndex(MemoryIndex):
         """Write a copy."""
         with self._lock, copied(target) as new:
             new.mkdir()
-            self._database.execute("vacuum into ?", (str(new / _DATABASE),))
+            self._store.copy(new)
             keep_schema(new, self.schema)
 
     def close(self) -> None:
@@ -257,6 +203,6 @@ class FaissIndex(MemoryIndex):
             self._closed = True
             try:
                 self._keep_graphs()
-                self._database.close()
+                self._store.close()
             finally:
                 self._owned.release()

@@ -218,9 +218,9 @@ def moment_of(text: str) -> datetime | None:
     """Return the moment that a text names; None where it names none."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: beyond the years 1 to 9999, once its zone is counted
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def matches(given: Filter, document: str, metadata: Mapping[str, Any]) -> bool:

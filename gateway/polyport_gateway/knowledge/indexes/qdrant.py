@@ -6,21 +6,22 @@ for tests; the index ``qdrant-edge`` is Qdrant itself.
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from polyport.errors import (
     ConfigurationError,
     MissingDependencyError,
-    ServiceUnavailableError,
     UnsupportedOperationError,
 )
 from polyport_gateway.knowledge.retrieval.bm25 import SparseVector
@@ -29,6 +30,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 from .base import Entry, Record, Schema, Stats, Where
 from .filters import Scalar
 from .qdrant_common import SPARSE, is_whole, key_of, payload_of, ranked, record_of, translated, vector_name
+from .servers import DeadlineTransport, Failure, Server, failure_of
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -37,6 +39,8 @@ __all__ = ["QdrantIndex"]
 
 _BATCH = 256
 _SERVERS = ("http://", "https://")
+
+Value = TypeVar("Value")
 
 
 class QdrantIndex:
@@ -77,11 +81,16 @@ class QdrantIndex:
         # The stand-in keeps no index, and so finds 2025.0 where a server would not.
         self._dialect = _ClientDialect(models, lambda key: self._remote and is_whole(self.schema, key))
         self._replicas = replicas
+        self._server = _server(url)
         # The stand-in is not made for several threads.
         self._lock = threading.RLock()
         if self._remote:
             self._client: QdrantClient = QdrantClient(
-                url=url, api_key=api_key, timeout=timeout, check_compatibility=False
+                url=url,
+                api_key=api_key,
+                timeout=timeout,
+                check_compatibility=False,
+                transport=DeadlineTransport(timeout, httpx.Limits(max_connections=64, max_keepalive_connections=16)),
             )
         else:
             self._client = QdrantClient(":memory:") if url == ":memory:" else QdrantClient(path=url)
@@ -91,62 +100,72 @@ class QdrantIndex:
             self._client.close()
             raise
 
-    @contextmanager
-    def _asking(self) -> Iterator[QdrantClient]:
-        from httpx import HTTPError
-        from qdrant_client.http.exceptions import ApiException
+    def _ask(self, action: Callable[[QdrantClient], Value], *, repeat: bool = True) -> Value:
+        """Return what the server says.
 
-        try:
-            if self._remote:
-                yield self._client
-            else:
-                with self._lock:
-                    yield self._client
-        except (ApiException, HTTPError) as error:
-            raise ServiceUnavailableError(f"The Qdrant server at {self._url} failed: {error}") from error
+        Args:
+            action: Asks it.
+            repeat: Whether asking twice does the same as once.
+        """
+        if self._remote:
+            return self._server.call(lambda: action(self._client), repeat=repeat)
+        with self._lock, self._server.calling():
+            return action(self._client)
 
     def _opened(self, schema: Schema | None) -> Schema:
-        with self._asking() as client:
-            known = {alias.alias_name: alias.collection_name for alias in client.get_aliases().aliases}
-            if self.collection in known:
-                kept = self._kept_schema(client, schema)
-                if schema is not None:
-                    schema.agree(kept, f"collection {self.collection!r} at {self._url}")
-                return kept
+        known = self._ask(lambda client: {alias.alias_name for alias in client.get_aliases().aliases})
+        if self.collection in known:
+            kept = self._kept_schema(schema)
+            if schema is not None:
+                schema.agree(kept, f"collection {self.collection!r} at {self._server.place}")
+            return kept
         if schema is None:
-            raise ConfigurationError(f"There is no collection {self.collection!r} at {self._url}; give a schema.")
+            raise ConfigurationError(
+                f"There is no collection {self.collection!r} at {self._server.place}; give a schema."
+            )
         self.switch(self._create(schema))
         return schema
 
-    def _kept_schema(self, client: QdrantClient, schema: Schema | None) -> Schema:
-        info = client.get_collection(self.collection)
+    def _kept_schema(self, schema: Schema | None) -> Schema:
+        info = self._ask(lambda client: client.get_collection(self.collection))
         vectors = info.config.params.vectors
         sizes = (
             {name.removeprefix("dense-"): found.size for name, found in vectors.items()}
             if isinstance(vectors, dict)
             else {}
         )
-        return Schema(sizes, None if schema is None else schema.fields)
+        if schema is None:
+            return Schema(sizes)
+        self._index_fields(self.collection, schema, known=set(info.payload_schema or ()))
+        return Schema(sizes, schema.fields, schema.strict)
 
     def _create(self, schema: Schema) -> str:
         models = self._models
         name = f"{self.collection}-{uuid.uuid4().hex[:12]}"
-        kinds = models.PayloadSchemaType
-        with self._asking() as client:
-            client.create_collection(
-                name,
-                vectors_config={
-                    vector_name(one): models.VectorParams(size=size, distance=models.Distance.COSINE)
-                    for one, size in schema.vectors.items()
-                },
-                sparse_vectors_config={SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                replication_factor=self._replicas if self._remote else None,
-            )
-            if self._remote:  # the stand-in has no indexes on payloads
-                client.create_payload_index(name, "document", kinds.KEYWORD)
-                for field, kind in (schema.fields or {}).items():
-                    client.create_payload_index(name, key_of(field), kinds(kind))
+        vectors = {
+            vector_name(one): models.VectorParams(size=size, distance=models.Distance.COSINE)
+            for one, size in schema.vectors.items()
+        }
+        sparse = {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)}
+        replicas = self._replicas if self._remote else None
+        self._ask(
+            lambda client: client.create_collection(
+                name, vectors_config=vectors, sparse_vectors_config=sparse, replication_factor=replicas
+            ),
+            repeat=False,  # the second would be told that it exists
+        )
+        self._index_fields(name, schema, known=set())
         return name
+
+    def _index_fields(self, name: str, schema: Schema, *, known: set[str]) -> None:
+        """Have the server index the fields that have no index yet; a field keeps the type that it was first given."""
+        if not self._remote:
+            return  # the stand-in has none
+        kinds = self._models.PayloadSchemaType
+        for field, kind in {"document": "keyword", **(schema.fields or {})}.items():
+            key = key_of(field)
+            if key not in known:
+                self._ask(partial(_indexed, name, key, kinds(kind)))
 
     def successor(self, schema: Schema) -> str:
         """Make another collection beside this one, for `switch`; return its name."""
@@ -158,10 +177,10 @@ class QdrantIndex:
         create = models.CreateAliasOperation(
             create_alias=models.CreateAlias(collection_name=name, alias_name=self.collection)
         )
-        with self._asking() as client:
-            known = {alias.alias_name for alias in client.get_aliases().aliases}
-            delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self.collection))
-            client.update_collection_aliases([*([delete] if self.collection in known else []), create])
+        known = self._ask(lambda client: {alias.alias_name for alias in client.get_aliases().aliases})
+        delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=self.collection))
+        changes = [*([delete] if self.collection in known else []), create]
+        self._ask(lambda client: client.update_collection_aliases(changes), repeat=False)
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add or replace chunks."""
@@ -174,9 +193,8 @@ class QdrantIndex:
             if entry.sparse is not None:
                 vectors[SPARSE] = self._terms(entry.sparse)
             points.append(models.PointStruct(id=entry.id, vector=vectors, payload=payload_of(entry)))
-        with self._asking() as client:
-            for start in range(0, len(points), _BATCH):
-                client.upsert(self.collection, points[start : start + _BATCH], wait=True)
+        for start in range(0, len(points), _BATCH):
+            self._ask(partial(_upserted, self.collection, points[start : start + _BATCH]))
 
     def _terms(self, vector: SparseVector) -> Any:
         return self._models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
@@ -193,8 +211,7 @@ class QdrantIndex:
 
     def _delete(self, condition: Any) -> None:
         chosen = self._models.FilterSelector(filter=self._models.Filter(must=[condition]))
-        with self._asking() as client:
-            client.delete(self.collection, chosen, wait=True)
+        self._ask(lambda client: client.delete(self.collection, chosen, wait=True))
 
     def _filter(self, where: Where) -> Any:
         chosen = self.schema.filter(where)
@@ -212,8 +229,8 @@ class QdrantIndex:
         ]
         if not requests:
             return []
-        with self._asking() as client:
-            return [response.points for response in client.query_batch_points(self.collection, requests)]
+        answers = self._ask(lambda client: client.query_batch_points(self.collection, requests))
+        return [answer.points for answer in answers]
 
     def _many(self, using: str, vectors: Sequence[Any], limit: int, where: Where, above: float) -> list[Ranking]:
         chosen = self._filter(where)
@@ -267,20 +284,23 @@ class QdrantIndex:
         chosen = self._filter(where)
         wanted = ids.tolist()
         conditions = [self._models.HasIdCondition(has_id=sorted(set(wanted))), *([] if chosen is None else [chosen])]
-        with self._asking() as client:
-            points, _ = client.scroll(
-                self.collection, self._models.Filter(must=conditions), limit=max(1, len(wanted)), with_payload=False
-            )
+        every, most = self._models.Filter(must=conditions), max(1, len(wanted))
+        points, _ = self._ask(lambda client: client.scroll(self.collection, every, limit=most, with_payload=False))
         met = {point.id for point in points}
         return np.array([chunk in met for chunk in wanted], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         models = self._models
         key = None if name is None else vector_name(name)
-        chosen = None if key is None else models.Filter(must=[models.HasVectorCondition(has_vector=key)])
-        with self._asking() as client:
-            answer = client.query_points(
+        wanted = self._filter(where)
+        has = [] if key is None else [models.HasVectorCondition(has_vector=key)]
+        conditions = [*has, *([] if wanted is None else [wanted])]
+        chosen = models.Filter(must=conditions) if conditions else None
+        answer = self._ask(
+            lambda client: client.query_points(
                 self.collection,
                 query=models.SampleQuery(sample=models.Sample.RANDOM),
                 limit=max(1, limit),
@@ -288,33 +308,33 @@ class QdrantIndex:
                 with_vectors=[key] if key else False,
                 with_payload=False,
             )
+        )
         points: list[Any] = sorted(answer.points, key=lambda point: int(point.id))[:limit]
         vectors = np.array([point.vector[key] for point in points] if key else [[]] * len(points), np.float32)
         return np.array([point.id for point in points], np.int64), vectors
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
-        with self._asking() as client:
-            points = client.retrieve(self.collection, list(ids), with_payload=True)
+        points = self._ask(lambda client: client.retrieve(self.collection, list(ids), with_payload=True))
         found = {point.id: point.payload for point in points}
         return [record_of(chunk, found[chunk]) for chunk in ids if chunk in found]
 
     def scroll(self, *, after: int = -1, limit: int = 1000, where: Where = None) -> list[Record]:
         """Return the next chunks by number."""
         chosen = self._filter(where)
-        with self._asking() as client:
-            points, _ = client.scroll(self.collection, chosen, limit=limit, offset=after + 1, with_payload=True)
+        points, _ = self._ask(
+            lambda client: client.scroll(self.collection, chosen, limit=limit, offset=after + 1, with_payload=True)
+        )
         return [record_of(int(point.id), point.payload) for point in points]
 
     def count(self, where: Where = None) -> int:
         """Return how many chunks there are."""
         chosen = self._filter(where)
-        with self._asking() as client:
-            return int(client.count(self.collection, chosen, exact=True).count)
+        return int(self._ask(lambda client: client.count(self.collection, chosen, exact=True)).count)
 
     def stats(self) -> Stats:
         """Say what it holds."""
-        return Stats("qdrant", self.count(), details={"url": self._url, "collection": self.collection})
+        return Stats("qdrant", self.count(), details={"url": self._server.place, "collection": self.collection})
 
     def optimize(self) -> None:
         """Do nothing: a server does so by itself, at once."""
@@ -322,13 +342,47 @@ class QdrantIndex:
     def snapshot(self, target: Path) -> None:
         """Refuse: a server's snapshots are the server's."""
         raise UnsupportedOperationError(
-            f"Snapshots of {self.collection!r} are made and kept by the server at {self._url}: "
+            f"Snapshots of {self.collection!r} are made and kept by the server at {self._server.place}: "
             "POST /collections/{name}/snapshots."
         )
 
     def close(self) -> None:
         """Let go of connections."""
         self._client.close()
+
+
+def _indexed(name: str, key: str, kind: Any, client: QdrantClient) -> Any:
+    return client.create_payload_index(name, key, kind)
+
+
+def _upserted(name: str, points: list[Any], client: QdrantClient) -> Any:
+    return client.upsert(name, points, wait=True)
+
+
+def _server(url: str) -> Server:
+    from qdrant_client.common.client_exceptions import QdrantException
+    from qdrant_client.http.exceptions import ApiException
+
+    unreadable = (json.JSONDecodeError, UnicodeDecodeError)  # which the client lets through
+    return Server("Qdrant", url, (ApiException, QdrantException, httpx.HTTPError, *unreadable), _failure)
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what an error of the client says; of an answer, its beginning, but never what was sent."""
+    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+    if isinstance(error, ResponseHandlingException):
+        return failure_of(error.source)
+    if isinstance(error, ResourceExhaustedResponse):
+        return Failure("it has too much to do (429)", retry_after=float(error.retry_after_s))
+    if not isinstance(error, UnexpectedResponse):
+        return failure_of(error)
+    status = error.status_code or 0
+    if status in (401, 403):
+        return Failure(f"it refuses the api_key ({status})", down=False)
+    said = bytes(error.content[:200]).decode(errors="replace")
+    return Failure(f"it answers {status}: {said}", down=status >= 500 or status == 429)
 
 
 class _ClientDialect:

@@ -182,6 +182,17 @@ class Analyzer:
         numbers, counts = np.unique(np.array(ids, dtype=np.uint32), return_counts=True)
         return Terms(numbers, counts.astype(np.float32), len(ids))
 
+    def words(self, text: str) -> list[str]:
+        """Return the words that a text is searched by, folded, not stemmed; a run without blanks as its pairs."""
+        folded = fold(text)
+        pieces = _PIECE.findall(folded if folded.isascii() else _ASKED_UNSPACED.sub(" ", folded))
+        kept = [piece for piece in pieces if piece not in _ASKED] or pieces
+        found: list[str] = []
+        for piece in kept:
+            unspaced = len(piece) > 1 and _RUN.match(piece) is not None
+            found.extend(map(add, piece, piece[1:]) if unspaced else (piece,))
+        return list(dict.fromkeys(found))
+
     def _ids(self, pieces: Iterable[str], *, plain: bool) -> tuple[list[int], list[int]]:
         known = self._known
         if plain:

@@ -1,0 +1,514 @@
+"""Milvus: a server or a cluster that many gateways share, or Milvus Lite in a folder of this process.
+
+A collection has a field for each embedder's vectors, one for BM25's sparse vectors, and the facts that filters go by
+(`milvus_filters`). Milvus adds up sparse vectors as they are, so how rare a term is, is put into the query: the chunks
+that have it are counted by an array of terms, and the counts kept until something changes here, or for half a minute,
+for other gateways may write. Of a folder, which nobody else writes to, they are counted in memory.
+
+Milvus Lite (3.2) is Python over FAISS and Parquet, "for local development and small-scale applications": the same calls
+as on a server, but filters take milliseconds for each thousand chunks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyport.errors import (
+    BadRequestError,
+    ConfigurationError,
+    MissingDependencyError,
+    ServiceUnavailableError,
+    UnsupportedOperationError,
+)
+from polyport_gateway.knowledge.retrieval.bm25 import SparseVector
+from polyport_gateway.knowledge.retrieval.ranking import Ranking
+
+from .base import PART, Entry, Record, Schema, Stats, Where
+from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
+from .milvus_filters import ANYTHING, HAS_TERMS, expression, facts_of, token
+from .milvus_terms import TermCounts
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+__all__ = ["MilvusIndex"]
+
+_DATABASE = "milvus.db"
+_BATCH = 500
+_MOST_IDS = 5000
+_MOST_FOUND = 16_384
+_MOST_BYTES = 65_535
+_MOST_TERMS = 4096
+_ALWAYS = 2**32 - 2
+"""A dimension that every sparse vector has, for none may be empty; no query has it."""
+_CHANCES = 2**31
+_STALE_S = 30.0
+
+
+class MilvusIndex:
+    """A collection on a server, or in a folder.
+
+    Args:
+        schema: What it holds; None takes what there is.
+        folder: Of Milvus Lite, for one process; made where it is missing.
+        url: Of a server instead, such as ``http://localhost:19530``.
+        collection: Its name.
+        token: ``user:password``, or a key.
+        timeout: Seconds for one request.
+
+    Raises:
+        ConflictError: The folder is open already, here or in another process.
+        ConfigurationError: It holds vectors of another size or name, or neither or both of folder and url are given.
+        ServiceUnavailableError: The server does not answer.
+    """
+
+    def __init__(
+        self,
+        schema: Schema | None,
+        folder: Path | None = None,
+        *,
+        url: str | None = None,
+        collection: str = "chunks",
+        token: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        if (folder is None) == (url is None):
+            raise ConfigurationError("The index milvus needs either a folder or the url of a server.")
+        try:
+            import pymilvus
+
+            if folder is not None:
+                import milvus_lite  # noqa: F401
+        except ImportError as error:
+            raise MissingDependencyError("The index milvus", extra="milvus") from error
+        self._milvus = pymilvus
+        self._folder, self._url = folder, url
+        self._place = str(folder) if url is None else url.rpartition("@")[2]
+        self.collection, self._timeout = collection.replace("-", "_"), timeout
+        self._writing = threading.RLock()
+        self._closed = self._ready = False
+        self._counted: dict[int | None, tuple[int, float]] = {}
+        self._terms = None if folder is None else TermCounts()
+        self._owned = None if folder is None else Lock(folder)
+        try:
+            self._client = self._connected(token)
+            try:
+                self.schema = self._opened(schema)
+                self._fields = {name: _field(name) for name in self.schema.vectors}
+                self._ready = True
+            except BaseException:
+                self._disconnect()
+                raise
+        except BaseException:
+            if self._owned is not None:
+                self._owned.release()
+            raise
+
+    def _connected(self, token: str | None) -> MilvusClient:
+        milvus = self._milvus
+        try:
+            if self._folder is not None:
+                return milvus.MilvusClient(str(self._folder / _DATABASE))
+            return milvus.MilvusClient(uri=self._url or "", token=token or "", timeout=self._timeout)
+        except milvus.MilvusException as error:
+            if self._folder is not None:
+                raise damaged(self._folder, error) from error
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailableError:
+        what = (
+            f"The Milvus server at {self._place} failed"
+            if self._folder is None
+            else f"The index in {self._place} failed"
+        )
+        return ServiceUnavailableError(f"{what}: {getattr(error, 'message', None) or error}")
+
+    @contextmanager
+    def _asking(self) -> Iterator[MilvusClient]:
+        try:
+            yield self._client
+        except self._milvus.MilvusException as error:
+            if self._folder is not None and not self._ready:  # the files are the only thing that can fail here
+                raise damaged(self._folder, error) from error
+            raise self._unavailable(error) from error
+
+    def _opened(self, schema: Schema | None) -> Schema:
+        found, kept = schema, None
+        if self._folder is not None:
+            found, kept = opened_schema(self._folder, schema)
+        with self._asking() as client:
+            there = client.has_collection(self.collection, timeout=self._timeout)
+            if self._folder is not None and kept is not None and not there:
+                raise damaged(self._folder, ValueError("the collection is missing"))
+            if there and kept is None:
+                described = self._described(client, schema)
+                if schema is not None:
+                    schema.agree(described, f"collection {self.collection!r} at {self._place}")
+                found = described
+            if found is None:
+                raise ConfigurationError(f"There is no collection {self.collection!r} at {self._place}; give a schema.")
+            if not there:
+                if self._folder is not None:
+                    need_room(self._folder)
+                self._create(client, found)
+            client.load_collection(self.collection, timeout=self._timeout)
+            if there and self._terms is not None:
+                self._read_terms(client, self._terms)
+        if self._folder is not None and found != kept:
+            keep_schema(self._folder, found)
+        return found
+
+    def _read_terms(self, client: MilvusClient, counts: TermCounts) -> None:
+        pages = client.query_iterator(
+            self.collection, batch_size=1000, filter=HAS_TERMS, output_fields=["id", "terms"], timeout=self._timeout
+        )
+        while rows := pages.next():
+            for row in rows:
+                counts.put(int(row["id"]), row["terms"])
+        pages.close()
+
+    def _described(self, client: MilvusClient, schema: Schema | None) -> Schema:
+        fields = client.describe_collection(self.collection, timeout=self._timeout)["fields"]
+        sizes = {
+            field["description"]: int(field["params"]["dim"]) for field in fields if field["name"].startswith("dense_")
+        }
+        return Schema(sizes, None if schema is None else schema.fields, schema is None or schema.strict)
+
+    def _create(self, client: MilvusClient, schema: Schema) -> None:
+        kinds = self._milvus.DataType
+        made = client.create_schema(auto_id=False, enable_dynamic_field=False)
+        made.add_field("id", kinds.INT64, is_primary=True)
+        made.add_field("body", kinds.VARCHAR, max_length=_MOST_BYTES)
+        made.add_field("document", kinds.VARCHAR, max_length=512)
+        made.add_field(PART, kinds.INT64, nullable=True)
+        made.add_field("chance", kinds.INT64)
+        made.add_field("facts", kinds.JSON)
+        made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=_MOST_TERMS)
+        made.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
+        indexes = client.prepare_index_params()
+        indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
+        for name in ("document", PART, "chance", *(() if self._folder is not None else ("terms",))):
+            indexes.add_index(name, index_type="INVERTED")
+        for name, size in schema.vectors.items():
+            made.add_field(_field(name), kinds.FLOAT_VECTOR, dim=size, description=name)
+            made.add_field(_has(name), kinds.BOOL)
+            indexes.add_index(_has(name), index_type="INVERTED")
+            more = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
+            indexes.add_index(_field(name), **more)
+        client.create_collection(self.collection, schema=made, consistency_level="Strong", timeout=self._timeout)
+        client.create_index(self.collection, indexes, timeout=self._timeout, sync=False)  # there is nothing to wait for
+
+    def upsert(self, entries: Sequence[Entry]) -> None:
+        """Add or replace chunks."""
+        rows = [self._row(entry) for entry in {entry.id: entry for entry in entries}.values()]
+        with self._changing() as client:
+            for start in range(0, len(rows), _BATCH):
+                part = rows[start : start + _BATCH]
+                client.upsert(self.collection, part, timeout=self._timeout)
+                if self._terms is not None:
+                    for row in part:
+                        self._terms.put(row["id"], row["terms"] if "terms" in row["facts"]["*"] else None)
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        vectors = {_field(name): row.tolist() for name, row in self.schema.entry(entry).items()}
+        body = json.dumps({"document": entry.document, "metadata": dict(entry.metadata)}, ensure_ascii=False)
+        terms = _sparse(entry.sparse)
+        facts = facts_of(entry.document, entry.metadata, terms=entry.sparse is not None)
+        for what, text in (("", body), ("'s values to filter by", json.dumps(facts, ensure_ascii=False))):
+            size = len(text.encode("utf-8", "surrogatepass"))
+            if size > _MOST_BYTES:
+                raise BadRequestError(
+                    f"Chunk {entry.id} has {size:,} bytes of metadata{what}, and Milvus takes {_MOST_BYTES:,}."
+                )
+        part = entry.metadata.get(PART)
+        return {
+            "id": entry.id,
+            "body": body,
+            "document": token(entry.document),
+            PART: part if isinstance(part, int) and not isinstance(part, bool) else None,
+            "chance": _chance(entry.id),
+            "facts": facts,
+            "terms": sorted(terms)[:_MOST_TERMS],
+            "sparse": {**terms, _ALWAYS: 1.0},
+            **{_has(name): name in entry.vectors for name in self.schema.vectors},
+            **{_field(name): [1.0] + [0.0] * (size - 1) for name, size in self.schema.vectors.items()},
+            **vectors,
+        }
+
+    @contextmanager
+    def _changing(self) -> Iterator[MilvusClient]:
+        with self._writing, self._asking() as client:
+            if self._folder is not None:
+                need_room(self._folder)
+            try:
+                yield client
+            finally:
+                self._counted = {}
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Remove chunks."""
+        wanted = [chunk for chunk in ids if 0 <= chunk < 2**63]
+        with self._changing() as client:
+            for start in range(0, len(wanted), _MOST_IDS):
+                part = wanted[start : start + _MOST_IDS]
+                client.delete(self.collection, ids=part, timeout=self._timeout)
+                if self._terms is not None:
+                    self._terms.drop(part)
+
+    def delete_documents(self, documents: Sequence[str]) -> None:
+        """Remove all chunks of documents."""
+        tokens = sorted(set(map(token, documents)))
+        with self._changing() as client:
+            for start in range(0, len(tokens), _MOST_IDS):
+                chosen = json.dumps(tokens[start : start + _MOST_IDS], ensure_ascii=False)
+                if self._terms is None:
+                    client.delete(self.collection, filter=f"document in {chosen}", timeout=self._timeout)
+                    continue
+                rows = client.query(
+                    self.collection, filter=f"document in {chosen}", output_fields=["id"], timeout=self._timeout
+                )
+                self.delete([int(row["id"]) for row in rows])
+
+    def _filter(self, where: Where, *more: str) -> str:
+        chosen = self.schema.filter(where)
+        return " and ".join(f"({part})" for part in (*([] if chosen is None else [expression(chosen)]), *more))
+
+    def search_dense(self, name: str, vectors: NDArray[np.float32], limit: int, where: Where = None) -> list[Ranking]:
+        """Return the chunks of the nearest vectors."""
+        rows = self.schema.queries(name, vectors)
+        params = {"metric_type": "COSINE", "params": {"ef": max(128, 2 * min(limit, _MOST_FOUND))}}
+        return self._search(
+            self._fields[name], rows.tolist(), limit, self._filter(where, f"{_has(name)} == true"), params
+        )
+
+    def search_sparse(self, vectors: Sequence[SparseVector], limit: int, where: Where = None) -> list[Ranking]:
+        """Return the chunks of the best BM25 score."""
+        chosen = self._filter(where)
+        asked = [self._query(vector) for vector in vectors]
+        kept = [number for number, vector in enumerate(asked) if vector]
+        found = self._search("sparse", [asked[number] for number in kept], limit, chosen, {"metric_type": "IP"})
+        answers = [_ranking(()) for _ in vectors]
+        for number, ranking in zip(kept, found, strict=True):
+            answers[number] = ranking
+        return answers
+
+    def _search(self, field: str, vectors: list[Any], limit: int, chosen: str, params: Any) -> list[Ranking]:
+        if limit < 1 or not vectors:
+            return [_ranking(()) for _ in vectors]
+        with self._asking() as client:
+            answers = client.search(
+                self.collection,
+                data=vectors,
+                anns_field=field,
+                filter=chosen,
+                limit=min(limit, _MOST_FOUND),
+                search_params=params,
+                output_fields=["id"],
+                timeout=self._timeout,
+            )
+        return [_ranking((int(hit["id"]), float(hit["distance"])) for hit in hits) for hits in answers]
+
+    def _query(self, vector: SparseVector) -> dict[int, float]:
+        """Return a query's terms by how often it has each, and how rare that is."""
+        wanted = _sparse(vector)
+        chunks = self._count_of(None)
+        found = {}
+        for term, value in wanted.items():
+            having = self._count_of(term)
+            if having:  # which may have been counted after the chunks were
+                found[term] = value * math.log1p((max(chunks, having) - having + 0.5) / (having + 0.5))
+        return found
+
+    def _count_of(self, term: int | None) -> int:
+        """Return how many chunks have a term; for None, how many have any."""
+        if self._terms is not None:
+            return self._terms.of(term)
+        kept = self._counted
+        found = kept.get(term)
+        if found is None or time.monotonic() - found[1] > _STALE_S:
+            chosen = HAS_TERMS if term is None else f"array_contains(terms, {term})"
+            found = kept[term] = self._count(chosen), time.monotonic()
+        return found[0]
+
+    def _count(self, chosen: str) -> int:
+        with self._asking() as client:
+            rows = client.query(self.collection, filter=chosen, output_fields=["count(*)"], timeout=self._timeout)
+        return int(rows[0]["count(*)"])
+
+    def _rows(self, ids: Sequence[int], fields: list[str], more: str = "") -> dict[int, Any]:
+        """Return fields of chunks that are there and meet a condition."""
+        found: dict[int, Any] = {}
+        wanted = sorted({chunk for chunk in ids if 0 <= chunk < 2**63})
+        with self._asking() as client:
+            for start in range(0, len(wanted), _MOST_IDS):
+                chosen = f"id in {json.dumps(wanted[start : start + _MOST_IDS])}" + (f" and ({more})" if more else "")
+                rows = client.query(
+                    self.collection, filter=chosen, output_fields=["id", *fields], timeout=self._timeout
+                )
+                found.update((int(row["id"]), row) for row in rows)
+        return found
+
+    def rate_dense(
+        self, name: str, vectors: NDArray[np.float32], among: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.float32]]:
+        """Return the cosine of some chunks."""
+        rows = self.schema.queries(name, vectors)
+        field = self._fields[name]
+        found = []
+        for row, ids in zip(rows, among, strict=True):
+            kept = self._rows(ids.tolist(), [field], f"{_has(name)} == true")
+            scores = {chunk: float(row @ np.asarray(one[field], np.float32)) for chunk, one in kept.items()}
+            found.append(np.array([scores.get(chunk, np.nan) for chunk in ids.tolist()], np.float32))
+        return found
+
+    def rate_sparse(
+        self, vectors: Sequence[SparseVector], among: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.float32]]:
+        """Return the BM25 score of some chunks."""
+        found = []
+        for vector, ids in zip(vectors, among, strict=True):
+            query = self._query(vector)
+            kept = self._rows(ids.tolist(), ["sparse"]) if query else {}
+            scores = {
+                chunk: sum(query.get(int(term), 0.0) * float(value) for term, value in row["sparse"].items())
+                for chunk, row in kept.items()
+            }
+            found.append(np.array([scores.get(chunk, 0.0) for chunk in ids.tolist()], np.float32))
+        return found
+
+    def meeting(self, ids: NDArray[np.int64], where: Where) -> NDArray[np.bool_]:
+        """Return, for each chunk, whether it meets a filter."""
+        met = self._rows(ids.tolist(), [], self._filter(where))
+        return np.array([chunk in met for chunk in ids.tolist()], np.bool_)
+
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return some chunks, those whose hash is small, and their vectors."""
+        field = None if name is None else self._fields[name]
+        having = self._filter(where, *([] if name is None else [f"{_has(name)} == true"])) or ANYTHING
+        chunks = self._count(having)
+        most = _CHANCES if chunks <= limit else int(_CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
+        with self._asking() as client:
+            rows = client.query(
+                self.collection,
+                filter=f"chance < {most} and ({having})",
+                output_fields=["id", "chance", *([field] if field else [])],
+                limit=min(_MOST_FOUND, 2 * limit + 100),
+                timeout=self._timeout,
+            )
+        chosen = sorted(sorted(rows, key=lambda row: row["chance"])[:limit], key=lambda row: row["id"])
+        vectors = np.array([row[field] for row in chosen] if field else [[]] * len(chosen), np.float32)
+        return np.array([row["id"] for row in chosen], np.int64), vectors.reshape(len(chosen), -1)
+
+    def fetch(self, ids: Sequence[int]) -> list[Record]:
+        """Return what is kept of chunks."""
+        rows = self._rows(ids, ["body"])
+        return [_record(chunk, rows[chunk]) for chunk in ids if chunk in rows]
+
+    def scroll(self, *, after: int = -1, limit: int = 1000, where: Where = None) -> list[Record]:
+        """Return the next chunks by number."""
+        if limit < 1:
+            return []
+        found: list[Record] = []
+        with self._asking() as client:
+            pages = client.query_iterator(
+                self.collection,
+                batch_size=min(1000, limit),
+                limit=limit,
+                filter=self._filter(where, f"id > {after}"),
+                output_fields=["id", "body"],
+                timeout=self._timeout,
+            )
+            while rows := pages.next():
+                found += [_record(int(row["id"]), row) for row in rows]
+            pages.close()
+        return sorted(found, key=lambda record: record.id)[:limit]
+
+    def count(self, where: Where = None) -> int:
+        """Return how many chunks there are."""
+        return self._count(self._filter(where) or ANYTHING)
+
+    def stats(self) -> Stats:
+        """Say what it holds."""
+        details = {"collection": self.collection, **({} if self._url is None else {"url": self._place})}
+        return Stats("milvus", self.count(), 0 if self._folder is None else size_of(self._folder), details)
+
+    def optimize(self) -> None:
+        """Write what is in memory to files, with their indexes; a server does so by itself, too."""
+        with self._changing() as client:
+            client.flush(self.collection, timeout=max(600.0, self._timeout))
+
+    def snapshot(self, target: Path) -> None:
+        """Copy the folder; refuse where a server has the files."""
+        if self._folder is None:
+            raise UnsupportedOperationError(
+                f"Snapshots of {self.collection!r} are made by the server at {self._place}, with Milvus Backup."
+            )
+        with self._changing() as client:
+            client.flush(self.collection, timeout=max(600.0, self._timeout))
+            copy_index(self._folder, target)
+
+    def close(self) -> None:
+        """Let go of the connection, and let others have the folder."""
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._disconnect()
+            finally:
+                if self._owned is not None:
+                    self._owned.release()
+
+    def _disconnect(self) -> None:
+        self._client.close()
+        if self._folder is not None:
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(str(self._folder / _DATABASE))
+
+
+def _field(name: str) -> str:
+    """Return the field of an embedder's vectors; Milvus takes letters and digits only."""
+    return f"dense_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def _has(name: str) -> str:
+    """Return the field that says whether a chunk has a vector; Milvus wants one in every chunk."""
+    return f"has_{_field(name)}"
+
+
+def _chance(chunk: int) -> int:
+    return int.from_bytes(hashlib.sha256(chunk.to_bytes(8, "big")).digest()[:4], "big") % _CHANCES
+
+
+def _sparse(vector: SparseVector | None) -> dict[int, float]:
+    if vector is None:
+        return {}
+    pairs = zip(vector.indices.tolist(), vector.values.tolist(), strict=True)
+    return {min(term, _ALWAYS - 1): value for term, value in pairs if value > 0}
+
+
+def _record(chunk: int, row: Mapping[str, Any]) -> Record:
+    body = json.loads(row["body"])
+    return Record(chunk, body["document"], body["metadata"])
+
+
+def _ranking(found: Any) -> Ranking:
+    pairs = list(found)
+    ids = np.array([chunk for chunk, _ in pairs], np.int64)
+    scores = np.array([score for _, score in pairs], np.float32)
+    order = np.lexsort((ids, -scores))
+    return Ranking(ids[order], scores[order])
