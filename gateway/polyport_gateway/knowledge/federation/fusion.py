@@ -24,7 +24,7 @@ __all__ = ["Answer", "fuse", "on_one_scale"]
 
 _ALIKE = 0.85
 _LOOKED_AT = 4
-"""Times the limit: what stands after that is only compared word by word, once enough is found; it is not shown anyway."""
+"""Times the limit: what stands after that is only compared word by word once enough is found, for it is not shown."""
 _ROUTE = 0.4
 
 
