@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +40,14 @@ from .base import PART, Entry, Record, Schema, Stats, Where
 from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
 from .milvus_filters import ANYTHING, HAS_TERMS, expression, facts_of, token
 from .milvus_terms import TermCounts
+from .servers import Failure, Server
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 __all__ = ["MilvusIndex"]
+
+_log = logging.getLogger("polyport.knowledge.indexes")
 
 _DATABASE = "milvus.db"
 _BATCH = 500
@@ -53,6 +58,11 @@ _MOST_TERMS = 4096
 _ALWAYS = 2**32 - 2
 """A dimension that every sparse vector has, for none may be empty; no query has it."""
 _CHANCES = 2**31
+_NOT_LOADED = 101
+_DENSE = "dense_"
+_LONGEST_NAME = 200
+_INVERTED = {"index_type": "INVERTED"}
+_GRAPH = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
 _STALE_S = 30.0
 
 
@@ -94,7 +104,8 @@ class MilvusIndex:
             raise MissingDependencyError("The index milvus", extra="milvus") from error
         self._milvus = pymilvus
         self._folder, self._url = folder, url
-        self._place = str(folder) if url is None else url.rpartition("@")[2]
+        self._server = None if url is None else _server(url)
+        self._place = str(folder) if self._server is None else self._server.place
         self.collection, self._timeout = collection.replace("-", "_"), timeout
         self._writing = threading.RLock()
         self._closed = self._ready = False
@@ -102,7 +113,8 @@ class MilvusIndex:
         self._terms = None if folder is None else TermCounts()
         self._owned = None if folder is None else Lock(folder)
         try:
-            self._client = self._connected(token)
+            with nullcontext() if self._server is None else self._server.calling():
+                self._client = self._connected(token)
             try:
                 self.schema = self._opened(schema)
                 self._fields = {name: _field(name) for name in self.schema.vectors}
@@ -124,24 +136,30 @@ class MilvusIndex:
         except milvus.MilvusException as error:
             if self._folder is not None:
                 raise damaged(self._folder, error) from error
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> ServiceUnavailableError:
-        what = (
-            f"The Milvus server at {self._place} failed"
-            if self._folder is None
-            else f"The index in {self._place} failed"
-        )
-        return ServiceUnavailableError(f"{what}: {getattr(error, 'message', None) or error}")
+            raise  # which the server's account turns into what is shown
 
     @contextmanager
     def _asking(self) -> Iterator[MilvusClient]:
+        if self._server is not None:
+            with self._server.calling(), self._loading():
+                yield self._client
+            return
         try:
             yield self._client
         except self._milvus.MilvusException as error:
-            if self._folder is not None and not self._ready:  # the files are the only thing that can fail here
+            if not self._ready and self._folder is not None:  # the files are the only thing that can fail here
                 raise damaged(self._folder, error) from error
-            raise self._unavailable(error) from error
+            raise ServiceUnavailableError(f"The index in {self._place} failed: {error.message}") from error
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Have the collection loaded for the next call, where one finds that it is not, as after some restarts."""
+        try:
+            yield
+        except self._milvus.MilvusException as error:
+            if error.code == _NOT_LOADED:
+                self._client.load_collection(self.collection, timeout=self._timeout)
+            raise
 
     def _opened(self, schema: Schema | None) -> Schema:
         found, kept = schema, None
@@ -162,6 +180,7 @@ class MilvusIndex:
                 if self._folder is not None:
                     need_room(self._folder)
                 self._create(client, found)
+            self._make_indexes(client, found)
             client.load_collection(self.collection, timeout=self._timeout)
             if there and self._terms is not None:
                 self._read_terms(client, self._terms)
@@ -170,18 +189,14 @@ class MilvusIndex:
         return found
 
     def _read_terms(self, client: MilvusClient, counts: TermCounts) -> None:
-        pages = client.query_iterator(
-            self.collection, batch_size=1000, filter=HAS_TERMS, output_fields=["id", "terms"], timeout=self._timeout
-        )
-        while rows := pages.next():
-            for row in rows:
-                counts.put(int(row["id"]), row["terms"])
-        pages.close()
+        fields = ["id", "terms"]
+        for row in client.query(self.collection, filter=HAS_TERMS, output_fields=fields, timeout=self._timeout):
+            counts.put(int(row["id"]), row["terms"])
 
     def _described(self, client: MilvusClient, schema: Schema | None) -> Schema:
         fields = client.describe_collection(self.collection, timeout=self._timeout)["fields"]
         sizes = {
-            field["description"]: int(field["params"]["dim"]) for field in fields if field["name"].startswith("dense_")
+            _name(field["name"]): int(field["params"]["dim"]) for field in fields if field["name"].startswith(_DENSE)
         }
         return Schema(sizes, None if schema is None else schema.fields, schema is None or schema.strict)
 
@@ -196,18 +211,34 @@ class MilvusIndex:
         made.add_field("facts", kinds.JSON)
         made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=_MOST_TERMS)
         made.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
-        indexes = client.prepare_index_params()
-        indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-        for name in ("document", PART, "chance", *(() if self._folder is not None else ("terms",))):
-            indexes.add_index(name, index_type="INVERTED")
         for name, size in schema.vectors.items():
-            made.add_field(_field(name), kinds.FLOAT_VECTOR, dim=size, description=name)
+            made.add_field(_field(name), kinds.FLOAT_VECTOR, dim=size)
             made.add_field(_has(name), kinds.BOOL)
-            indexes.add_index(_has(name), index_type="INVERTED")
-            more = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
-            indexes.add_index(_field(name), **more)
         client.create_collection(self.collection, schema=made, consistency_level="Strong", timeout=self._timeout)
-        client.create_index(self.collection, indexes, timeout=self._timeout, sync=False)  # there is nothing to wait for
+
+    def _make_indexes(self, client: MilvusClient, schema: Schema) -> None:
+        """Have all indexes, those too that whoever made the collection did not come to make."""
+        there = {
+            client.describe_index(self.collection, name, timeout=self._timeout)["field_name"]
+            for name in client.list_indexes(self.collection, timeout=self._timeout)
+        }
+        wanted: dict[str, dict[str, Any]] = {
+            "sparse": {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"},
+            **dict.fromkeys(("document", PART, "chance", *map(_has, schema.vectors)), _INVERTED),
+            **{_field(name): _GRAPH for name in schema.vectors},
+        }
+        indexes = client.prepare_index_params()
+        for field, options in wanted.items():
+            if field not in there:
+                indexes.add_index(field, **options)
+        if wanted.keys() - there:  # there is nothing to wait for: a new collection is empty
+            client.create_index(self.collection, indexes, timeout=self._timeout, sync=False)
+        if "terms" not in there and self._folder is None:
+            terms = client.prepare_index_params("terms", index_type="INVERTED")
+            try:
+                client.create_index(self.collection, terms, timeout=self._timeout, sync=False)
+            except self._milvus.MilvusException as error:  # Milvus Lite's server can't
+                _log.info("Terms are counted without an index: %s", error.message)
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add or replace chunks."""
@@ -419,18 +450,23 @@ class MilvusIndex:
         """Return the next chunks by number."""
         if limit < 1:
             return []
+        chosen = self._filter(where, f"id > {after}")
+        if self._folder is not None:  # Milvus Lite makes no pages without a complaint in the log for each
+            with self._asking() as client:
+                rows = client.query(self.collection, filter=chosen, output_fields=["id"], timeout=self._timeout)
+            return self.fetch(sorted(int(row["id"]) for row in rows)[:limit])
         found: list[Record] = []
         with self._asking() as client:
             pages = client.query_iterator(
                 self.collection,
                 batch_size=min(1000, limit),
                 limit=limit,
-                filter=self._filter(where, f"id > {after}"),
+                filter=chosen,
                 output_fields=["id", "body"],
                 timeout=self._timeout,
             )
-            while rows := pages.next():
-                found += [_record(int(row["id"]), row) for row in rows]
+            while page := pages.next():
+                found += [_record(int(row["id"]), row) for row in page]
             pages.close()
         return sorted(found, key=lambda record: record.id)[:limit]
 
@@ -478,9 +514,43 @@ class MilvusIndex:
             server_manager_instance.release_server(str(self._folder / _DATABASE))
 
 
+def _server(url: str) -> Server:
+    import grpc
+    from pymilvus import MilvusException
+
+    return Server("Milvus", url, (MilvusException, grpc.RpcError), _failure)
+
+
+def _failure(error: Exception) -> Failure:
+    """Return what an error of the client says; the client has tried again by itself for as long as it was given."""
+    from pymilvus.exceptions import ConnectError, MilvusUnavailableException
+
+    code = getattr(error, "code", None)
+    status = str(getattr(code() if callable(code) else code, "name", ""))
+    said = str(getattr(error, "message", "") or getattr(error, "details", str)() or error)[:300]
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return Failure(f"it refuses the token ({said})", down=False)
+    if status or isinstance(error, ConnectError | MilvusUnavailableException) or "Retry timeout" in said:
+        return Failure(f"it did not answer in time ({said})", slow=True)
+    return Failure(said, down="connecting to server" in said, slow="connecting to server" in said)
+
+
 def _field(name: str) -> str:
-    """Return the field of an embedder's vectors; Milvus takes letters and digits only."""
-    return f"dense_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    """Return the field of an embedder's vectors; Milvus takes letters, digits and underscores only.
+
+    Raises:
+        ConfigurationError: The name is too long.
+    """
+    written = "".join(chr(one) if chr(one).isalnum() and one < 128 else f"_{one:02x}" for one in name.encode())
+    if len(written) > _LONGEST_NAME:
+        raise ConfigurationError(f"The embedder's name {name!r} is too long for Milvus; call it otherwise.")
+    return f"{_DENSE}{written}"
+
+
+def _name(field: str) -> str:
+    """Return the embedder whose vectors a field has."""
+    written = field.removeprefix(_DENSE)
+    return re.sub(rb"_([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), written.encode()).decode()
 
 
 def _has(name: str) -> str:
