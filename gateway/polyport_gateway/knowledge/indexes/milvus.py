@@ -11,14 +11,12 @@ as on a server, but filters take milliseconds for each thousand chunks.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyport.errors import (
-    BadRequestError,
     ConfigurationError,
     MissingDependencyError,
     ServiceUnavailableError,
@@ -38,7 +35,20 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import PART, Entry, Record, Schema, Stats, Where
 from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
-from .milvus_filters import ANYTHING, HAS_TERMS, expression, facts_of, token
+from .milvus_filters import ANYTHING, HAS_TERMS, expression, token
+from .milvus_rows import (
+    CHANCES,
+    DENSE,
+    MOST_BYTES,
+    MOST_TERMS,
+    field_of,
+    has_field,
+    name_of,
+    ranking_of,
+    record_of,
+    row_of,
+    sparse_of,
+)
 from .milvus_terms import TermCounts
 from .servers import Failure, Server
 
@@ -53,14 +63,7 @@ _DATABASE = "milvus.db"
 _BATCH = 500
 _MOST_IDS = 5000
 _MOST_FOUND = 16_384
-_MOST_BYTES = 65_535
-_MOST_TERMS = 4096
-_ALWAYS = 2**32 - 2
-"""A dimension that every sparse vector has, for none may be empty; no query has it."""
-_CHANCES = 2**31
 _NOT_LOADED = 101
-_DENSE = "dense_"
-_LONGEST_NAME = 200
 _INVERTED = {"index_type": "INVERTED"}
 _GRAPH = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
 _STALE_S = 30.0
@@ -117,7 +120,7 @@ class MilvusIndex:
                 self._client = self._connected(token)
             try:
                 self.schema = self._opened(schema)
-                self._fields = {name: _field(name) for name in self.schema.vectors}
+                self._fields = {name: field_of(name) for name in self.schema.vectors}
                 self._ready = True
             except BaseException:
                 self._disconnect()
@@ -196,7 +199,7 @@ class MilvusIndex:
     def _described(self, client: MilvusClient, schema: Schema | None) -> Schema:
         fields = client.describe_collection(self.collection, timeout=self._timeout)["fields"]
         sizes = {
-            _name(field["name"]): int(field["params"]["dim"]) for field in fields if field["name"].startswith(_DENSE)
+            name_of(field["name"]): int(field["params"]["dim"]) for field in fields if field["name"].startswith(DENSE)
         }
         return Schema(sizes, None if schema is None else schema.fields, schema is None or schema.strict)
 
@@ -204,16 +207,16 @@ class MilvusIndex:
         kinds = self._milvus.DataType
         made = client.create_schema(auto_id=False, enable_dynamic_field=False)
         made.add_field("id", kinds.INT64, is_primary=True)
-        made.add_field("body", kinds.VARCHAR, max_length=_MOST_BYTES)
+        made.add_field("body", kinds.VARCHAR, max_length=MOST_BYTES)
         made.add_field("document", kinds.VARCHAR, max_length=512)
         made.add_field(PART, kinds.INT64, nullable=True)
         made.add_field("chance", kinds.INT64)
         made.add_field("facts", kinds.JSON)
-        made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=_MOST_TERMS)
+        made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=MOST_TERMS)
         made.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
         for name, size in schema.vectors.items():
-            made.add_field(_field(name), kinds.FLOAT_VECTOR, dim=size)
-            made.add_field(_has(name), kinds.BOOL)
+            made.add_field(field_of(name), kinds.FLOAT_VECTOR, dim=size)
+            made.add_field(has_field(name), kinds.BOOL)
         client.create_collection(self.collection, schema=made, consistency_level="Strong", timeout=self._timeout)
 
     def _make_indexes(self, client: MilvusClient, schema: Schema) -> None:
@@ -224,8 +227,8 @@ class MilvusIndex:
         }
         wanted: dict[str, dict[str, Any]] = {
             "sparse": {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"},
-            **dict.fromkeys(("document", PART, "chance", *map(_has, schema.vectors)), _INVERTED),
-            **{_field(name): _GRAPH for name in schema.vectors},
+            **dict.fromkeys(("document", PART, "chance", *map(has_field, schema.vectors)), _INVERTED),
+            **{field_of(name): _GRAPH for name in schema.vectors},
         }
         indexes = client.prepare_index_params()
         for field, options in wanted.items():
@@ -242,7 +245,7 @@ class MilvusIndex:
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add or replace chunks."""
-        rows = [self._row(entry) for entry in {entry.id: entry for entry in entries}.values()]
+        rows = [row_of(entry, self.schema) for entry in {entry.id: entry for entry in entries}.values()]
         with self._changing() as client:
             for start in range(0, len(rows), _BATCH):
                 part = rows[start : start + _BATCH]
@@ -250,32 +253,6 @@ class MilvusIndex:
                 if self._terms is not None:
                     for row in part:
                         self._terms.put(row["id"], row["terms"] if "terms" in row["facts"]["*"] else None)
-
-    def _row(self, entry: Entry) -> dict[str, Any]:
-        vectors = {_field(name): row.tolist() for name, row in self.schema.entry(entry).items()}
-        body = json.dumps({"document": entry.document, "metadata": dict(entry.metadata)}, ensure_ascii=False)
-        terms = _sparse(entry.sparse)
-        facts = facts_of(entry.document, entry.metadata, terms=entry.sparse is not None)
-        for what, text in (("", body), ("'s values to filter by", json.dumps(facts, ensure_ascii=False))):
-            size = len(text.encode("utf-8", "surrogatepass"))
-            if size > _MOST_BYTES:
-                raise BadRequestError(
-                    f"Chunk {entry.id} has {size:,} bytes of metadata{what}, and Milvus takes {_MOST_BYTES:,}."
-                )
-        part = entry.metadata.get(PART)
-        return {
-            "id": entry.id,
-            "body": body,
-            "document": token(entry.document),
-            PART: part if isinstance(part, int) and not isinstance(part, bool) else None,
-            "chance": _chance(entry.id),
-            "facts": facts,
-            "terms": sorted(terms)[:_MOST_TERMS],
-            "sparse": {**terms, _ALWAYS: 1.0},
-            **{_has(name): name in entry.vectors for name in self.schema.vectors},
-            **{_field(name): [1.0] + [0.0] * (size - 1) for name, size in self.schema.vectors.items()},
-            **vectors,
-        }
 
     @contextmanager
     def _changing(self) -> Iterator[MilvusClient]:
@@ -320,7 +297,7 @@ class MilvusIndex:
         rows = self.schema.queries(name, vectors)
         params = {"metric_type": "COSINE", "params": {"ef": max(128, 2 * min(limit, _MOST_FOUND))}}
         return self._search(
-            self._fields[name], rows.tolist(), limit, self._filter(where, f"{_has(name)} == true"), params
+            self._fields[name], rows.tolist(), limit, self._filter(where, f"{has_field(name)} == true"), params
         )
 
     def search_sparse(self, vectors: Sequence[SparseVector], limit: int, where: Where = None) -> list[Ranking]:
@@ -329,14 +306,14 @@ class MilvusIndex:
         asked = [self._query(vector) for vector in vectors]
         kept = [number for number, vector in enumerate(asked) if vector]
         found = self._search("sparse", [asked[number] for number in kept], limit, chosen, {"metric_type": "IP"})
-        answers = [_ranking(()) for _ in vectors]
+        answers = [ranking_of(()) for _ in vectors]
         for number, ranking in zip(kept, found, strict=True):
             answers[number] = ranking
         return answers
 
     def _search(self, field: str, vectors: list[Any], limit: int, chosen: str, params: Any) -> list[Ranking]:
         if limit < 1 or not vectors:
-            return [_ranking(()) for _ in vectors]
+            return [ranking_of(()) for _ in vectors]
         with self._asking() as client:
             answers = client.search(
                 self.collection,
@@ -348,11 +325,11 @@ class MilvusIndex:
                 output_fields=["id"],
                 timeout=self._timeout,
             )
-        return [_ranking((int(hit["id"]), float(hit["distance"])) for hit in hits) for hits in answers]
+        return [ranking_of((int(hit["id"]), float(hit["distance"])) for hit in hits) for hits in answers]
 
     def _query(self, vector: SparseVector) -> dict[int, float]:
         """Return a query's terms by how often it has each, and how rare that is."""
-        wanted = _sparse(vector)
+        wanted = sparse_of(vector)
         chunks = self._count_of(None)
         found = {}
         for term, value in wanted.items():
@@ -398,7 +375,7 @@ class MilvusIndex:
         field = self._fields[name]
         found = []
         for row, ids in zip(rows, among, strict=True):
-            kept = self._rows(ids.tolist(), [field], f"{_has(name)} == true")
+            kept = self._rows(ids.tolist(), [field], f"{has_field(name)} == true")
             scores = {chunk: float(row @ np.asarray(one[field], np.float32)) for chunk, one in kept.items()}
             found.append(np.array([scores.get(chunk, np.nan) for chunk in ids.tolist()], np.float32))
         return found
@@ -426,9 +403,9 @@ class MilvusIndex:
     def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, those whose hash is small, and their vectors."""
         field = None if name is None else self._fields[name]
-        having = ANYTHING if name is None else f"{_has(name)} == true"
+        having = ANYTHING if name is None else f"{has_field(name)} == true"
         chunks = self._count(having)
-        most = _CHANCES if chunks <= limit else int(_CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
+        most = CHANCES if chunks <= limit else int(CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
         with self._asking() as client:
             rows = client.query(
                 self.collection,
@@ -444,7 +421,7 @@ class MilvusIndex:
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
         rows = self._rows(ids, ["body"])
-        return [_record(chunk, rows[chunk]) for chunk in ids if chunk in rows]
+        return [record_of(chunk, rows[chunk]) for chunk in ids if chunk in rows]
 
     def scroll(self, *, after: int = -1, limit: int = 1000, where: Where = None) -> list[Record]:
         """Return the next chunks by number."""
@@ -466,7 +443,7 @@ class MilvusIndex:
                 timeout=self._timeout,
             )
             while page := pages.next():
-                found += [_record(int(row["id"]), row) for row in page]
+                found += [record_of(int(row["id"]), row) for row in page]
             pages.close()
         return sorted(found, key=lambda record: record.id)[:limit]
 
@@ -533,50 +510,3 @@ def _failure(error: Exception) -> Failure:
     if status or isinstance(error, ConnectError | MilvusUnavailableException) or "Retry timeout" in said:
         return Failure(f"it did not answer in time ({said})", slow=True)
     return Failure(said, down="connecting to server" in said, slow="connecting to server" in said)
-
-
-def _field(name: str) -> str:
-    """Return the field of an embedder's vectors; Milvus takes letters, digits and underscores only.
-
-    Raises:
-        ConfigurationError: The name is too long.
-    """
-    written = "".join(chr(one) if chr(one).isalnum() and one < 128 else f"_{one:02x}" for one in name.encode())
-    if len(written) > _LONGEST_NAME:
-        raise ConfigurationError(f"The embedder's name {name!r} is too long for Milvus; call it otherwise.")
-    return f"{_DENSE}{written}"
-
-
-def _name(field: str) -> str:
-    """Return the embedder whose vectors a field has."""
-    written = field.removeprefix(_DENSE)
-    return re.sub(rb"_([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), written.encode()).decode()
-
-
-def _has(name: str) -> str:
-    """Return the field that says whether a chunk has a vector; Milvus wants one in every chunk."""
-    return f"has_{_field(name)}"
-
-
-def _chance(chunk: int) -> int:
-    return int.from_bytes(hashlib.sha256(chunk.to_bytes(8, "big")).digest()[:4], "big") % _CHANCES
-
-
-def _sparse(vector: SparseVector | None) -> dict[int, float]:
-    if vector is None:
-        return {}
-    pairs = zip(vector.indices.tolist(), vector.values.tolist(), strict=True)
-    return {min(term, _ALWAYS - 1): value for term, value in pairs if value > 0}
-
-
-def _record(chunk: int, row: Mapping[str, Any]) -> Record:
-    body = json.loads(row["body"])
-    return Record(chunk, body["document"], body["metadata"])
-
-
-def _ranking(found: Any) -> Ranking:
-    pairs = list(found)
-    ids = np.array([chunk for chunk, _ in pairs], np.int64)
-    scores = np.array([score for _, score in pairs], np.float32)
-    order = np.lexsort((ids, -scores))
-    return Ranking(ids[order], scores[order])
