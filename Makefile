@@ -30,7 +30,7 @@ setup:
 
 # Only what serving needs, so that the first answer comes soon; nothing if `make setup` was here before.
 gateway-venv:
-	@test -x $(BIN)/polyport && test $(BIN)/polyport -nt pyproject.toml || scripts/venv .venv -e '.[gateway]'
+	@test -x $(BIN)/polyport && test $(BIN)/polyport -nt pyproject.toml || scripts/venv .venv -e '.[gateway,documents,knowledge]'
 
 # openai 3.x, which can't live beside openai 2.x: the tests drive it as a process of its own.
 openai3-venv:

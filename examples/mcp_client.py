@@ -18,8 +18,18 @@ async def main(url: str = "http://127.0.0.1:8400") -> None:
         result = await client.call_tool("add", {"a": 1, "b": 2})
         print("add:", result.structured_content)
 
-        result = await client.call_tool("handbook", {"prompt": "How many days of leave?"})
-        print("handbook:", result.structured_content["text"], result.structured_content["citations"][0]["url"])
+        result = await client.call_tool(
+            "handbook", {"question": "Who decides whether customers are told of an incident?"}
+        )
+        answer = result.structured_content
+        print(
+            "handbook:",
+            answer["text"],
+            "from",
+            answer["citations"][0]["source"],
+            "page",
+            answer["citations"][0]["page"],
+        )
 
         async def show(progress: float, total: float | None, message: str | None) -> None:
             print(f"  {progress:g} of {total:g}: {message}")
@@ -27,7 +37,7 @@ async def main(url: str = "http://127.0.0.1:8400") -> None:
         result = await client.call_tool("countdown", {"steps": 3}, progress_callback=show)
         print("countdown:", result.structured_content)
 
-        page = await client.read_resource("handbook://travel")
+        page = await client.read_resource("desk://parcels")
         print("resource:", page.contents[0].text)
 
         prompt = await client.get_prompt("summarise", {"text": "A long story.", "language": "Chinese"})

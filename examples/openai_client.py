@@ -23,10 +23,18 @@ def main(url: str = "http://127.0.0.1:8400") -> None:
     answer = client.chat.completions.create(model="add", messages=[{"role": "user", "content": '{"a": 1, "b": 2}'}])
     print("add:", answer.choices[0].message.content)
 
+    # A knowledge base: the answer is taken from its documents, and says from where.
+    answer = client.chat.completions.create(
+        model="handbook", messages=[{"role": "user", "content": "How is travel by train booked?"}]
+    )
+    print("handbook:", answer.choices[0].message.content)
+    titles = {annotation.url_citation.title for annotation in answer.choices[0].message.annotations or []}
+    print("  from", ", ".join(sorted(titles)))
+
     # A pipeline, streamed.
-    print("handbook: ", end="")
+    print("desk: ", end="")
     with client.chat.completions.create(
-        model="handbook", messages=[{"role": "user", "content": "How does travel work?"}], stream=True
+        model="desk", messages=[{"role": "user", "content": "When is lunch?"}], stream=True
     ) as chunks:
         for chunk in chunks:
             if chunk.choices:

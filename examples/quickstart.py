@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -54,28 +55,36 @@ async def countdown(steps: Annotated[int, Field(ge=1, le=20)], ctx: Context, pau
     return "lift-off"
 
 
-PAGES = {
-    "leave": "Every employee has 25 days of paid leave a year.",
-    "travel": "Travel by train is booked through the front desk.",
-    "expenses": "Expenses are paid back within ten days of the receipt.",
+# Answers from the documents in the folder, each sentence with the place that it rests on; no model is needed for it.
+app.knowledge(
+    "handbook",
+    sources=[Path(__file__).with_name("handbook")],
+    description="A small company's handbook: leave, departments, travel, equipment, security. 公司差旅制度。",
+)
+
+
+NOTES = {
+    "parcels": "Parcels are at the front desk from ten o'clock.",
+    "keys": "Keys are handed out against a signature.",
+    "lunch": "The canteen is open from half past eleven to two.",
 }
 
 
 @app.function("lookup", annotations={"read_only": True})
-def look_up(topic: Literal["leave", "travel", "expenses"]) -> str:
-    """Look up one page of the company handbook."""
-    return PAGES[topic]
+def look_up(topic: Literal["parcels", "keys", "lunch"]) -> str:
+    """Look up one note of the front desk."""
+    return NOTES[topic]
 
 
 @app.pipeline
-async def handbook(question: str) -> AsyncIterator[str | Answer]:
-    """Answer a question from the company handbook, with its sources."""
-    found = [topic for topic in PAGES if topic in question.casefold()]
+async def desk(question: str) -> AsyncIterator[str | Answer]:
+    """Answer a question from the front desk's notes, with its sources."""
+    found = [topic for topic in NOTES if topic in question.casefold()]
     if not found:
-        yield f"The handbook says nothing on that; it has pages on {', '.join(PAGES)}."
-    for word in re.findall(r"\s*\S+", "\n".join(PAGES[topic] for topic in found)):
+        yield f"The front desk has no note on that; it has notes on {', '.join(NOTES)}."
+    for word in re.findall(r"\s*\S+", "\n".join(NOTES[topic] for topic in found)):
         yield word
-    yield Answer("", citations=[Citation(topic, url=f"handbook://{topic}", text=PAGES[topic]) for topic in found])
+    yield Answer("", citations=[Citation(topic, url=f"desk://{topic}", text=NOTES[topic]) for topic in found])
 
 
 # The echo engine answers with what it is told, so this starts with no model. A real one is one line too:
@@ -85,10 +94,10 @@ app.model("parrot", engine="echo", description="Repeats what it is told; for try
 app.agent("helper", model="parrot", tools=["add", "lookup", "handbook"], instructions="Use the tools to answer.")
 
 
-@app.resource("handbook://{topic}", complete={"topic": lambda typed: [t for t in PAGES if t.startswith(typed)]})
-def handbook_page(topic: str) -> str:
-    """One page of the handbook."""
-    return PAGES[topic]
+@app.resource("desk://{topic}", complete={"topic": lambda typed: [t for t in NOTES if t.startswith(typed)]})
+def desk_note(topic: str) -> str:
+    """One note of the front desk."""
+    return NOTES[topic]
 
 
 @app.prompt

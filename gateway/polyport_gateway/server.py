@@ -18,15 +18,19 @@ from polyport.declarations import (
     PipelineDeclaration,
     Sandboxed,
 )
-from polyport.errors import AuthenticationError, UnsupportedOperationError
+from polyport.errors import AuthenticationError, ConfigurationError
 from polyport_gateway.agents.agent import AgentCapability
 from polyport_gateway.call import LOCAL, Caller, Operation
 from polyport_gateway.calls import Dispatcher
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.engines.model import ModelCapability
+from polyport_gateway.files.service import FileService
+from polyport_gateway.files.uploads import UploadService
 from polyport_gateway.functions.documents import build_prompt, build_resource
 from polyport_gateway.functions.function import FunctionCapability
 from polyport_gateway.functions.pipeline import PipelineCapability
+from polyport_gateway.knowledge.service import KnowledgeService
+from polyport_gateway.knowledge.service import make_plan as make_knowledge_plan
 from polyport_gateway.reading.plan import make_plan as make_documents_plan
 from polyport_gateway.reading.service import DocumentService
 from polyport_gateway.sandboxes.containers import Containers
@@ -34,9 +38,13 @@ from polyport_gateway.sandboxes.plan import make_plan
 from polyport_gateway.sandboxes.service import SandboxService
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.database import Database
+from polyport_gateway.storage.files import FileStore
 from polyport_gateway.storage.keys import KeyStore
 from polyport_gateway.storage.responses import ResponseStore
+from polyport_gateway.storage.uploads import UploadStore
 from polyport_gateway.storage.usage import UsageLog
+from polyport_gateway.storage.vector_stores import VectorStoreRecords
+from polyport_gateway.vector_stores.stores import StorePlan, VectorStores
 from polyport_gateway.wires.access import AccessLayer
 from polyport_gateway.wires.http import Receive, Scope, Send
 from polyport_gateway.wires.lazy import lazy_routes
@@ -45,12 +53,16 @@ from polyport_gateway.wires.openai.chat import ChatEndpoint
 from polyport_gateway.wires.openai.completions import CompletionEndpoint
 from polyport_gateway.wires.openai.container_paths import PATHS as CONTAINER_PATHS
 from polyport_gateway.wires.openai.embeddings import EmbeddingEndpoint, ModerationEndpoint, RerankEndpoint
+from polyport_gateway.wires.openai.file_paths import PATHS as FILE_PATHS
+from polyport_gateway.wires.openai.file_paths import UPLOAD_PATHS
 from polyport_gateway.wires.openai.models import ModelsEndpoint
 from polyport_gateway.wires.openai.responses.wire import ResponsesWire
+from polyport_gateway.wires.openai.vector_store_paths import PATHS as VECTOR_STORE_PATHS
 from polyport_gateway.wires.rest.documents_paths import PATHS as DOCUMENT_PATHS
 from polyport_gateway.wires.rest.documents_paths import documents_disabled
 from polyport_gateway.wires.rest.functions import FunctionCallEndpoint, FunctionListEndpoint
 from polyport_gateway.wires.rest.health import HealthEndpoint, ReadyEndpoint
+from polyport_gateway.wires.rest.knowledge_paths import PATHS as KNOWLEDGE_PATHS
 from polyport_gateway.wires.rest.metrics import MetricsEndpoint, gauge
 from polyport_gateway.wires.rest.openapi import MODERATIONS, RESPONSES, EndpointDescription, OpenAPIEndpoint
 from polyport_gateway.wires.rest.sandbox_paths import PATHS as SANDBOX_PATHS
@@ -58,6 +70,7 @@ from polyport_gateway.wires.router import Route, Router
 from polyport_gateway.wires.sandbox.disabled import disabled_routes
 
 if TYPE_CHECKING:
+    from polyport_gateway.asking.build import KnowledgeNames
     from polyport_gateway.wires.sandbox.wire import ServedSandboxes
 
 __all__ = ["Gateway", "build_catalog", "create_gateway"]
@@ -72,6 +85,7 @@ def build_catalog(
     settings: Settings,
     sandbox: SandboxService | None = None,
     documents: DocumentService | None = None,
+    knowledge: KnowledgeService | None = None,
 ) -> Catalog:
     """Turn an app's declarations into capabilities; nothing connects yet.
 
@@ -82,9 +96,15 @@ def build_catalog(
     """
     catalog = Catalog(app.name, version=app.version, instructions=app.instructions)
     agents = [declaration for declaration in app.declarations if isinstance(declaration, AgentDeclaration)]
+    names = _knowledge_names(catalog, app, knowledge)
     for declaration in app.declarations:
-        if not isinstance(declaration, AgentDeclaration):
+        if isinstance(declaration, KnowledgeDeclaration):
+            if names is not None:
+                names.declare(declaration)
+        elif not isinstance(declaration, AgentDeclaration):
             catalog.add(_build(declaration, catalog, settings, sandbox))
+    if names is not None:
+        names.everything()
     if sandbox is not None and sandbox.enabled:
         from polyport_gateway.sandboxes.build import add_capabilities
 
@@ -100,6 +120,26 @@ def build_catalog(
     for prompt in app.prompts:
         catalog.prompts[prompt.name] = build_prompt(prompt, catalog.changes, settings)
     return catalog
+
+
+def _knowledge_names(catalog: Catalog, app: App, knowledge: KnowledgeService | None) -> KnowledgeNames | None:
+    """Return what names knowledge bases; None where there are to be none.
+
+    Raises:
+        ConfigurationError: The app declares one, and they are switched off.
+    """
+    if knowledge is not None and knowledge.enabled:
+        from polyport_gateway.asking.build import KnowledgeNames
+
+        names = knowledge.names = KnowledgeNames(catalog, knowledge)
+        return names
+    for declaration in app.declarations:
+        if isinstance(declaration, KnowledgeDeclaration) and knowledge is not None:
+            raise ConfigurationError(
+                f"the app declares the knowledge base {declaration.name!r}, and knowledge bases are switched off "
+                "(POLYPORT_KNOWLEDGE=none)"
+            )
+    return None
 
 
 def _build(
@@ -129,7 +169,7 @@ def _build(
         case AgentDeclaration():
             return AgentCapability(declaration, catalog)
         case KnowledgeDeclaration():
-            raise UnsupportedOperationError(f"The gateway can't serve the knowledge base {declaration.name!r} yet.")
+            raise TypeError("knowledge bases are added by themselves")
 
 
 class Gateway:
@@ -147,21 +187,36 @@ class Gateway:
         self.settings = settings
         self.sandbox = SandboxService(make_plan(app.sandbox_declaration, settings))
         self.documents = DocumentService(make_documents_plan(app.documents_declaration, settings))
-        self.catalog = build_catalog(app, settings, self.sandbox, self.documents)
         self.database = Database(settings.records_url)
+        self.knowledge = KnowledgeService(make_knowledge_plan(settings), app, self.database)
+        self.catalog = build_catalog(app, settings, self.sandbox, self.documents, self.knowledge)
         self.keys = KeyStore(self.database)
         self.usage = UsageLog(self.database, retention_days=settings.retention_days)
         self.responses = ResponseStore(self.database, retention_days=settings.retention_days)
+        self.files = FileService(
+            FileStore(self.database),
+            settings.data_dir.absolute() / "files",
+            max_bytes=settings.files_max_bytes,
+            quota=settings.files_quota_bytes,
+        )
+        self.uploads = UploadService(UploadStore(self.database), self.files)
+        self.vector_stores = self._make_vector_stores()
         self.dispatcher = Dispatcher(
             self.catalog,
             record=self.usage.record,
             timeout_s=settings.call_timeout_s,
             max_concurrent=settings.max_concurrent_calls,
         )
+        self.knowledge.connect(self.dispatcher, self.catalog)
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
         self.containers = Containers(self.sandbox)
         self.responses_wire = ResponsesWire(
-            self.dispatcher, self.catalog, settings, self.responses, containers=self.containers
+            self.dispatcher,
+            self.catalog,
+            settings,
+            self.responses,
+            containers=self.containers,
+            searcher=None if self.vector_stores is None else self.vector_stores.searcher,
         )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()
@@ -172,6 +227,12 @@ class Gateway:
         self._open_to_all = settings.loopback_only and not settings.require_keys
         self._ready = False
         self._warming: asyncio.Task[None] | None = None
+
+    def _make_vector_stores(self) -> VectorStores | None:
+        if not self.knowledge.enabled:
+            return None
+        plan = StorePlan(self.settings.vector_store_embedder, self.settings.vector_store_reranker)
+        return VectorStores(self.knowledge, VectorStoreRecords(self.database), self.files, plan)
 
     def routes(self) -> list[Route]:
         """Return every path that is served."""
@@ -198,6 +259,9 @@ class Gateway:
             *self._moderations(),
             *self._sandbox_routes(),
             *self._document_routes(),
+            *lazy_routes([*FILE_PATHS, *UPLOAD_PATHS], self._load_files),
+            *self._knowledge_routes(),
+            *self._vector_store_routes(),
             Route("GET", "/openapi.json", OpenAPIEndpoint(self.catalog, self._described)),
         ]
 
@@ -232,6 +296,30 @@ class Gateway:
 
         return DocumentsWire(self.documents, self.dispatcher, self.settings).routes
 
+    def _knowledge_routes(self) -> list[Route]:
+        return lazy_routes(KNOWLEDGE_PATHS, self._load_knowledge)
+
+    def _load_knowledge(self) -> list[Route]:
+        from polyport_gateway.wires.rest.knowledge import KnowledgeWire
+
+        return KnowledgeWire(self.knowledge, self.dispatcher, self.settings).routes
+
+    def _vector_store_routes(self) -> list[Route]:
+        return [] if self.vector_stores is None else lazy_routes(VECTOR_STORE_PATHS, self._load_vector_stores)
+
+    def _load_vector_stores(self) -> list[Route]:
+        from polyport_gateway.wires.openai.vector_stores import VectorStoresWire
+
+        assert self.vector_stores is not None  # noqa: S101 - there are no such routes otherwise
+        return VectorStoresWire(self.vector_stores, self.dispatcher, self.settings).routes
+
+    def _load_files(self) -> list[Route]:
+        from polyport_gateway.wires.openai.file_uploads import UploadsWire
+        from polyport_gateway.wires.openai.files import FilesWire
+
+        uploads = UploadsWire(self.uploads, self.files, self.settings)
+        return [*FilesWire(self.files, self.settings).routes, *uploads.routes]
+
     def _load_sandbox(self) -> list[Route]:
         from polyport_gateway.wires.rest.sandbox import SandboxWire
 
@@ -246,9 +334,20 @@ class Gateway:
         """Describe the endpoints beyond the first ones; most gateways are never asked, and their types take long."""
         from polyport_gateway.wires.rest.containers_openapi import CONTAINERS
         from polyport_gateway.wires.rest.documents_openapi import DOCUMENTS
+        from polyport_gateway.wires.rest.files_openapi import FILES, VECTOR_STORES
+        from polyport_gateway.wires.rest.knowledge_openapi import KNOWLEDGE
         from polyport_gateway.wires.rest.sandbox_openapi import SANDBOX
 
-        return [*RESPONSES, *CONTAINERS, *SANDBOX, *DOCUMENTS, *([MODERATIONS] if self._moderations() else [])]
+        return [
+            *RESPONSES,
+            *CONTAINERS,
+            *SANDBOX,
+            *DOCUMENTS,
+            *FILES,
+            *(KNOWLEDGE if self.knowledge.enabled else ()),
+            *(VECTOR_STORES if self.knowledge.enabled else ()),
+            *([MODERATIONS] if self._moderations() else []),
+        ]
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who presents this token.
@@ -281,6 +380,10 @@ class Gateway:
             await self.mcp.start()
             await self.sandbox.start()
             await self.documents.start()
+            await self.files.start()
+            await self.knowledge.start()
+            if self.vector_stores is not None:
+                await self.vector_stores.start()
         except BaseException:
             await self.stop()
             raise
@@ -297,6 +400,9 @@ class Gateway:
             _log.warning("%d calls were still running at shutdown and are cancelled", self.dispatcher.running)
         await self.responses_wire.stop()
         await self.mcp.stop()
+        if self.vector_stores is not None:
+            await self.vector_stores.close()
+        await self._close_knowledge()
         for capability in reversed(self._started):
             try:
                 await capability.close()
@@ -305,9 +411,16 @@ class Gateway:
         self._started.clear()
         await self._close_sandbox()
         await self.documents.close()
+        await self.files.close()
         await self.usage.close()
         await self.keys.close()
         await self.database.close()
+
+    async def _close_knowledge(self) -> None:
+        try:
+            await self.knowledge.close()
+        except Exception:  # noqa: BLE001 - the records must still be written
+            _log.exception("the knowledge bases failed to close")
 
     async def _close_sandbox(self) -> None:
         if self.served_sandboxes is not None:
@@ -328,6 +441,7 @@ class Gateway:
             "dropped": usage.dropped,
             "sandbox": self.sandbox.state,
             "documents": self.documents.state,
+            "knowledge": self.knowledge.state,
             "error": None if usage.error is None else _NOT_WRITTEN,
         }
 

@@ -129,6 +129,18 @@ class Settings(BaseSettings):
     knowledge_search_timeout_s: float = Field(
         default=10.0, gt=0, description="Seconds after which a knowledge base that has not answered is left out."
     )
+    vector_store_embedder: str | None = Field(
+        default=None, description="Model that embeds vector stores of OpenAI's wire; BM25 alone without."
+    )
+    vector_store_reranker: str | None = Field(
+        default=None, description="Model that reranks what is found in them; none without."
+    )
+    files_max_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1024, description="Largest file that /v1/files takes, in bytes."
+    )
+    files_quota_bytes: int | None = Field(
+        default=20 * 1024**3, ge=0, description='Bytes that all files of one key may have; "none" for any number.'
+    )
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
     log_format: str = Field(default="auto", pattern="^(auto|text|json)$", description="text, json, or by terminal.")
@@ -142,7 +154,7 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("call_timeout_s", "retention_days", mode="before")
+    @field_validator("call_timeout_s", "retention_days", "files_quota_bytes", mode="before")
     @classmethod
     def _none(cls, value: Any) -> Any:
         return None if value == "none" else value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from polyport import Client
 from tests.support.machine import ROOT
 from tests.support.peers import Server, gateway
 
@@ -14,4 +15,7 @@ from tests.support.peers import Server, gateway
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`polyport serve examples/quickstart.py`, as a process."""
     with gateway(ROOT / "examples" / "quickstart.py", data_dir=tmp_path_factory.mktemp("quickstart")) as server:
+        with Client(server.url) as client:
+            for job in client.knowledge.jobs():
+                client.knowledge.wait(job.id)
         yield server

@@ -47,10 +47,13 @@ def test_every_example_is_tested() -> None:
 
 def test_openai_client(quickstart: Server, tmp_path: Path) -> None:
     assert run(tmp_path, EXAMPLES / "openai_client.py", quickstart.url).splitlines() == [
-        "names: add, count_words, countdown, lookup, handbook, parrot, helper",
+        "names: add, count_words, countdown, handbook, handbook_search, lookup, desk, parrot, helper",
         "parrot: Hello, 你好!",
         "add: 3",
-        "handbook: Travel by train is booked through the front desk.",
+        "handbook: Travel by train is booked through the front desk. [1] Flights are taken where the train needs more than "
+        "six hours. [1] A trip of more than 1,000 euros is approved by the head of Finance before it is booked. [1]",
+        "  from Travel",
+        "desk: The canteen is open from half past eleven to two.",
         "helper: 42",
         "nobody: 404 model_not_found",
     ]
@@ -80,14 +83,15 @@ def test_sandbox(tmp_path: Path) -> None:
 
 def test_mcp_client(quickstart: Server, tmp_path: Path) -> None:
     assert run(tmp_path, EXAMPLES / "mcp_client.py", quickstart.url).splitlines() == [
-        "tools: add, count_words, countdown, lookup, handbook, parrot, helper",
+        "tools: add, count_words, countdown, handbook, handbook_search, lookup, desk, parrot, helper",
         "add: {'result': 3}",
-        "handbook: Every employee has 25 days of paid leave a year. handbook://leave",
+        "handbook: The head of Engineering decides whether customers are told, and within 72 hours the authority is. [1] "
+        "from handbook/security.pdf page 2",
         "  1 of 3: 3 …",
         "  2 of 3: 2 …",
         "  3 of 3: 1 …",
         "countdown: {'result': 'lift-off'}",
-        "resource: Travel by train is booked through the front desk.",
+        "resource: Parcels are at the front desk from ten o'clock.",
         "prompt: Summarise the following in Chinese, in three sentences at most:",
     ]
 

@@ -75,6 +75,13 @@ class Catalog:
         if follows is not None:
             self._follows[capability.name] = follows
 
+    def show(self, name: str, *, listed: bool) -> None:
+        """Let callers see a name, or only those call it who know it already."""
+        if listed:
+            self._unlisted.discard(name)
+        elif name in self._capabilities:
+            self._unlisted.add(name)
+
     def remove(self, name: str) -> None:
         """Take a capability out, if it is there."""
         self._capabilities.pop(name, None)

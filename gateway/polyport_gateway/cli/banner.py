@@ -10,7 +10,13 @@ from polyport_gateway.cli.output import style
 
 __all__ = ["banner"]
 
-_KINDS = ("function", "pipeline", "model", "agent")
+_KINDS = {
+    "function": ("function", "functions"),
+    "pipeline": ("pipeline", "pipelines"),
+    "model": ("model", "models"),
+    "agent": ("agent", "agents"),
+    "knowledge": ("knowledge base", "knowledge bases"),
+}
 
 
 def banner(catalog: Catalog, url: str, *, keys: bool) -> str:
@@ -22,7 +28,9 @@ def banner(catalog: Catalog, url: str, *, keys: bool) -> str:
         keys: Whether callers need a key.
     """
     counts: Counter[str] = Counter(capability.kind for capability in catalog)
-    served = ", ".join(f"{counts[kind]} {kind}{'s' if counts[kind] != 1 else ''}" for kind in _KINDS if counts[kind])
+    bases = [name for name in (f"{capability.name}_search" for capability in catalog) if name in catalog]
+    counts["knowledge"] = len(bases)  # each is two tools
+    served = ", ".join(f"{counts[kind]} {names[counts[kind] != 1]}" for kind, names in _KINDS.items() if counts[kind])
     header = ' --header "Authorization: Bearer YOUR_KEY"' if keys else ""
     key = "YOUR_KEY" if keys else "none"
     rows = [

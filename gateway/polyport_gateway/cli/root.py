@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from polyport_gateway.cli import call, chat, docs, doctor, keys, listing, sandbox, serve, usage
+from polyport_gateway.cli import call, chat, docs, doctor, kb, keys, listing, sandbox, serve, usage
 
 __all__ = ["app"]
 
@@ -46,6 +46,7 @@ app.command("call")(call.call)
 app.command("chat")(chat.chat)
 app.command("list")(listing.list_names)
 app.add_typer(keys.app, name="keys")
+app.add_typer(kb.app, name="kb")
 app.add_typer(docs.app, name="docs")
 app.add_typer(sandbox.app, name="sandbox")
 app.command("usage")(usage.usage)

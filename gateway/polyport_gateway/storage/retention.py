@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select
 
-from polyport_gateway.storage.schema import now_ms, responses, usage
+from polyport_gateway.storage.schema import jobs, now_ms, responses, usage
 
 __all__ = ["DAY_MS", "SWEEP_BATCH", "sweep"]
 
@@ -13,11 +13,11 @@ SWEEP_BATCH = 1000
 
 
 def sweep(connection: Connection, retention_days: int | None) -> bool:
-    """Delete one batch of old usage rows and one of expired responses.
+    """Delete one batch of old usage rows, one of jobs that finished long ago and one of expired responses.
 
     Args:
         connection: In a transaction of its own.
-        retention_days: The age from which usage rows are old; None for never.
+        retention_days: The age from which usage rows and finished jobs are old; None for never.
 
     Returns:
         Whether there is more to delete.
@@ -25,7 +25,9 @@ def sweep(connection: Connection, retention_days: int | None) -> bool:
     now = now_ms()
     more = _delete_batch(connection, responses, responses.c.expires_at, now)
     if retention_days is not None:
-        more |= _delete_batch(connection, usage, usage.c.at, now - retention_days * DAY_MS)
+        before = now - retention_days * DAY_MS
+        more |= _delete_batch(connection, usage, usage.c.at, before)
+        more |= _delete_batch(connection, jobs, jobs.c.finished_at, before)
     return more
 
 

@@ -15,7 +15,7 @@ from polyport.client.knowledge_waiting import Waiting
 from polyport.client.requests import Messages
 from polyport.client.sources import Source, batches, find_sources
 from polyport.client.streams import EventStream
-from polyport.errors import APIConnectionError
+from polyport.errors import APIConnectionError, PayloadTooLargeError
 from polyport.types.knowledge import (
     KnowledgeAnswer,
     KnowledgeBase,
@@ -120,7 +120,11 @@ class Knowledge:
         urls = found.urls
         for files in batches(found):
             request = asks.add(name, files, urls, metadata=metadata, tags=tags, chunker=chunker)
-            jobs.append(self._client._ask(request, timeout))  # noqa: SLF001
+            try:
+                jobs.append(self._client._ask(request, timeout))  # noqa: SLF001
+            except PayloadTooLargeError as error:
+                found.note_too_large(files, error)
+                continue
             urls = []
             if on_progress is not None:
                 on_progress(asks.merged(jobs))

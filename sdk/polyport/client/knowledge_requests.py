@@ -214,7 +214,7 @@ def remove(name: str, documents: Sequence[str]) -> Request[KnowledgeDeleted]:
     """Remove documents."""
     if not documents:
         raise BadRequestError("There is no document to remove; client.knowledge.delete removes a whole base")
-    return _post(_base(name, "documents", "remove"), KnowledgeDeleted, {"documents": list(documents)})
+    return _post(_base(name, "remove"), KnowledgeDeleted, {"documents": list(documents)})
 
 
 def refresh(name: str) -> Request[KnowledgeJob]:

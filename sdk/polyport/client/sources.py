@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO, TypeAlias
 
 from polyport.client.forms import FormFile, open_size
-from polyport.errors import BadRequestError
+from polyport.errors import BadRequestError, PayloadTooLargeError
 from polyport.types.knowledge import SourceError
 
 __all__ = ["Found", "Source", "batches", "find_sources"]
@@ -54,6 +54,18 @@ class Found:
                 param="key",
             )
         self.files[key] = file
+
+    def note_too_large(self, batch: Mapping[str, FormFile], error: PayloadTooLargeError) -> None:
+        """Go on without a file that the gateway does not take for its size.
+
+        Args:
+            batch: What was sent.
+            error: What came back; raised again where it says nothing of one file among others.
+        """
+        if len(batch) != 1 or len(self.files) == 1:
+            raise error
+        (file,) = batch.values()
+        self.errors.append(SourceError(source=file.label, message=error.message, code=error.code))
 
 
 def find_sources(
@@ -193,7 +205,12 @@ def _take_inner(found: Found, path: Path, root: str, inner: str) -> None:
         found.special += 1
         return
     path.open("rb").close()  # one that can't be opened must not end the sending of the others
-    found.add(f"{root}/{inner}" if root else inner, FormFile(str(path), path, status.st_size))
+    key = f"{root}/{inner}" if root else inner
+    if not key.isprintable():
+        message = "Its name has characters that can't be printed, and so can't be known by it."
+        found.errors.append(SourceError(source=str(path), message=message, code="bad_name"))
+        return
+    found.add(key, FormFile(str(path), path, status.st_size))
 
 
 def _place(path: Path) -> str:

@@ -101,7 +101,7 @@ class KnowledgeDocumentUpdate(RequestModel):
 
 
 class KnowledgeRemoveRequest(RequestModel):
-    """The body of ``POST /v1/knowledge/{name}/documents/remove``.
+    """The body of ``POST /v1/knowledge/{name}/remove``.
 
     >>> KnowledgeRemoveRequest(documents=["doc_1"]).documents
     ['doc_1']

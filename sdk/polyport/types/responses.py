@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Discriminator, Field, PrivateAttr, Tag
 
 from polyport.types.base import RequestModel, WireModel
-from polyport.types.containers import AutoContainer
+from polyport.types.response_tools import (
+    CodeInterpreterTool,
+    FileSearchTool,
+    FunctionTool,
+    MCPTool,
+    MCPToolFilter,
+    OtherTool,
+    RequireApproval,
+    ResponseTool,
+)
 
 __all__ = [
     "ApprovalRequestItem",
@@ -15,11 +24,15 @@ __all__ = [
     "CodeInterpreterCallInputItem",
     "CodeInterpreterCallItem",
     "CodeInterpreterTool",
+    "FileSearchCallInputItem",
+    "FileSearchCallItem",
+    "FileSearchTool",
     "FunctionCallItem",
     "FunctionCallOutputItem",
     "FunctionTool",
     "InputItem",
     "ItemReference",
+    "KeptItem",
     "MCPCallItem",
     "MCPListToolsItem",
     "MCPTool",
@@ -184,6 +197,16 @@ class CodeInterpreterCallInputItem(RequestModel):
     status: str | None = None
 
 
+class FileSearchCallInputItem(RequestModel):
+    """A search of an earlier turn, sent back."""
+
+    type: Literal["file_search_call"]
+    id: str = Field(min_length=1)
+    queries: list[str]
+    results: list[dict[str, Any]] | None = None
+    status: str | None = None
+
+
 class OtherItem(RequestModel):
     """An item of a kind that this gateway doesn't know."""
 
@@ -202,6 +225,7 @@ _ITEM_KINDS = frozenset(
         "mcp_approval_request",
         "mcp_approval_response",
         "code_interpreter_call",
+        "file_search_call",
     }
 )
 
@@ -228,74 +252,9 @@ InputItem: TypeAlias = Annotated[
     | Annotated[ApprovalRequestInputItem, Tag("mcp_approval_request")]
     | Annotated[ApprovalResponseItem, Tag("mcp_approval_response")]
     | Annotated[CodeInterpreterCallInputItem, Tag("code_interpreter_call")]
+    | Annotated[FileSearchCallInputItem, Tag("file_search_call")]
     | Annotated[OtherItem, Tag("other")],
     Discriminator(_item_tag),
-]
-
-
-class FunctionTool(RequestModel):
-    """A function of the client's that the model may ask for."""
-
-    type: Literal["function"]
-    name: str = Field(min_length=1, max_length=64)
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class MCPToolFilter(RequestModel):
-    """Which tools of a server are meant."""
-
-    tool_names: list[str] | None = None
-    read_only: bool | None = None
-
-
-class RequireApproval(RequestModel):
-    """Which calls wait for approval; those that neither names do."""
-
-    always: MCPToolFilter | None = None
-    never: MCPToolFilter | None = None
-
-
-class MCPTool(RequestModel):
-    """Tools that the gateway calls itself."""
-
-    type: Literal["mcp"]
-    server_label: str = Field(min_length=1)
-    server_url: str | None = None
-    connector_id: str | None = None
-    server_description: str | None = None
-    allowed_tools: list[str] | MCPToolFilter | None = None
-    require_approval: Literal["always", "never"] | RequireApproval | None = None
-
-
-class CodeInterpreterTool(RequestModel):
-    """Python that the gateway runs for the model, in a container of the caller's or one of its own."""
-
-    type: Literal["code_interpreter"]
-    container: str | AutoContainer
-    allowed_callers: list[str] | None = None
-
-
-class OtherTool(RequestModel):
-    """A tool of a kind that this gateway doesn't know."""
-
-    type: str
-
-
-def _tool_tag(value: Any) -> str | None:
-    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    if not isinstance(kind, str):
-        return None
-    return kind if kind in ("function", "mcp", "code_interpreter") else "other"
-
-
-ResponseTool: TypeAlias = Annotated[
-    Annotated[FunctionTool, Tag("function")]
-    | Annotated[MCPTool, Tag("mcp")]
-    | Annotated[CodeInterpreterTool, Tag("code_interpreter")]
-    | Annotated[OtherTool, Tag("other")],
-    Discriminator(_tool_tag),
 ]
 
 
@@ -439,15 +398,9 @@ class ApprovalRequestItem(WireModel):
     arguments: str
 
 
-class CodeInterpreterCallItem(WireModel):
-    """Code that the gateway ran; its outputs where they were asked for."""
+class KeptItem(WireModel):
+    """An item of which more is kept than is shown."""
 
-    type: Literal["code_interpreter_call"] = "code_interpreter_call"
-    id: str
-    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] = "in_progress"
-    container_id: str
-    code: str | None = None
-    outputs: list[dict[str, Any]] | None = None
     _kept: dict[str, Any] | None = PrivateAttr(default=None)
 
     @property
@@ -460,6 +413,27 @@ class CodeInterpreterCallItem(WireModel):
         self._kept = kept
 
 
+class CodeInterpreterCallItem(KeptItem):
+    """Code that the gateway ran; its outputs where they were asked for."""
+
+    type: Literal["code_interpreter_call"] = "code_interpreter_call"
+    id: str
+    status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"] = "in_progress"
+    container_id: str
+    code: str | None = None
+    outputs: list[dict[str, Any]] | None = None
+
+
+class FileSearchCallItem(KeptItem):
+    """A search that the gateway made; what it found where that was asked for."""
+
+    type: Literal["file_search_call"] = "file_search_call"
+    id: str
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] = "in_progress"
+    queries: list[str] = Field(default_factory=list)
+    results: list[dict[str, Any]] | None = None
+
+
 OutputItem: TypeAlias = Annotated[
     OutputMessage
     | ReasoningItem
@@ -467,7 +441,8 @@ OutputItem: TypeAlias = Annotated[
     | MCPListToolsItem
     | MCPCallItem
     | ApprovalRequestItem
-    | CodeInterpreterCallItem,
+    | CodeInterpreterCallItem
+    | FileSearchCallItem,
     Field(discriminator="type"),
 ]
 

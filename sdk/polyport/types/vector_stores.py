@@ -40,13 +40,13 @@ Attributes: TypeAlias = Annotated[dict[Key, bool | float | int | Value], Field(m
 """What a file of a vector store is labelled with, for filters."""
 
 
-# What is asked. OpenAI allows no further members here.
+# What is asked. OpenAI allows no further members here. Schemas are made when first used, as those below.
 
 
 class Asked(RequestModel):
     """What is asked of vector stores."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class VectorStoreExpiry(Asked):

@@ -45,5 +45,6 @@ def test_the_page_says_what_the_help_says(name, command):
             assert " ".join(param.help.split()) in text, REGENERATE
     for paragraph in command.help.split("\n\n"):
         assert " ".join(paragraph.split()) in text, REGENERATE
-    known = {option for param in shown for option in param.opts if option.startswith("--")} | {"--help"}
+    known = {option for param in shown for option in (*param.opts, *param.secondary_opts) if option.startswith("--")}
+    known |= {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", " ".join(text.split("Options:")[1:]))) == known, REGENERATE

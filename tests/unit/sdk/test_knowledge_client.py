@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from polyport.errors import (
     CallCancelledError,
     DeadlineExceededError,
     InternalServerError,
+    PayloadTooLargeError,
     UpstreamError,
 )
 from polyport.events import CitationAdded, Progress, TextDelta
@@ -221,6 +223,18 @@ def test_many_files_take_several_requests_and_are_waited_for(http: respx.MockRou
     assert [state.added for state in seen] == [0, 0, 0, 1, 2, 3, 4, 5, 6]
 
 
+def test_one_file_that_is_too_large_stops_no_others(http: respx.MockRouter, ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "huge.md").write_bytes(b"")
+    os.truncate(tmp_path / "huge.md", 33 << 20)
+    (tmp_path / "small.md").write_text("x")
+    answers = [httpx.Response(413, json={"error": {"message": "too large", "code": "payload_too_large"}})]
+    http.post("/v1/knowledge/tea/documents").mock(side_effect=[*answers, httpx.Response(200, json=JOB), *answers])
+    job = ask("add", "tea", tmp_path)
+    assert [(error.source, error.code) for error in job.errors] == [(str(tmp_path / "huge.md"), "payload_too_large")]
+    with pytest.raises(PayloadTooLargeError):
+        ask("add", "tea", tmp_path / "huge.md")
+
+
 def test_a_retried_upload_is_sent_whole_again(http: respx.MockRouter, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("polyport.client.sync.time.sleep", lambda seconds: None)
     (tmp_path / "a.md").write_text("tea")
@@ -288,7 +302,7 @@ def test_the_rest_goes_where_it_should(http: respx.MockRouter, ask: Ask) -> None
     http.get(f"{one}/documents/a%2Fb.md").respond(json=document)
     http.get(f"{one}/documents/doc_1/text").respond(json={"id": "doc_1", "title": "T", "text": "绿茶"})
     changed = http.patch(f"{one}/documents/doc_1").respond(json=document)
-    removed = http.post(f"{one}/documents/remove").respond(json={"knowledge": "tea", "documents": ["doc_1"]})
+    removed = http.post(f"{one}/remove").respond(json={"knowledge": "tea", "documents": ["doc_1"]})
     for path in ("refresh", "reindex"):
         http.post(f"{one}/{path}").respond(json=JOB)
     http.post(f"{one}/rekey").respond(json={"keywords": {"version": 2}, "job": None})

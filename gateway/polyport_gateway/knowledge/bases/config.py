@@ -41,6 +41,8 @@ class BaseConfig:
         watch: Whether its folders are looked at again and again.
         metadata: Of every document, below what it says itself.
         tags: Of every document.
+        owner: The id of the only key that may use it, for one that is private.
+        timeout: Seconds after which a question is cancelled.
     """
 
     name: str
@@ -63,6 +65,8 @@ class BaseConfig:
     watch: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    owner: str | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -79,7 +83,7 @@ class BaseConfig:
         values = request.model_dump(exclude={"embedder"})
         embedder = request.embedder
         embedders = () if embedder is None else (embedder,) if isinstance(embedder, str) else tuple(embedder)
-        return cls.from_json({**values, "embedders": embedders})
+        return cls.from_json({**values, "embedders": embedders, "timeout": request.timeout_s})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> BaseConfig:
@@ -99,7 +103,7 @@ class BaseConfig:
         Raises:
             ConfigurationError: There is no such member, or it can't be changed.
         """
-        known = {item.name for item in fields(self)} - {"name"}
+        known = {item.name for item in fields(self)} - {"name", "owner"}
         wrong = sorted(set(changes) - known)
         if wrong:
             raise ConfigurationError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ from polyport.types.knowledge import SearchMode, SearchRequest
 from polyport_gateway.knowledge.catalogue import Catalogue, ChunkRow
 from polyport_gateway.knowledge.catalogue.rows import part_of
 from polyport_gateway.knowledge.indexes import IndexRetriever, Where
+from polyport_gateway.knowledge.links.store import LinkStore
+from polyport_gateway.knowledge.links.store import Part as LinkPart
 from polyport_gateway.knowledge.retrieval import (
     BM25,
     Embed,
@@ -36,7 +37,7 @@ from .generation import Generation
 from .models import Models
 from .shelves import Shelf
 
-__all__ = ["Candidate", "Finder", "Found", "Links", "Part", "title_of"]
+__all__ = ["Candidate", "Finder", "Found", "Part", "title_of"]
 
 _POOL = 50
 _RERANKED = 30
@@ -101,14 +102,6 @@ class Found:
     embedder: str | None
 
 
-class Links(Protocol):
-    """Gives what `MultiHop` goes by, for some parts of the catalogue."""
-
-    def over(self, parts: Sequence[tuple[int, int]]) -> Any:
-        """Return the links among bases' builds, each a base's number and a generation's."""
-        ...
-
-
 class Finder:
     """Searches one shelf.
 
@@ -119,7 +112,7 @@ class Finder:
         links: Between passages; None follows none.
     """
 
-    def __init__(self, shelf: Shelf, catalogue: Catalogue, models: Models, links: Links | None = None) -> None:
+    def __init__(self, shelf: Shelf, catalogue: Catalogue, models: Models, links: LinkStore | None = None) -> None:
         self._shelf, self._catalogue, self._models, self._links = shelf, catalogue, models, links
 
     def find(self, parts: Sequence[Part], request: SearchRequest, where: Where = None, *, wanted: int) -> Found:
@@ -139,7 +132,14 @@ class Finder:
         bm25 = parts[0].generation.bm25
         embed = _embedder(self._models, name)
         retriever = IndexRetriever(
-            self._shelf.index, bm25, name=name, embed=embed, weights=weights, where=_within(parts, where)
+            self._shelf.index,
+            bm25,
+            name=name,
+            embed=embed,
+            weights=weights,
+            where=_within(parts, where),
+            among=_within(parts, None),
+            samples=self._shelf.samples,
         )
         pool = max(_POOL, wanted * 4)
         results = self._results(retriever, parts, request, pool)
@@ -164,8 +164,8 @@ class Finder:
     ) -> list[Result]:
         hops = any(part.config.hops for part in parts) if request.hops is None else request.hops
         if hops and self._links is not None:
-            links = self._links.over([(part.base, part.generation.number) for part in parts])
-            return MultiHop(retriever, links, pool=pool).search(request.query, pool)
+            among = [LinkPart(part.base, part.generation.number) for part in parts]
+            return MultiHop(retriever, self._links.over(among), pool=pool).search(request.query, pool)
         ranking = retriever.search(request.query, pool)
         return [
             Result(int(passage), float(score))

@@ -24,6 +24,7 @@ SYSTEM_FIELDS: Mapping[str, FieldType] = {
 }
 """What can be filtered by in every base, and is indexed."""
 
+
 @dataclass(frozen=True, slots=True)
 class EmbedderInfo:
     """A model as it was when it embedded.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polyport.errors import ServiceUnavailableError
-from polyport_gateway.knowledge.indexes import VectorIndex, open_index
+from polyport_gateway.knowledge.indexes import Samples, VectorIndex, open_index
 
 from .generation import Generation
 
@@ -32,12 +32,17 @@ class Shelf:
     Attributes:
         key: Its name.
         index: To search and write.
+        samples: Of what is in it, by which scores are seen.
         writing: Held while chunks are written, so that a batch of one base does not fall between those of another.
     """
 
     key: str
     index: VectorIndex
     writing: threading.Lock = field(default_factory=threading.Lock)
+    samples: Samples = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.samples = Samples(self.index)
 
 
 class Shelves:
@@ -86,6 +91,32 @@ class Shelves:
                     return shelf
             shelf.index.close()
             raise ServiceUnavailableError("The gateway is shutting down; try again in a moment.", retry_after=1)
+
+    def find(self, key: str) -> Shelf | None:
+        """Return an index by its name, whoever it is of: opened where it lies in a folder; None where it is not there.
+
+        Raises:
+            ConflictError: Another process has it.
+            ConfigurationError: It can't be opened.
+        """
+        with self._lock:
+            found = self._open.get(key)
+            if found is not None or self._closed:
+                return found
+            opening = self._opening.setdefault(key, threading.Lock())
+        folder = self.folder(key)
+        kind = key.rpartition("-")[0]
+        if kind not in _EMBEDDED or not folder.exists():
+            return None
+        with opening:
+            with self._lock:
+                found = self._open.get(key)
+                if found is not None:
+                    return found
+            shelf = Shelf(key, open_index(kind, None, folder=folder))
+            with self._lock:
+                self._open[key] = shelf
+            return shelf
 
     def _options(self, generation: Generation) -> dict[str, Any]:
         options = dict(generation.index_options)

@@ -16,7 +16,7 @@ from polyport_gateway.storage.schema import (
     knowledge_generations,
     now_ms,
 )
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED, in_state
 
 from .documents import stale_documents
 from .records import Records, base_of, locked_base, write_log
@@ -299,7 +299,7 @@ def _drop_generation(connection: Connection, base: int, generation: int) -> None
     here = (knowledge_generations.c.base == base) & (knowledge_generations.c.generation == generation)
     connection.execute(update(knowledge_generations).where(here).values(dropped=True))
     builds = knowledge_builds.c
-    staged = (builds.state == STAGED) & (builds.base == base) & (builds.generation == generation)
+    staged = in_state(STAGED) & (builds.base == base) & (builds.generation == generation)
     connection.execute(update(knowledge_builds).where(staged).values(state=DEAD))
 
 
@@ -312,7 +312,7 @@ def _chunk_counts(connection: Connection, bases: list[int] | None) -> dict[int, 
             knowledge_bases,
             (knowledge_bases.c.id == builds.base) & (knowledge_bases.c.generation == builds.generation),
         )
-        .where(builds.state == LIVE)
+        .where(in_state(LIVE))
         .group_by(builds.base)
     )
     if bases is not None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from polyport.errors import BadRequestError, ConflictError
+from polyport.errors import BadRequestError, ConflictError, NotFoundError
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import (
     documents_table,
@@ -24,9 +21,10 @@ from polyport_gateway.storage.schema import (
     now_ms,
 )
 from polyport_gateway.storage.schema.base import storable
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED, in_state
+from polyport_gateway.storage.workers import new_worker
 
-from .documents import documents_by, new_uid, next_documents, storable_key
+from .documents import LONGEST_FORMAT, LONGEST_LANGUAGE, documents_by, new_uid, next_documents, storable_key
 from .records import Records, allocate, batches, locked_base, write_log
 from .rows import BaseRow, ChangeRow, DocumentRow, NewChunk, NewDocument, Staged
 
@@ -60,7 +58,7 @@ class Builds(Records):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.worker = f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = new_worker()
         self._held: WeakValueDictionary[int, Staged] = WeakValueDictionary()
 
     def stage(
@@ -83,7 +81,8 @@ class Builds(Records):
             within: What else is to be written with it, such as links.
 
         Returns:
-            One for each document, in order. As long as they are held, garbage leaves them alone.
+            One for each document, in order. Until they are published, abandoned, or nobody holds them any more, garbage
+            leaves them alone.
 
         Raises:
             NotFoundError: The base is gone.
@@ -148,12 +147,13 @@ class Builds(Records):
                 raise _overtaken(row, generation)
             lost = _too_late(connection, row, generation, staged)
             live = [one for one in staged if one not in lost]
+            changed = [one for one in live if one.change]
             _kill(connection, base, generation, [one.document.id for one in live], LIVE)
+            _kill(connection, base, None, [one.document.id for one in changed], LIVE)
             for some in batches([one.build for one in live]):
                 query = update(knowledge_builds).where(knowledge_builds.c.id.in_(some))
                 connection.execute(query.values(state=LIVE))
             bury(connection, [one.build for one in lost])
-            changed = [one for one in live if one.change]
             now = now_ms()
             _write_documents(connection, base, changed, now)
             logged = live if action else changed
@@ -164,13 +164,24 @@ class Builds(Records):
             return lost
 
         try:
-            return self._write(work) if staged else []
+            lost = self._write(work) if staged else []
+        except (ConflictError, NotFoundError):
+            self._let_go(staged)
+            raise
         except IntegrityError as error:
+            self._let_go(staged)
             raise ConflictError("Another document has the same public id or key.", code=_OVERTAKEN) from error
+        self._let_go(staged)
+        return lost
 
     def abandon(self, staged: Sequence[Staged]) -> None:
         """Make garbage of what will not be published; what is published already stays."""
         self._write(lambda connection: bury(connection, [one.build for one in staged]))
+        self._let_go(staged)
+
+    def _let_go(self, staged: Sequence[Staged]) -> None:
+        for one in staged:
+            self._held.pop(one.build, None)
 
 
 def _check_generation(connection: Connection, base: BaseRow, generation: int) -> None:
@@ -257,6 +268,8 @@ def _clean(row: DocumentRow) -> DocumentRow:
         title=storable(row.title),
         tags=tuple(dict.fromkeys(map(storable, row.tags))),
         keywords=tuple(map(storable, row.keywords)),
+        format=None if row.format is None else storable(row.format)[:LONGEST_FORMAT],
+        language=None if row.language is None else storable(row.language)[:LONGEST_LANGUAGE],
         status="ready",
         error=None,
         failed_sha256=None,
@@ -321,32 +334,33 @@ def _too_late(connection: Connection, base: BaseRow, generation: int, staged: Se
     waiting: set[int] = set()
     for some in batches([one.build for one in staged]):
         builds = knowledge_builds.c
-        query = select(builds.id).where(builds.id.in_(some), builds.state == STAGED, builds.base == base.id)
-        waiting |= set(connection.execute(query.where(builds.generation == generation)).scalars())
+        query = select(builds.id).where(builds.id.in_(some), in_state(STAGED), builds.base == base.id)
+        query = query.where(builds.generation == generation).with_for_update()  # or another buries them meanwhile
+        waiting |= set(connection.execute(query).scalars())
     table = documents_table(base.id)
     known = {row.id: row for row in documents_by(connection, table, table.c.id, [one.document.id for one in staged])}
 
-    def present(one: Staged) -> bool:
+    def version(one: Staged) -> int | None:
         row = known.get(one.document.id)
-        if generation != base.generation:
-            return row is not None
-        return (None if row is None else row.version) == one.before
+        return None if row is None else row.version
 
-    return [one for one in staged if one.build not in waiting or not present(one)]
+    return [one for one in staged if one.build not in waiting or version(one) != one.before]
 
 
-def _kill(connection: Connection, base: int, generation: int, documents: Sequence[int], state: int) -> None:
-    """Make garbage of builds in some state."""
+def _kill(connection: Connection, base: int, generation: int | None, documents: Sequence[int], state: int) -> None:
+    """Make garbage of builds in some state, of one generation or of all."""
     builds = knowledge_builds.c
     for some in batches(documents):
-        theirs = (builds.base == base) & (builds.generation == generation) & builds.document.in_(some)
-        connection.execute(update(knowledge_builds).where(theirs, builds.state == state).values(state=DEAD))
+        theirs = (builds.base == base) & builds.document.in_(some)
+        if generation is not None:
+            theirs &= builds.generation == generation
+        connection.execute(update(knowledge_builds).where(theirs, in_state(state)).values(state=DEAD))
 
 
 def bury(connection: Connection, builds: Sequence[int]) -> None:
     """Make garbage of builds that are staged."""
     for some in batches(builds):
-        staged = knowledge_builds.c.id.in_(some) & (knowledge_builds.c.state == STAGED)
+        staged = knowledge_builds.c.id.in_(some) & in_state(STAGED)
         connection.execute(update(knowledge_builds).where(staged).values(state=DEAD))
 
 
@@ -355,10 +369,9 @@ def _write_documents(connection: Connection, base: int, changed: Sequence[Staged
     added = [_values(one.document, now) for one in changed if one.before is None]
     if added:
         connection.execute(insert(table), added)
-    for one in changed:
-        if one.before is not None:
-            query = update(table).where(table.c.id == one.document.id)
-            connection.execute(query.values(_values(one.document, now)))
+    replaced = [{**_values(one.document, now), "number": one.document.id} for one in changed if one.before is not None]
+    if replaced:
+        connection.execute(update(table).where(table.c.id == bindparam("number")), replaced)
 
 
 def _values(document: DocumentRow, now: int) -> dict[str, Any]:

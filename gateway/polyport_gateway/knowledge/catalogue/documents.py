@@ -29,7 +29,7 @@ from sqlalchemy import (
 from polyport.errors import BadRequestError
 from polyport_gateway.storage.schema import documents_table, knowledge_bases, knowledge_builds, now_ms
 from polyport_gateway.storage.schema.base import dump_json, storable
-from polyport_gateway.storage.schema.knowledge import DEAD, LIVE
+from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, in_state
 
 from .records import Records, batches, locked_base, write_log
 from .rows import ChangeRow, DocumentPage, DocumentRow, DocumentStatus
@@ -48,6 +48,7 @@ __all__ = [
 LONGEST_KEY = 2000
 """Bytes of a key; PostgreSQL's index takes 2,700."""
 
+LONGEST_FORMAT, LONGEST_LANGUAGE = 64, 35  # as their columns have it
 _LONGEST_ERROR = 2000
 _BYTE = re.compile("[\udc80-\udcff]")  # of a file's name that is not UTF-8, as Python has it
 
@@ -84,7 +85,7 @@ class Documents(Records):
         Raises:
             NotFoundError: The base is gone.
         """
-        stored = {storable_key(key): key for key in keys}
+        stored = {stored: key for key in keys if (stored := _stored(key)) is not None}
 
         def work(connection: Connection, table: Table) -> dict[str, DocumentRow]:
             found = documents_by(connection, table, table.c.key, list(stored))
@@ -185,7 +186,7 @@ class Documents(Records):
                     select(builds.document, builds.chunks)
                     .join(knowledge_bases, knowledge_bases.c.id == builds.base)
                     .where(builds.base == base, builds.generation == knowledge_bases.c.generation)
-                    .where(builds.document.in_(some), builds.state == LIVE)
+                    .where(builds.document.in_(some), in_state(LIVE))
                 )
                 found |= dict(connection.execute(query).all())
             return found
@@ -241,7 +242,7 @@ class Documents(Records):
                     "title": storable(failure.title) or key,
                     "sha256": failure.sha256,
                     "bytes": failure.bytes,
-                    "format": failure.format,
+                    "format": None if failure.format is None else storable(failure.format)[:LONGEST_FORMAT],
                     "receipt": failure.receipt,
                 }
             query: Any = update(table).where(table.c.key == key).values(values)
@@ -297,6 +298,13 @@ def storable_key(key: str) -> str:
     return stored
 
 
+def _stored(key: str) -> str | None:
+    try:
+        return storable_key(key)
+    except BadRequestError:
+        return None  # No document has it.
+
+
 def new_uid() -> str:
     """Make up a public id."""
     return f"doc-{secrets.token_hex(12)}"
@@ -317,7 +325,7 @@ def stale_documents(base: int, generation: int, after: int, limit: int) -> Selec
         builds.base == base,
         builds.generation == generation,
         builds.document == table.c.id,
-        builds.state == LIVE,
+        in_state(LIVE),
         builds.version == table.c.version,
     )
     query = select(table.c.id).where(table.c.id > after, table.c.version > 0, ~there)

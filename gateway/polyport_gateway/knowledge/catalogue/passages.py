@@ -22,6 +22,7 @@ from .rows import ChunkRow, DocumentBrief
 __all__ = ["Passages"]
 
 _PAGE = 500
+_DECODE = json.JSONDecoder().raw_decode
 _TABLES_AT_A_TIME = 200  # SQLite joins 500 selects at most
 
 _COLUMNS = (
@@ -29,7 +30,8 @@ _COLUMNS = (
     " c.span_start, c.span_end, c.heading_path, c.pages, c.tokens, c.content_hash, c.metadata, b.document"
 )
 _FROM = " FROM knowledge_chunks c JOIN knowledge_builds b ON b.id = c.build JOIN knowledge_bases k ON k.id = b.base"
-_SEEN = f" b.state = {LIVE} AND b.generation = k.generation"
+# A sum, so that no database thinks of finding all that are live and picking from them.
+_SEEN = f" b.state + 0 = {LIVE} AND b.generation = k.generation"
 
 
 class _Raw(NamedTuple):
@@ -68,8 +70,7 @@ class Passages(Records):
         def work(connection: Connection) -> dict[int, ChunkRow]:
             found: list[_Raw] = []
             for some in batches(chunks):
-                query = f"SELECT {_COLUMNS}{_FROM} WHERE c.id IN ({_numbers(some)}) AND{_SEEN}"
-                found += map(_Raw._make, connection.exec_driver_sql(query))
+                found += _seen(connection, f"c.id IN ({_numbers(some)})")
             return {row.id: row for row in _whole(connection, found)}
 
         return self._look(work) if chunks else {}
@@ -82,8 +83,7 @@ class Passages(Records):
             found: list[_Raw] = []
             for some in batches(sorted(wanted)):
                 places = " OR ".join(f"(c.build = {build:d} AND c.ordinal = {ordinal:d})" for build, ordinal in some)
-                query = f"SELECT {_COLUMNS}{_FROM} WHERE ({places}) AND{_SEEN}"
-                found += map(_Raw._make, connection.exec_driver_sql(query))
+                found += _seen(connection, f"({places})")
             return {(row.build, row.ordinal): row for row in _whole(connection, found)}
 
         rows = self._look(work) if wanted else {}
@@ -160,6 +160,18 @@ class Passages(Records):
         values = {"base": base, "generation": generation}
         return sorted(self._read(lambda connection: connection.execute(query, values).scalars().all()))
 
+    def existing(self, chunks: Sequence[int]) -> set[int]:
+        """Return those of some chunks that have rows at all, whether or not they are seen."""
+
+        def work(connection: Connection) -> set[int]:
+            found: set[int] = set()
+            for some in batches(chunks):
+                query = f"SELECT id FROM knowledge_chunks WHERE id IN ({_numbers(some)})"  # noqa: S608 - numbers
+                found.update(connection.exec_driver_sql(query).scalars())
+            return found
+
+        return self._read(work) if chunks else set()
+
     def titles(self, base: int) -> Iterator[tuple[str, str, str]]:
         """Give the public id, key and title of each document that can be searched, by number."""
         table, after = documents_table(base), 0
@@ -173,6 +185,17 @@ class Passages(Records):
             if len(rows) < _PAGE:
                 return
             after = rows[-1].id
+
+
+def _seen(connection: Connection, where: str) -> list[_Raw]:
+    """Return the chunks that meet a condition on themselves and are live."""
+    if connection.dialect.name == "postgresql":
+        # Chunks first, whatever it thinks: of a table that it has not counted yet it may join all builds to them.
+        found = f"WITH f AS MATERIALIZED (SELECT c.* FROM knowledge_chunks c WHERE {where}) "  # noqa: S608
+        query = f"{found} SELECT {_COLUMNS}{_FROM.replace('knowledge_chunks c', 'f c')} WHERE{_SEEN}"
+    else:
+        query = f"SELECT {_COLUMNS}{_FROM} WHERE {where} AND{_SEEN}"
+    return list(map(_Raw._make, connection.exec_driver_sql(query)))
 
 
 class _Page(NamedTuple):
@@ -234,8 +257,9 @@ def _briefs(connection: Connection, documents: Mapping[int, set[int]]) -> dict[t
 
 
 def _loaded(text_: str | None, nothing: Any) -> Any:
-    # Most are empty, and a parser takes its time.
-    return nothing if text_ is None or text_ in ("{}", "[]") else json.loads(text_)
+    # Most are empty, and what `dump_json` wrote has no white space for `json.loads` to look for, which takes it longer
+    # than the rest.
+    return nothing if text_ is None or text_ in ("{}", "[]") else _DECODE(text_)[0]
 
 
 def _chunk(row: _Raw, document: DocumentBrief) -> ChunkRow:

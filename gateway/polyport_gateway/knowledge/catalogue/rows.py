@@ -289,7 +289,9 @@ class ChunkRow:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Staged:
-    """A version of a document, written and not seen yet; hold on to it, since what nobody holds is cleared away.
+    """A version of a document, written and not seen yet.
+
+    Hold on to it until it is published: what nobody holds is cleared away.
 
     Args:
         build: Its number.

@@ -46,7 +46,8 @@ class Lock:
             self._file.close()
             raise ConflictError(
                 f"The index in {folder} is open already, in the process {owner}. An embedded index belongs to one "
-                "process: stop that one, or use an index server for several."
+                "process: stop that one, or use an index server for several.",
+                code="index_locked",
             ) from None
         with suppress(OSError):  # on a full disk the owner is not known, but the lock holds
             os.ftruncate(self._file.fileno(), 0)

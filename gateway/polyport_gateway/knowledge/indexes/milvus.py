@@ -400,10 +400,12 @@ class MilvusIndex:
         met = self._rows(ids.tolist(), [], self._filter(where))
         return np.array([chunk in met for chunk in ids.tolist()], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, those whose hash is small, and their vectors."""
         field = None if name is None else self._fields[name]
-        having = ANYTHING if name is None else f"{has_field(name)} == true"
+        having = self._filter(where, *([] if name is None else [f"{has_field(name)} == true"])) or ANYTHING
         chunks = self._count(having)
         most = CHANCES if chunks <= limit else int(CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
         with self._asking() as client:

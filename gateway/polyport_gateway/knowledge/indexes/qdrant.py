@@ -29,7 +29,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import Entry, Record, Schema, Stats, Where
 from .filters import Scalar
-from .qdrant_common import SPARSE, key_of, payload_of, ranked, record_of, translated, vector_name
+from .qdrant_common import SPARSE, is_whole, key_of, payload_of, ranked, record_of, translated, vector_name
 from .servers import DeadlineTransport, Failure, Server, failure_of
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ class QdrantIndex:
         except ImportError as error:
             raise MissingDependencyError("The index qdrant", extra="qdrant") from error
         self._models, self._url, self.collection = models, url, collection
-        self._dialect = _ClientDialect(models)
         self._remote = url.startswith(_SERVERS)
+        # The stand-in keeps no index, and so finds 2025.0 where a server would not.
+        self._dialect = _ClientDialect(models, lambda key: self._remote and is_whole(self.schema, key))
         self._replicas = replicas
         self._server = _server(url)
         # The stand-in is not made for several threads.
@@ -288,11 +289,16 @@ class QdrantIndex:
         met = {point.id for point in points}
         return np.array([chunk in met for chunk in wanted], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         models = self._models
         key = None if name is None else vector_name(name)
-        chosen = None if key is None else models.Filter(must=[models.HasVectorCondition(has_vector=key)])
+        wanted = self._filter(where)
+        has = [] if key is None else [models.HasVectorCondition(has_vector=key)]
+        conditions = [*has, *([] if wanted is None else [wanted])]
+        chosen = models.Filter(must=conditions) if conditions else None
         answer = self._ask(
             lambda client: client.query_points(
                 self.collection,
@@ -380,8 +386,9 @@ def _failure(error: Exception) -> Failure:
 
 
 class _ClientDialect:
-    def __init__(self, models: Any) -> None:
+    def __init__(self, models: Any, whole: Callable[[str], bool]) -> None:
         self._models = models
+        self.whole = whole
 
     def filter(
         self, *, must: list[Any] | None = None, should: list[Any] | None = None, must_not: list[Any] | None = None

@@ -3,9 +3,13 @@
 * `names`: proper names in a passage, and what Chinese quotes.
 * `titles`: the names that a document's title goes by, and where they are mentioned.
 * `references`: "see Table 3", "Appendix B", 见第三章, ``[12]``, hyperlinks.
-* `index`: all of them as one table of clues, both ways.
+* `clues`: what they all come to, and what too many have to be one.
+* `rows`: the clues of a passage by itself, one by one.
+* `index`: all of them in memory, made as a whole.
+* `store`: all of them in a database, added to and removed from; `settling` finds titles in its texts.
 """
 
-from .index import Clue, LinkIndex, LinkLimits, Passage
+from .clues import Clue, LinkLimits, Links, Passage, Surroundings
+from .index import LinkIndex
 
-__all__ = ["Clue", "LinkIndex", "LinkLimits", "Passage"]
+__all__ = ["Clue", "LinkIndex", "LinkLimits", "Links", "Passage", "Surroundings"]

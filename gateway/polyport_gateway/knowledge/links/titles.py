@@ -2,8 +2,7 @@
 
 Exact strings, found all at once by an automaton (Aho and Corasick, "Efficient string matching", CACM 1975): a look
 at each character, whatever the number of titles, and no words needed, so Chinese works alike. Case is folded, and then
-looked at: a name that is written small more often than not is an ordinary word ("Brand", "Always"), and its mentions
-are none (the idea of Mihalcea and Csomai's keyphraseness, "Wikify!", CIKM 2007).
+looked at: a name that most passages write small is an ordinary word, and `clues` leaves its mentions out.
 
 A person's last name alone is left out, even where one title alone ends in it: most of its mentions are of others of
 that name, and with them all-gold@5 on MuSiQue fell from .38 to .30 (BM25).
@@ -13,12 +12,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from polyport.errors import MissingDependencyError
 
-__all__ = ["Mention", "MentionFinder", "aliases", "fold_evenly", "key_of"]
+__all__ = ["Mention", "MentionFinder", "aliases", "find_whole", "fold_evenly", "key_of", "title_mentions"]
 
 _IN_PARENTHESES = re.compile(r"\s*[(（][^()（）]*[)）]\s*$")
 _NUMBERED = re.compile(
@@ -137,6 +136,9 @@ def written_as_name(text: str, mention: Mention) -> bool:
     return not first.islower()
 
 
-def ordinary_words(counts: Mapping[str, Sequence[int]]) -> set[str]:
-    """Return the keys whose mentions are written small more often than not; counts are (as names, in all)."""
-    return {key for key, (as_name, total) in counts.items() if as_name * 2 < total}
+def title_mentions(finder: MentionFinder, text: str) -> dict[str, bool]:
+    """Return the titles in a text by their keys, and whether it writes them as names anywhere."""
+    found: dict[str, bool] = {}
+    for mention in finder.find(text):
+        found[mention.key] = found.get(mention.key, False) or written_as_name(text, mention)
+    return found

@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polyport_gateway.knowledge.links.index import Clue, Direction, LinkIndex
+from polyport_gateway.knowledge.links.clues import Clue, Direction, Links
 from polyport_gateway.knowledge.links.titles import find_whole, key_of
 
 from .hybrid import Retriever
@@ -119,14 +119,12 @@ class MultiHop:
 
     Args:
         retriever: Finds and rates passages.
-        links: Between them, numbered alike.
+        links: Between them, numbered alike; any numbers will do.
         limits: How far they are followed.
         pool: Passages that the question finds by itself.
     """
 
-    def __init__(
-        self, retriever: Retriever, links: LinkIndex, limits: HopLimits | None = None, *, pool: int = 50
-    ) -> None:
+    def __init__(self, retriever: Retriever, links: Links, limits: HopLimits | None = None, *, pool: int = 50) -> None:
         self._retriever, self._links = retriever, links
         self._limits = limits or HopLimits()
         self._pool = pool
@@ -152,18 +150,17 @@ class MultiHop:
         self, question: str, scores: dict[int, float], found: dict[int, _Found], stepped: set[int], top: float
     ) -> Iterator[_Ask]:
         best = sorted(scores, key=lambda passage: (-scores[passage], passage))[: self._limits.breadth]
-        for passage in best:
-            confidence = min(1.0, scores[passage] / top) if top > 0 else 0.0
-            if passage in stepped or confidence < max(self._limits.confidence, 1e-9):
-                continue
-            stepped.add(passage)
+        shares = {passage: min(1.0, scores[passage] / top) if top > 0 else 0.0 for passage in best}
+        least = max(self._limits.confidence, 1e-9)
+        steps = [passage for passage in best if passage not in stepped and shares[passage] >= least]
+        stepped.update(steps)
+        for passage, (names, clues) in zip(steps, self._links.around(steps, self._limits.clues), strict=True):
             asked = found[passage].ask.query if passage in found else question
-            for clue in self._links.clues(passage)[: self._limits.clues]:
-                targets = np.concatenate([clue.borne, clue.held]).astype(np.int64)
+            for clue in clues:
+                targets = np.concatenate([clue.borne, clue.held])
                 targets = targets[targets != passage]
                 if len(targets):
-                    query = rewritten(asked, self._links.names_of(passage), clue.text)
-                    yield _Ask(passage, clue, query, targets, confidence)
+                    yield _Ask(passage, clue, rewritten(asked, names, clue.text), targets, shares[passage])
 
     def _follow(self, asks: Sequence[_Ask], scores: dict[int, float], found: dict[int, _Found], decay: float) -> None:
         among: dict[str, list[NDArray[np.int64]]] = {}

@@ -7,7 +7,7 @@ A change here needs a revision in `migrations/versions` and a new `REVISION`; a 
 """
 
 from .base import REVISION, VERSION_TABLE, Json, metadata, now_ms, schema_version
-from .files import files, vector_store_batches, vector_store_files
+from .files import files, upload_parts, uploads, vector_store_batches, vector_store_files, vector_stores
 from .jobs import jobs
 from .knowledge import (
     documents_table,
@@ -38,7 +38,10 @@ __all__ = [
     "now_ms",
     "responses",
     "schema_version",
+    "upload_parts",
+    "uploads",
     "usage",
     "vector_store_batches",
     "vector_store_files",
+    "vector_stores",
 ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, literal_column
 
 from .base import BigId, Json, metadata
 
-__all__ = ["jobs"]
+__all__ = ["IS_OPEN", "IS_RUNNING", "jobs"]
 
 jobs = Table(
     "jobs",
@@ -28,16 +28,20 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("worker", String(64), comment="that runs it"),
     Column("lease_until", BigInteger),
+    Column("due_at", BigInteger, comment="not to be tried again before"),
     Column("cancelling", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger, index=True),
     sqlite_autoincrement=True,
 )
-_RUNNING = jobs.c.status == "running"
-_WAITING = jobs.c.status.in_(("queued", "running"))
+IS_RUNNING = jobs.c.status == literal_column("'running'")
+"""In the words of its index; with a parameter, that would not be used."""
+
+IS_OPEN = jobs.c.finished_at.is_(None)
+
 # The database itself sees to it that two processes never work in one lane.
-Index("uq_jobs_running_lane", jobs.c.lane, unique=True, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
-Index("ix_jobs_waiting", jobs.c.status, jobs.c.number, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index("uq_jobs_running_lane", jobs.c.lane, unique=True, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
+Index("ix_jobs_open", jobs.c.status, jobs.c.number, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
 Index("uq_jobs_unique_key", jobs.c.unique_key, unique=True)
 Index("ix_jobs_subject", jobs.c.subject, jobs.c.number)

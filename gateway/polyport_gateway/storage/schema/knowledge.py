@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     MetaData,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 
 from .base import BigId, Json, metadata
@@ -32,6 +34,7 @@ __all__ = [
     "LIVE",
     "STAGED",
     "documents_table",
+    "in_state",
     "knowledge_bases",
     "knowledge_builds",
     "knowledge_chunks",
@@ -88,8 +91,15 @@ knowledge_builds = Table(
     Column("at", BigInteger, nullable=False, comment="when it was staged"),
     sqlite_autoincrement=True,
 )
-_LIVE = knowledge_builds.c.state == LIVE
-_NOT_LIVE = knowledge_builds.c.state != LIVE
+_LIVE = knowledge_builds.c.state == literal_column("1")
+_NOT_LIVE = knowledge_builds.c.state != literal_column("1")
+
+
+def in_state(state: int) -> ColumnElement[bool]:
+    """Say that a build is in a state, in the words of the indexes below; with a parameter, they would not be used."""
+    return _LIVE if state == LIVE else (knowledge_builds.c.state == literal_column(str(state))) & _NOT_LIVE
+
+
 Index(
     "uq_knowledge_builds_live",
     knowledge_builds.c.base,
@@ -134,12 +144,13 @@ knowledge_links = Table(
     metadata,
     Column("base", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("chunk", BigInteger, nullable=False),
-    Column("role", SmallInteger, nullable=False, comment="0 held: mentions it; 1 borne: is what it names"),
+    Column("key", Text, nullable=False, comment="digest of what the clue is compared by"),
+    Column("chunk", BigInteger, nullable=False, comment="negative: what is known of the links of a generation"),
+    Column("role", SmallInteger, nullable=False, comment="0 held: mentions it; 1 borne: is what it names; see links"),
     Column("written", Text, nullable=False, comment="the clue as it is written"),
 )
-Index("ix_knowledge_links_key", knowledge_links.c.base, knowledge_links.c.generation, knowledge_links.c.key)
+# The key first: a hop asks for some keys in any number of knowledge bases at once.
+Index("ix_knowledge_links_key", knowledge_links.c.key, knowledge_links.c.base, knowledge_links.c.generation)
 Index("ix_knowledge_links_chunk", knowledge_links.c.chunk)
 
 knowledge_log = Table(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_FILES", "container_body", "file_body", "read_spec"]
 
 NO_FILES = (
-    "this gateway keeps no files of its own (/v1/files). Upload their content into a container: "
+    "files of /v1/files are not put into containers by this gateway. Upload their content into one: "
     "POST /v1/containers/{container_id}/files as multipart/form-data, member file"
 )
 

@@ -28,13 +28,9 @@ __all__ = ["MODERATIONS", "RESPONSES", "EndpointDescription", "OpenAPIEndpoint"]
 _REF = "#/components/schemas/{model}"
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _FORM = {
-    "multipart/form-data": {
-        "schema": {
-            "type": "object",
-            "properties": {"file": {"type": "string", "format": "binary"}},
-            "required": ["file"],
-        }
-    }
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
 }
 
 
@@ -54,6 +50,7 @@ class EndpointDescription:
         takes_bytes: Whether its body is bytes as they are.
         gives_bytes: Whether its answer is.
         takes_form: Whether its body is, or may be, a form with one file.
+        form: The schema of that form, where it has other members than ``file``.
     """
 
     method: str
@@ -67,6 +64,7 @@ class EndpointDescription:
     takes_bytes: bool = False
     gives_bytes: bool = False
     takes_form: bool = False
+    form: Mapping[str, Any] | None = None
 
 
 _ENDPOINTS = (
@@ -240,13 +238,17 @@ def _operation(endpoint: EndpointDescription) -> dict[str, Any]:
     if endpoint.request is not None:
         content = _json(_reference(endpoint.request))
         if endpoint.takes_form:
-            content |= _FORM
+            content |= _form(endpoint)
         operation["requestBody"] = {"required": True, "content": content}
     elif endpoint.takes_bytes:
         operation["requestBody"] = {"required": True, "content": dict(_BYTES)}
     elif endpoint.takes_form:
-        operation["requestBody"] = {"required": True, "content": dict(_FORM)}
+        operation["requestBody"] = {"required": True, "content": _form(endpoint)}
     return operation
+
+
+def _form(endpoint: EndpointDescription) -> dict[str, Any]:
+    return {"multipart/form-data": {"schema": dict(endpoint.form or _FORM)}}
 
 
 def _call_operation(capability: Capability, schemas: dict[str, Any]) -> dict[str, Any]:

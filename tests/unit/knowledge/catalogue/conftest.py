@@ -1,33 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from polyport_gateway.knowledge.catalogue import BaseRow, Catalogue
 from polyport_gateway.storage.database import Database
-from tests.integration.postgres import postgres_server
-from tests.support.records import emptied, opened
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    pytest.importorskip("psycopg")
-    with postgres_server() as running:
-        yield running.create_database("catalogue")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.requires("postgres"))])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/records.sqlite3"
-    return emptied(request.getfixturevalue("postgres_url"))
+from tests.support.records import opened
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    with opened(url) as database:
+def database(records_url: str) -> Iterator[Database]:
+    with opened(records_url) as database:
         yield database
 
 

@@ -300,7 +300,7 @@ def test_dropping_a_base(catalogue: Catalogue, base: BaseRow, database: Database
         lambda: catalogue.keep_state(base.id, a=1),
     ):
         with pytest.raises(NotFoundError):
-            call()  # type: ignore[no-untyped-call]
+            call()
     assert clear(catalogue) == {*added, *waiting[0].chunks}
     assert rows(database, knowledge_chunks, knowledge_builds, knowledge_generations) == [1, 1, 1]
     assert set(catalogue.live([*added, *kept.chunks])) == set(kept.chunks)
@@ -317,6 +317,19 @@ def test_what_is_held_is_no_garbage(catalogue: Catalogue, base: BaseRow, databas
     numbers = staged[0].chunks
     del staged
     assert [garbage.chunks for garbage in catalogue.garbage()] == [numbers]
+
+
+def test_what_is_removed_while_it_is_put_into_the_index_is_garbage_only_afterwards(
+    catalogue: Catalogue, base: BaseRow, database: Database
+) -> None:
+    """Cleared away too early, its entries would come into the index when nobody knows of them any more."""
+    row = add(catalogue, base, "a", "one").document
+    staged = catalogue.stage(base.id, 1, [(document("a"), chunks("two"))])
+    catalogue.remove(base.id, [row.id])
+    assert not clear(catalogue) & set(staged[0].chunks)
+    assert Catalogue(database).garbage() == []
+    assert catalogue.publish(base.id, 1, staged) == staged
+    assert clear(catalogue) == set(staged[0].chunks)
 
 
 def test_what_another_process_has_staged_long_ago_is_garbage(

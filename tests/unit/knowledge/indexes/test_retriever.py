@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from polyport_gateway.knowledge.indexes import Entry, IndexRetriever, MemoryIndex, Schema
+from polyport_gateway.knowledge.indexes.qdrant_edge import QdrantEdgeIndex
 from polyport_gateway.knowledge.links import LinkIndex, Passage
 from polyport_gateway.knowledge.retrieval import BM25Index, DenseIndex, HybridRetriever, MultiHop, Weights
 
@@ -85,6 +87,17 @@ def test_hops_go_over_an_index() -> None:
     assert [result.passage for result in found] == [result.passage for result in wanted]
     assert found[1].chain
     assert found[1].score == pytest.approx(wanted[1].score, rel=1e-3)
+
+
+def test_an_index_that_is_empty_finds_nothing(tmp_path: Path) -> None:
+    bm25 = BM25Index.of(["tea"])[1]
+    for schema in (Schema(), Schema({"words": 16})):
+        for index in (MemoryIndex(schema), QdrantEdgeIndex(schema, folder=tmp_path / str(len(schema.vectors)))):
+            found = [IndexRetriever(index, bm25).search("tea", 5)]
+            if schema.vectors:
+                found.append(IndexRetriever(index, bm25, name="words", embed=embed).search("tea", 5))
+            assert not any(len(one.documents) for one in found)
+            index.close()
 
 
 def test_an_embedder_has_a_name() -> None:

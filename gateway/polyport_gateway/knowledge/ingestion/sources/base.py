@@ -91,6 +91,7 @@ class Item:
         size: Bytes, where listing tells it.
         metadata: Put on its document, before what the file itself says.
         tags: Put on its document.
+        chunker: Cuts it instead of the base's own; a specification for `parse_steps`.
     """
 
     key: str
@@ -99,6 +100,7 @@ class Item:
     size: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     tags: tuple[str, ...] = ()
+    chunker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Upload:
         key: Of its document.
         metadata: Put on its document.
         tags: Put on its document.
+        chunker: Cuts it instead of the base's own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Upload:
     key: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     tags: tuple[str, ...] = ()
+    chunker: str | None = None
 
     def __post_init__(self) -> None:
         for what, value in (("name", self.name), ("key", self.key)):
@@ -54,12 +56,20 @@ class Upload:
             "key": self.key,
             "metadata": dict(self.metadata),
             "tags": list(self.tags),
+            "chunker": self.chunker,
         }
 
     @classmethod
     def load(cls, plain: Mapping[str, Any]) -> Upload:
         """Read what `dump` gave."""
-        return cls(plain["name"], plain["blob"], plain.get("key"), plain.get("metadata") or {}, tuple(plain["tags"]))
+        return cls(
+            plain["name"],
+            plain["blob"],
+            plain.get("key"),
+            plain.get("metadata") or {},
+            tuple(plain["tags"]),
+            plain.get("chunker"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class Uploads:
                 self.blobs.size(upload.blob),
                 upload.metadata,
                 upload.tags,
+                upload.chunker,
             )
             for upload in self.uploads
         }

@@ -162,10 +162,16 @@ class WebPage:
     Args:
         address: Of the page.
         web: Fetches it.
+        metadata: Put on its document.
+        tags: Put on its document.
+        chunker: Cuts it instead of the base's own.
     """
 
     address: str
     web: Web
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tags: tuple[str, ...] = ()
+    chunker: str | None = None
     complete: bool = field(default=True, init=False)
 
     @property
@@ -175,7 +181,14 @@ class WebPage:
 
     def list(self, known: Iterable[Origin] = ()) -> Listing:
         """Return it: whether it has changed its server tells when it is fetched."""
-        return Listing((Item(self.label, lambda stamp: self.web.fetch(self.address, stamp)),))
+        item = Item(
+            self.label,
+            lambda stamp: self.web.fetch(self.address, stamp),
+            metadata=self.metadata,
+            tags=self.tags,
+            chunker=self.chunker,
+        )
+        return Listing((item,))
 
 
 def _target(here: str, location: str) -> str:

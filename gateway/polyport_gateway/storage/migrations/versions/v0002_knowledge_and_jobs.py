@@ -19,6 +19,8 @@ def upgrade() -> None:
     _knowledge_chunks()
     _jobs()
     _files()
+    _uploads()
+    _vector_stores()
 
 
 def _knowledge_bases() -> None:
@@ -118,12 +120,22 @@ def _knowledge_chunks() -> None:
         "knowledge_links",
         sa.Column("base", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("chunk", sa.BigInteger(), nullable=False),
-        sa.Column("role", sa.SmallInteger(), nullable=False, comment="0 held: mentions it; 1 borne: is what it names"),
+        sa.Column("key", sa.Text(), nullable=False, comment="digest of what the clue is compared by"),
+        sa.Column(
+            "chunk",
+            sa.BigInteger(),
+            nullable=False,
+            comment="negative: what is known of the links of a generation",
+        ),
+        sa.Column(
+            "role",
+            sa.SmallInteger(),
+            nullable=False,
+            comment="0 held: mentions it; 1 borne: is what it names; see links",
+        ),
         sa.Column("written", sa.Text(), nullable=False, comment="the clue as it is written"),
     )
-    op.create_index("ix_knowledge_links_key", "knowledge_links", ["base", "generation", "key"])
+    op.create_index("ix_knowledge_links_key", "knowledge_links", ["key", "base", "generation"])
     op.create_index("ix_knowledge_links_chunk", "knowledge_links", ["chunk"])
 
 
@@ -147,6 +159,7 @@ def _jobs() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(64), nullable=True, comment="that runs it"),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True, comment="not to be tried again before"),
         sa.Column("cancelling", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
@@ -155,11 +168,11 @@ def _jobs() -> None:
         sa.UniqueConstraint("id", name="uq_jobs_id"),
         sqlite_autoincrement=True,
     )
-    running, waiting = sa.text("status = 'running'"), sa.text("status IN ('queued', 'running')")
+    running, unfinished = sa.text("status = 'running'"), sa.text("finished_at IS NULL")
     op.create_index(
         "uq_jobs_running_lane", "jobs", ["lane"], unique=True, sqlite_where=running, postgresql_where=running
     )
-    op.create_index("ix_jobs_waiting", "jobs", ["status", "number"], sqlite_where=waiting, postgresql_where=waiting)
+    op.create_index("ix_jobs_open", "jobs", ["status", "number"], sqlite_where=unfinished, postgresql_where=unfinished)
     op.create_index("uq_jobs_unique_key", "jobs", ["unique_key"], unique=True)
     op.create_index("ix_jobs_subject", "jobs", ["subject", "number"])
     op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"])
@@ -182,6 +195,51 @@ def _files() -> None:
     op.create_index("ix_files_owner_created_at", "files", ["owner", "created_at", "id"])
     op.create_index("ix_files_sha256", "files", ["sha256"])
     op.create_index("ix_files_expires_at", "files", ["expires_at"])
+
+
+def _uploads() -> None:
+    op.create_table(
+        "uploads",
+        sa.Column("id", sa.String(64), nullable=False, comment="upload_…"),
+        sa.Column("owner", sa.String(16), nullable=False, comment="id of the key that began it"),
+        sa.Column("filename", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False, comment="that the whole file will have"),
+        sa.Column("purpose", sa.String(32), nullable=False),
+        sa.Column("file_expires_s", sa.Integer(), nullable=True, comment="seconds after which the file will be gone"),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("file", sa.String(64), nullable=True, comment="made of it"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_uploads"),
+    )
+    op.create_index("ix_uploads_expires_at", "uploads", ["expires_at"])
+    op.create_index("ix_uploads_owner", "uploads", ["owner", "status"])
+    op.create_table(
+        "upload_parts",
+        sa.Column("id", sa.String(64), nullable=False, comment="part_…"),
+        sa.Column("upload", sa.String(64), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False, comment="of its bytes, and their key in the blob store"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_upload_parts"),
+    )
+    op.create_index("ix_upload_parts_upload", "upload_parts", ["upload"])
+    op.create_index("ix_upload_parts_sha256", "upload_parts", ["sha256"])
+
+
+def _vector_stores() -> None:
+    op.create_table(
+        "vector_stores",
+        sa.Column("base", sa.Integer(), autoincrement=False, nullable=False, comment="id of the knowledge base"),
+        sa.Column("owner", sa.String(16), nullable=False, comment="id of the key that made it"),
+        sa.Column("label", sa.Text(), nullable=False, comment="what its owner calls it"),
+        sa.Column("metadata", sa.Text(), nullable=False),
+        sa.Column("expires_days", sa.Integer(), nullable=True, comment="after its last use"),
+        sa.Column("last_active_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("base", name="pk_vector_stores"),
+    )
+    op.create_index("ix_vector_stores_owner", "vector_stores", ["owner"])
     op.create_table(
         "vector_store_files",
         sa.Column("store", sa.Integer(), autoincrement=False, nullable=False, comment="id of the knowledge base"),
@@ -219,6 +277,9 @@ def downgrade() -> None:
     for table in (
         "vector_store_batches",
         "vector_store_files",
+        "vector_stores",
+        "upload_parts",
+        "uploads",
         "files",
         "jobs",
         "knowledge_links",

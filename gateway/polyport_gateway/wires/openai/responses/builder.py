@@ -30,11 +30,14 @@ from polyport.types.responses import (
     ResponseError,
     ResponseUsage,
 )
+from polyport_gateway.agents.file_search import FILE_SEARCH, SearchOutput, Source
 from polyport_gateway.agents.interpreter import CodeOutput
 from polyport_gateway.call import CallEvent
 from polyport_gateway.sandboxes.containers import ContainerFile
-from polyport_gateway.wires.openai.responses.code_calls import OpenCodeCall, keep
+from polyport_gateway.wires.openai.responses.code_calls import OpenCodeCall
 from polyport_gateway.wires.openai.responses.ids import ItemIds
+from polyport_gateway.wires.openai.responses.kept import keep
+from polyport_gateway.wires.openai.responses.marks import Marks
 from polyport_gateway.wires.openai.responses.open_items import (
     OpenFunctionCall,
     OpenItem,
@@ -44,6 +47,7 @@ from polyport_gateway.wires.openai.responses.open_items import (
     WireEvent,
 )
 from polyport_gateway.wires.openai.responses.plan import Plan
+from polyport_gateway.wires.openai.responses.search_calls import OpenSearchCall
 
 __all__ = ["ResponseBuilder"]
 
@@ -69,9 +73,10 @@ class ResponseBuilder:
         self._number = 0
         self._speaking: OpenMessage | OpenReasoning | None = None
         self._calls: dict[int, OpenFunctionCall] = {}
-        self._server_calls: list[tuple[str, OpenMCPCall | OpenCodeCall]] = []
-        self._writing: dict[str, OpenCodeCall] = {}
+        self._server_calls: list[tuple[str, OpenMCPCall | OpenCodeCall | OpenSearchCall]] = []
+        self._writing: dict[str, OpenCodeCall | OpenSearchCall] = {}
         self._files: dict[str, ContainerFile] = {file.path: file for file in plan.files}
+        self._sources: dict[int, Source] | None = None if plan.sources is None else dict(plan.sources)
         self._usage: Usage | None = None
         self._reason: FinishReason | None = None
 
@@ -117,7 +122,7 @@ class ResponseBuilder:
             case CitationAdded():
                 yield from self._numbered(self._message().annotation(event.citation))
             case ServerToolDelta():
-                yield from self._code_delta(event)
+                yield from self._own_delta(event)
             case ServerToolCall():
                 yield from self._server_call(event)
             case ServerToolResult():
@@ -177,7 +182,8 @@ class ResponseBuilder:
     def _message(self) -> OpenMessage:
         if isinstance(self._speaking, OpenMessage):
             return self._speaking
-        return OpenMessage(self._ids.new("msg"), self._files)
+        marks = None if self._sources is None else Marks(self._sources)
+        return OpenMessage(self._ids.new("msg"), self._files, marks)
 
     def _refuse(self, text: str) -> Events:
         yield from self._numbered(self._message().refusal_delta(text))
@@ -208,10 +214,13 @@ class ResponseBuilder:
             mcp_call = self._mcp_call(event)
             self._server_calls.append((event.id, mcp_call))
             yield from self._numbered(mcp_call.begin())
+            return
+        call = self._writing.pop(event.id, None) or self._own_call(event)
+        self._server_calls.append((event.id, call))
+        if isinstance(call, OpenSearchCall):
+            yield from self._numbered(call.begin(event.arguments))
         else:
-            code_call = self._writing.pop(event.id, None) or self._code_call(event.session)
-            self._server_calls.append((event.id, code_call))
-            yield from self._numbered(code_call.begin(event.arguments, event.session))
+            yield from self._numbered(call.begin(event.arguments, event.session))
 
     def _mcp_call(self, event: ServerToolCall) -> OpenMCPCall:
         approved = event.id if event.id in self._plan.approvals else None
@@ -220,15 +229,20 @@ class ResponseBuilder:
             self._ids.new("mcp"), label=label, name=event.name, arguments=event.arguments, approval_request_id=approved
         )
 
-    def _code_call(self, container: str) -> OpenCodeCall:
-        return OpenCodeCall(self._ids.new("ci"), container=container, outputs=self._plan.code_outputs)
+    def _own_call(self, event: ServerToolCall | ServerToolDelta) -> OpenCodeCall | OpenSearchCall:
+        if event.name == FILE_SEARCH:
+            return OpenSearchCall(self._ids.new("fs"), results=self._plan.search_results)
+        return OpenCodeCall(self._ids.new("ci"), container=str(event.session), outputs=self._plan.code_outputs)
 
-    def _code_delta(self, event: ServerToolDelta) -> Events:
+    def _own_delta(self, event: ServerToolDelta) -> Events:
         call = self._writing.get(event.id)
         if call is None:
             yield from self._hush()
-            call = self._writing[event.id] = self._code_call(event.session)
-        yield from self._numbered(call.delta(event.arguments))
+            call = self._writing[event.id] = self._own_call(event)
+        if isinstance(call, OpenSearchCall):
+            yield from self._numbered(call.announce())
+        else:
+            yield from self._numbered(call.delta(event.arguments))
 
     def _server_result(self, event: ServerToolResult) -> Events:
         # Some models give several calls one id; their results come in the order of the calls.
@@ -237,6 +251,8 @@ class ResponseBuilder:
             _, call = self._server_calls.pop(place)
             if isinstance(event.value, CodeOutput):
                 self._files |= {file.path: file for file in event.value.files}
+            elif isinstance(event.value, SearchOutput) and self._sources is not None:
+                self._sources |= event.value.sources
             yield from self._numbered(call.result(event))
 
     def _approval(self, event: ApprovalRequest) -> Events:

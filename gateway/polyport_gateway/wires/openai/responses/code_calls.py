@@ -1,4 +1,4 @@
-"""Calls of the code interpreter: their items while they are made, as they are kept, and as they are shown."""
+"""Calls of the code interpreter: their items while they are made, and what later turns see of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import Any
 from pydantic_core import from_json
 
 from polyport.events import ServerToolResult
-from polyport.types.responses import CodeInterpreterCallItem, OutputItem
+from polyport.types.responses import CodeInterpreterCallItem
 from polyport_gateway.agents.interpreter import CODE_INTERPRETER, CodeOutput, read_code
+from polyport_gateway.wires.openai.responses.kept import kept_of
 from polyport_gateway.wires.openai.responses.open_items import ItemEvents, OpenItem
 
-__all__ = ["OUTPUTS", "OpenCodeCall", "answer_of", "as_function_call", "keep", "show", "show_item"]
+__all__ = ["OpenCodeCall", "answer_of", "as_function_call"]
 
-OUTPUTS = "code_interpreter_call.outputs"
-"""What ``include`` calls the outputs."""
-
-_KEPT = "kept"
 _LOOKS = 32
 _NOT_RUN = "[This code was not run to its end.]"
 _NOT_KEPT = "[The output of this call was not kept.]"
@@ -116,29 +113,6 @@ def _code_so_far(arguments: str) -> str:
     return code if isinstance(code, str) else ""
 
 
-def keep(body: dict[str, Any], output: Collection[OutputItem]) -> dict[str, Any]:
-    """Return a response as it is kept: with what later turns need of its calls and its caller is not shown."""
-    items = [
-        {**shown, _KEPT: item.kept} if isinstance(item, CodeInterpreterCallItem) and item.kept else shown
-        for shown, item in zip(body["output"], output, strict=True)
-    ]
-    return {**body, "output": items}
-
-
-def show(body: Mapping[str, Any], include: Collection[str] = ()) -> dict[str, Any]:
-    """Return a response that was kept as its caller sees it."""
-    return {**body, "output": [show_item(item, include) for item in body.get("output", ())]}
-
-
-def show_item(item: Mapping[str, Any], include: Collection[str] = ()) -> dict[str, Any]:
-    """Return an item that was kept as its caller sees it."""
-    shown = dict(item)
-    kept = shown.pop(_KEPT, None)
-    if kept and OUTPUTS in include and shown.get("outputs") is None:
-        shown["outputs"] = kept.get("outputs")
-    return shown
-
-
 def as_function_call(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the call as the model made it."""
     return {"name": CODE_INTERPRETER, "arguments": json.dumps({"code": item.get("code") or ""}, ensure_ascii=False)}
@@ -146,7 +120,7 @@ def as_function_call(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def answer_of(item: Mapping[str, Any]) -> str:
     """Return what the model was told, or as much of it as is known."""
-    kept = item.get(_KEPT) or {}
+    kept = kept_of(item)
     if item.get("status") == "incomplete":
         return _NOT_RUN
     if isinstance(kept.get("told"), str):

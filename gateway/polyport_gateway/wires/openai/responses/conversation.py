@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polyport.errors import BadRequestError, UnsupportedParameterError
-from polyport_gateway.wires.openai.responses.code_calls import answer_of, as_function_call
+from polyport_gateway.wires.openai.responses import code_calls, search_calls
 from polyport_gateway.wires.openai.responses.items import ItemBody
 
 __all__ = ["Conversation"]
@@ -90,7 +90,9 @@ class Conversation:
             case "mcp_call":
                 self._mcp_call(item)
             case "code_interpreter_call":
-                self._open(item["id"], as_function_call(item)).answers[item["id"]] = answer_of(item)
+                self._made(item, code_calls.as_function_call(item), code_calls.answer_of(item))
+            case "file_search_call":
+                self._made(item, search_calls.as_function_call(item), search_calls.passages_of(item))
             case "mcp_approval_request":
                 self._request(item)
             case "mcp_approval_response":
@@ -151,6 +153,10 @@ class Conversation:
         turn.calls[id_] = item
         self._turn_of[id_] = turn
         return turn
+
+    def _made(self, item: ItemBody, call: ItemBody, answer: str) -> None:
+        """Take a call that the gateway made, and its answer."""
+        self._open(item["id"], call).answers[item["id"]] = answer
 
     def _output(self, item: ItemBody) -> None:
         id_ = item["call_id"]

@@ -9,6 +9,7 @@ from polyport.errors import BadRequestError, UnsupportedParameterError
 from polyport.types.responses import (
     ApprovalResponseItem,
     CodeInterpreterCallInputItem,
+    FileSearchCallInputItem,
     FunctionCallItem,
     FunctionCallOutputItem,
     InputItem,
@@ -72,7 +73,7 @@ def _complete(item: InputItem, ids: ItemIds, where: str) -> ItemBody:
             # OpenAI's description requires request_id besides, without saying what it is.
             named = {"id": item.id or ids.new("mcprr"), "request_id": item.approval_request_id}
             return {**_plain(item), **named}
-        case CodeInterpreterCallInputItem():
+        case CodeInterpreterCallInputItem() | FileSearchCallInputItem():
             members = item.model_dump(exclude=set(item.unknown))
             return {**members, "status": item.status or "completed"}
         case OtherItem():

@@ -10,6 +10,7 @@ from polyport.content import Citation
 from polyport.events import ServerToolResult
 from polyport.types.responses import (
     CodeInterpreterCallItem,
+    FileSearchCallItem,
     MCPCallItem,
     OutputFunctionCall,
     OutputMessage,
@@ -20,7 +21,9 @@ from polyport.types.responses import (
     SummaryText,
 )
 from polyport_gateway.sandboxes.containers import ContainerFile
+from polyport_gateway.wires.openai.responses.citations import citation_annotation, file_citation
 from polyport_gateway.wires.openai.responses.file_citations import cite_files
+from polyport_gateway.wires.openai.responses.marks import Marks
 
 __all__ = [
     "ItemEvents",
@@ -40,7 +43,9 @@ ItemEvents: TypeAlias = Iterator[tuple["OpenItem", WireEvent]]
 class OpenItem:
     """An item under way; `index` is its place in the output, given with its first event."""
 
-    item: OutputMessage | ReasoningItem | OutputFunctionCall | MCPCallItem | CodeInterpreterCallItem
+    item: (
+        OutputMessage | ReasoningItem | OutputFunctionCall | MCPCallItem | CodeInterpreterCallItem | FileSearchCallItem
+    )
     index: int | None = None
 
     def close(self, status: Any) -> ItemEvents:
@@ -67,11 +72,18 @@ class OpenMessage(OpenItem):
     Args:
         id: The item's.
         files: Files of containers, by path, to be cited where the text names them.
+        marks: Turns marks in the text into citations, where the model can set any.
     """
 
-    def __init__(self, id: str, files: Mapping[str, ContainerFile] | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        id: str,  # noqa: A002
+        files: Mapping[str, ContainerFile] | None = None,
+        marks: Marks | None = None,
+    ) -> None:
         self.item: OutputMessage = OutputMessage(id=id)
         self._files = files or {}
+        self._marks = marks
         self._part: OutputText | Refusal | None = None
         self._pieces: list[str] = []
         self._length = 0
@@ -83,6 +95,18 @@ class OpenMessage(OpenItem):
             yield from self._open(part := OutputText())
         entries = [logprob_body(entry) for entry in logprobs or ()]
         part.logprobs.extend(entries)
+        if self._marks is None:
+            yield from self._say(text, entries)
+            return
+        for shown in self._marks.feed(text):
+            if isinstance(shown, str):
+                yield from self._say(shown, entries)
+                entries = []
+            else:
+                yield self._annotate(part, file_citation(shown.file_id, shown.filename, self._length))
+        yield from self._say("", entries)
+
+    def _say(self, text: str, entries: list[dict[str, Any]]) -> ItemEvents:
         self._pieces.append(text)
         self._length += len(text)
         if text or entries:
@@ -101,16 +125,7 @@ class OpenMessage(OpenItem):
         part = self._part
         if not isinstance(part, OutputText):
             yield from self._open(part := OutputText())
-        yield self._annotate(
-            part,
-            {
-                "type": "url_citation",
-                "url": citation.url or "",
-                "title": citation.title,
-                "start_index": citation.start or 0,
-                "end_index": self._length if citation.end is None else citation.end,
-            },
-        )
+        yield self._annotate(part, citation_annotation(citation, self._length))
 
     def _annotate(self, part: OutputText, annotation: dict[str, Any]) -> tuple[OpenItem, WireEvent]:
         part.annotations.append(annotation)
@@ -147,6 +162,8 @@ class OpenMessage(OpenItem):
         yield self._event("response.content_part.added", content_index=self._at, part=part.model_dump())
 
     def _close_part(self) -> ItemEvents:
+        if self._marks is not None and isinstance(self._part, OutputText):
+            yield from self._say(self._marks.flush(), [])
         self.settle()
         part, self._part = self._part, None
         self._pieces = []

@@ -7,31 +7,41 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from polyport.errors import BadRequestError, NotFoundError, UnsupportedParameterError
+from polyport.errors import (
+    BadRequestError,
+    NotFoundError,
+    UnsupportedOperationError,
+    UnsupportedParameterError,
+)
 from polyport.types.chat import ChatRequest
+from polyport.types.knowledge import AskRequest
 from polyport.types.responses import Response, ResponseRequest
+from polyport_gateway.agents.file_search import FILE_SEARCH, FileSearch, Source
 from polyport_gateway.agents.interpreter import CODE_INTERPRETER
-from polyport_gateway.call import Caller, Chat, ServerTools
+from polyport_gateway.call import Caller, Chat, KnowledgeWork, RequestTool, ServerTools
+from polyport_gateway.calls.features import check_features
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.catalog.capability import Kind
 from polyport_gateway.jobs.responses import ResponseArchive
 from polyport_gateway.sandboxes.containers import ContainerFile, Containers
 from polyport_gateway.storage.responses import StoredResponse
-from polyport_gateway.wires.openai.responses.code_calls import OUTPUTS
+from polyport_gateway.vector_stores.search import VectorStoreSearcher, read_tool
 from polyport_gateway.wires.openai.responses.conversation import Conversation
 from polyport_gateway.wires.openai.responses.ids import ItemIds, new_response_id, response_of_item
-from polyport_gateway.wires.openai.responses.interpreter import Interpreter, plan_interpreter
+from polyport_gateway.wires.openai.responses.interpreter import plan_interpreter
 from polyport_gateway.wires.openai.responses.items import ItemBody, complete_items
+from polyport_gateway.wires.openai.responses.kept import OUTPUTS, RESULTS
+from polyport_gateway.wires.openai.responses.search_calls import found_earlier
 from polyport_gateway.wires.openai.responses.tools import Tooling, read_tools
 from polyport_gateway.wires.openai.responses.validation import parse_request
 
-__all__ = ["Plan", "Planner", "check_include"]
+__all__ = ["AskedStores", "Plan", "Planner", "check_include"]
 
 _LOGPROBS = "message.output_text.logprobs"
 _ENCRYPTED = "reasoning.encrypted_content"
 _INCLUDES = frozenset(
     {
-        "file_search_call.results",
+        RESULTS,
         "web_search_call.results",
         "web_search_call.action.sources",
         "message.input_image.image_url",
@@ -79,6 +89,9 @@ class Plan:
         summary: Whether reasoning is shown as a summary.
         code_outputs: Whether the outputs of code are shown.
         files: Files that the code has written in earlier turns.
+        search_results: Whether the results of searches are shown.
+        sources: By mark, what searches of earlier turns have found; None where the model can't search.
+        asked: What a knowledge base is asked about vector stores, where it is what is called.
     """
 
     request: ResponseRequest
@@ -92,6 +105,24 @@ class Plan:
     summary: bool = False
     code_outputs: bool = False
     files: tuple[ContainerFile, ...] = ()
+    search_results: bool = False
+    sources: Mapping[int, Source] | None = None
+    asked: AskedStores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStores:
+    """A question to a knowledge base about itself and vector stores.
+
+    Attributes:
+        tool: Searches the stores.
+        question: What is asked.
+        work: The same, with the conversation before it, for the knowledge base.
+    """
+
+    tool: FileSearch
+    question: str
+    work: KnowledgeWork
 
 
 class Planner:
@@ -102,12 +133,20 @@ class Planner:
         archive: Earlier responses.
         store: Whether responses are kept at all.
         containers: Where code is run; None for a gateway that runs none.
+        searcher: Searches vector stores; None for a gateway that has none.
     """
 
     def __init__(
-        self, catalog: Catalog, archive: ResponseArchive, *, store: bool, containers: Containers | None = None
+        self,
+        catalog: Catalog,
+        archive: ResponseArchive,
+        *,
+        store: bool,
+        containers: Containers | None = None,
+        searcher: VectorStoreSearcher | None = None,
     ) -> None:
         self._catalog = catalog
+        self._searcher = searcher
         self._containers = containers
         self._archive = archive
         self._store = store
@@ -149,9 +188,21 @@ class Planner:
             interpreter = await plan_interpreter(
                 tooling.interpreter, tooling.interpreter_at, items, self._containers, caller
             )
+        sources = None if tooling.search is None else found_earlier(items)
+        search = await self._search(tooling, caller, sources or {})
+        asks = search is not None and kind == "knowledge"
+        given: tuple[RequestTool | None, ...] = (
+            None if interpreter is None else interpreter.tool,
+            None if asks else search,
+        )
+        own = tuple(tool for tool in given if tool is not None)
+        chat = _chat(request, tooling, conversation, kind, own)
+        if asks and (capability := self._catalog.find(request.model)) is not None:
+            # It is asked in another form, which has no place for what a chat can't have either.
+            check_features(capability, chat)
         return Plan(
             request=request,
-            chat=_chat(request, tooling, conversation, kind, interpreter),
+            chat=chat,
             response=_response(request, response_id, tooling, store=store),
             input_items=input_items,
             labels=tooling.labels,
@@ -161,7 +212,27 @@ class Planner:
             summary=_wants_summary(request),
             code_outputs=OUTPUTS in (request.include or ()),
             files=interpreter.files if interpreter is not None else (),
+            search_results=RESULTS in (request.include or ()),
+            sources=None if asks else sources,
+            asked=_asked(chat, search) if search is not None and asks else None,
         )
+
+    async def _search(self, tooling: Tooling, caller: Caller, sources: Mapping[int, Source]) -> FileSearch | None:
+        """Return the tool that searches the request's vector stores.
+
+        Raises:
+            UnsupportedOperationError: This gateway has none.
+            NotFoundError: The caller has no such store.
+            BadRequestError: A store has expired.
+        """
+        asked, where = tooling.search, tooling.search_at
+        if asked is None or tooling.choice == "none":
+            return None
+        if self._searcher is None:
+            raise UnsupportedOperationError("This gateway has no vector stores for file_search.", param=where)
+        search = read_tool(asked)
+        await self._searcher.check(search.stores, caller, param=f"{where}.vector_store_ids")
+        return FileSearch(self._searcher, search, marked=max(sources, default=0))
 
     def _kind(self, request: ResponseRequest, caller: Caller) -> Kind:
         """Return what is called; a name that isn't there is left for the dispatcher to refuse, as on every wire.
@@ -261,7 +332,8 @@ def _check_reasoning(request: ResponseRequest) -> None:
 
 
 def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None:
-    if (tooling.listings or tooling.interpreter) and kind != "model":
+    searches = tooling.search is not None and kind != "knowledge"
+    if (tooling.listings or tooling.interpreter or searches) and kind != "model":
         raise UnsupportedParameterError(
             f"{request.model!r} is a {kind}; only a model takes tools of this gateway.", param="tools"
         )
@@ -272,11 +344,12 @@ def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None
             "rename yours.",
             param="tools",
         )
-    if tooling.interpreter and CODE_INTERPRETER in client | tooling.labels.keys():
-        raise BadRequestError(
-            f"A tool is called {CODE_INTERPRETER!r} as the code interpreter is; rename it, or leave one out.",
-            param="tools",
-        )
+    for name, given in ((CODE_INTERPRETER, tooling.interpreter), (FILE_SEARCH, tooling.search)):
+        if given is not None and name in client | tooling.labels.keys():
+            raise BadRequestError(
+                f"A tool is called {name!r} as OpenAI's own is, which is given too; rename it, or leave one out.",
+                param="tools",
+            )
 
 
 def _chat(
@@ -284,7 +357,7 @@ def _chat(
     tooling: Tooling,
     conversation: Conversation,
     kind: Kind,
-    interpreter: Interpreter | None,
+    own: tuple[RequestTool, ...],
 ) -> Chat:
     messages = conversation.messages()
     if request.instructions:
@@ -306,7 +379,26 @@ def _chat(
     if request.stream or request.background:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     chat = Chat.from_body(body)
-    return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind, interpreter))
+    return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind, own))
+
+
+def _asked(chat: Chat, search: FileSearch) -> AskedStores:
+    messages = [
+        {"role": message.role, "content": message.content} for message in chat.messages() if message.role != "tool"
+    ]
+    question = next((said["content"] for said in reversed(messages) if said["role"] == "user"), "")
+    if not question.strip():
+        raise BadRequestError("input asks nothing: its last user message has no text.", param="input")
+    asked = search.asked
+    request = AskRequest(
+        messages=messages,
+        knowledge=list(dict.fromkeys([chat.request.model, *asked.stores])),
+        limit=asked.limit,
+        filter=None if asked.filters is None else dict(asked.filters),
+        mode=asked.mode,
+        rerank=asked.rerank,
+    )
+    return AskedStores(search, question, KnowledgeWork(request))
 
 
 def _renamed(request: ResponseRequest) -> dict[str, Any]:
@@ -344,16 +436,16 @@ def _server_tools(
     tooling: Tooling,
     conversation: Conversation,
     kind: Kind,
-    interpreter: Interpreter | None,
+    own: tuple[RequestTool, ...],
 ) -> ServerTools | None:
-    if tooling.labels or interpreter is not None:
+    if tooling.labels or own:
         return ServerTools(
             names=frozenset(tooling.labels),
             label=next(iter(tooling.listings), "polyport"),
             approve=frozenset(tooling.approve),
             approved=dict(conversation.approved),
             max_calls=request.max_tool_calls,
-            own=() if interpreter is None else (interpreter.tool,),
+            own=own,
         )
     if kind == "agent" and request.max_tool_calls is not None:
         return ServerTools(names=frozenset(), max_calls=request.max_tool_calls)

@@ -69,6 +69,9 @@ def _item(index: int, item: Mapping[str, Any]) -> Iterator[_Event]:
         case "code_interpreter_call":
             empty |= {"code": None, "outputs": None}
             inner += _code(where, item)
+        case "file_search_call":
+            empty |= {"queries": [], "results": None}
+            inner += _search(where, item)
         case "mcp_list_tools":
             empty["tools"] = []
             inner += [{"type": f"response.mcp_list_tools.{state}", **where} for state in ("in_progress", "completed")]
@@ -85,6 +88,11 @@ def _code(where: _Event, item: Mapping[str, Any]) -> Iterator[_Event]:
     yield {"type": "response.code_interpreter_call.interpreting", **where}
     if item["status"] == "completed":
         yield {"type": "response.code_interpreter_call.completed", **where}
+
+
+def _search(where: _Event, item: Mapping[str, Any]) -> Iterator[_Event]:
+    for state in ("in_progress", "searching", *(["completed"] if item["status"] == "completed" else [])):
+        yield {"type": f"response.file_search_call.{state}", **where}
 
 
 def _part(where: _Event, part: Mapping[str, Any]) -> Iterator[_Event]:

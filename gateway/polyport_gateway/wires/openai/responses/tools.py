@@ -9,6 +9,7 @@ from typing import Any
 from polyport.errors import BadRequestError, NotFoundError, UnsupportedParameterError
 from polyport.types.responses import (
     CodeInterpreterTool,
+    FileSearchTool,
     FunctionTool,
     MCPTool,
     MCPToolFilter,
@@ -16,9 +17,11 @@ from polyport.types.responses import (
     RequireApproval,
     ResponseRequest,
 )
+from polyport_gateway.agents.file_search import FILE_SEARCH
 from polyport_gateway.agents.interpreter import CODE_INTERPRETER
 from polyport_gateway.call import Caller, Operation
 from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.vector_stores.filters import check_filter
 
 __all__ = ["Tooling", "read_tools"]
 
@@ -36,6 +39,8 @@ class Tooling:
         shown: The tools as the response shows them.
         interpreter: The code interpreter, if the model may use it.
         interpreter_at: Its place in the request.
+        search: The vector stores to search, if the model may.
+        search_at: Its place in the request.
     """
 
     client: list[dict[str, Any]] = field(default_factory=list)
@@ -46,11 +51,13 @@ class Tooling:
     shown: list[dict[str, Any]] = field(default_factory=list)
     interpreter: CodeInterpreterTool | None = None
     interpreter_at: str = "tools"
+    search: FileSearchTool | None = None
+    search_at: str = "tools"
 
     @property
     def any(self) -> bool:
         """Whether the model has any tool."""
-        return bool(self.client or self.labels or self.interpreter)
+        return bool(self.client or self.labels or self.interpreter or self.search)
 
 
 def read_tools(request: ResponseRequest, catalog: Catalog, caller: Caller) -> Tooling:
@@ -71,10 +78,12 @@ def read_tools(request: ResponseRequest, catalog: Catalog, caller: Caller) -> To
                 _add_catalogue(tooling, tool, where, _usable(catalog, caller, request.model))
             case CodeInterpreterTool():
                 _add_interpreter(tooling, tool, where)
+            case FileSearchTool():
+                _add_search(tooling, tool, where)
             case OtherTool():
                 raise UnsupportedParameterError(
                     f"{where}: tools of type {tool.type!r} are not supported by this gateway; use function, mcp "
-                    "for the gateway's own tools, or code_interpreter.",
+                    "for the gateway's own tools, code_interpreter, or file_search.",
                     param=where,
                 )
     _choose(tooling, request.tool_choice)
@@ -103,6 +112,16 @@ def _add_interpreter(tooling: Tooling, tool: CodeInterpreterTool, where: str) ->
     if tooling.interpreter is not None:
         raise BadRequestError(f"{where}: there is one code_interpreter already; give one.", param=where)
     tooling.interpreter, tooling.interpreter_at = tool, where
+    tooling.shown.append(tool.model_dump(exclude_none=True))
+
+
+def _add_search(tooling: Tooling, tool: FileSearchTool, where: str) -> None:
+    _refuse_members(tool.unknown, where)
+    if tool.filters is not None:
+        check_filter(tool.filters, f"{where}.filters")
+    if tooling.search is not None:
+        raise BadRequestError(f"{where}: there is one file_search already; name all stores in it.", param=where)
+    tooling.search, tooling.search_at = tool, where
     tooling.shown.append(tool.model_dump(exclude_none=True))
 
 
@@ -226,6 +245,10 @@ def _choose(tooling: Tooling, choice: str | dict[str, Any] | None) -> None:
                     "tool_choice names the code interpreter, which is not in tools.", param="tool_choice"
                 )
             tooling.choice = {"type": "function", "function": {"name": CODE_INTERPRETER}}
+        case "file_search":
+            if tooling.search is None:
+                raise BadRequestError("tool_choice names file_search, which is not in tools.", param="tool_choice")
+            tooling.choice = {"type": "function", "function": {"name": FILE_SEARCH}}
         case kind:
             raise UnsupportedParameterError(
                 f"tool_choice of type {kind!r} is not supported by this gateway.", param="tool_choice"
@@ -248,7 +271,7 @@ def _forced(tooling: Tooling, choice: Mapping[str, Any]) -> str | dict[str, Any]
     if label not in tooling.listings:
         raise BadRequestError(f"tool_choice names the server {label!r}, which is not in tools.", param="tool_choice")
     tooling.client = []
-    tooling.interpreter = None
+    tooling.interpreter = tooling.search = None
     _keep(tooling, frozenset(own for own, its in tooling.labels.items() if its == label))
     return "required"
 
@@ -264,7 +287,7 @@ def _restrict(tooling: Tooling, choice: Mapping[str, Any]) -> None:
         raise BadRequestError("tool_choice of type allowed_tools needs mode (auto or required) and tools.")
     client: set[str] = set()
     own: set[str] = set()
-    interpreter = None
+    interpreter = search = None
     for entry in entries:
         kind = entry.get("type") if isinstance(entry, Mapping) else None
         name = entry.get("name") if isinstance(entry, Mapping) else None
@@ -275,11 +298,13 @@ def _restrict(tooling: Tooling, choice: Mapping[str, Any]) -> None:
             own |= {tool for tool, its in tooling.labels.items() if its == label and name in (None, tool)}
         elif kind == "code_interpreter" and tooling.interpreter is not None:
             interpreter = tooling.interpreter
+        elif kind == "file_search" and tooling.search is not None:
+            search = tooling.search
         else:
             raise BadRequestError(f"tool_choice allows {entry!r}, which is not among the tools.", param="tool_choice")
     tooling.client = [tool for tool in tooling.client if tool["function"]["name"] in client]
     _keep(tooling, frozenset(own))
-    tooling.interpreter = interpreter
+    tooling.interpreter, tooling.search = interpreter, search
     tooling.choice = mode
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from polyport.errors import BadRequestError, CallError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
+from polyport_gateway.agents.searched_answer import SearchedAnswer
 from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.jobs.background import BackgroundTasks
@@ -16,6 +17,7 @@ from polyport_gateway.jobs.responses import MemoryResponseStore, ResponseArchive
 from polyport_gateway.sandboxes.containers import Containers
 from polyport_gateway.settings import Settings
 from polyport_gateway.storage.responses import StoredResponse
+from polyport_gateway.vector_stores.search import VectorStoreSearcher
 from polyport_gateway.wires.http import Receive, Scope, Send, info_of, run_until_disconnect, send_json
 from polyport_gateway.wires.openai.calls import JSONEndpoint
 from polyport_gateway.wires.openai.queries import (
@@ -26,7 +28,7 @@ from polyport_gateway.wires.openai.queries import (
     read_order,
     read_query,
 )
-from polyport_gateway.wires.openai.responses.code_calls import show, show_item
+from polyport_gateway.wires.openai.responses.kept import show, show_item
 from polyport_gateway.wires.openai.responses.plan import Plan, Planner, check_include
 from polyport_gateway.wires.openai.responses.replay import replay
 from polyport_gateway.wires.openai.responses.serving import Serving
@@ -54,6 +56,7 @@ class ResponsesWire:
         settings: Limits, and whether responses are stored.
         store: Where they are kept; in memory by default.
         containers: Where the code interpreter runs; None for a gateway that has none.
+        searcher: Searches vector stores; None for a gateway that has none.
 
     Attributes:
         routes: Each path, method and endpoint.
@@ -66,10 +69,13 @@ class ResponsesWire:
         settings: Settings,
         store: ResponseStoreLike | None = None,
         containers: Containers | None = None,
+        searcher: VectorStoreSearcher | None = None,
     ) -> None:
         self.archive = ResponseArchive(store or MemoryResponseStore())
         self.tasks = BackgroundTasks()
-        planner = Planner(catalog, self.archive, store=settings.store_responses, containers=containers)
+        planner = Planner(
+            catalog, self.archive, store=settings.store_responses, containers=containers, searcher=searcher
+        )
         stored = _Stored(self.archive, self.tasks)
         self.routes = [
             Route("POST", "/v1/responses", _Create(dispatcher, settings, planner, self.archive, self.tasks)),
@@ -114,8 +120,7 @@ class _Create(JSONEndpoint):
 
     async def _answer(self, scope: Scope, plan: Plan, send: Send) -> None:
         request = plan.request
-        call: Call = self.call(scope, request.model, plan.chat)
-        serving = Serving(plan, call, self._archive)
+        serving = Serving(plan, self._asking(scope, plan), self._archive)
         options = request.stream_options
         obfuscate = bool(options and options.include_obfuscation)
         if request.background:
@@ -128,6 +133,12 @@ class _Create(JSONEndpoint):
             await _send_events(send, serving.stream(), obfuscate=obfuscate)
         else:
             await send_json(send, await serving.answer())
+
+    def _asking(self, scope: Scope, plan: Plan) -> Call | SearchedAnswer:
+        if plan.asked is None:
+            return self.call(scope, plan.request.model, plan.chat)
+        asked = plan.asked
+        return SearchedAnswer(self.call(scope, plan.request.model, asked.work), asked.tool, asked.question)
 
 
 class _Stored:

@@ -1,0 +1,214 @@
+"""A question to any number of knowledge bases: chosen, searched side by side, and put on one scale."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from polyport.errors import BadRequestError
+from polyport.types.knowledge import KnowledgeResults, KnowledgeRoute, LeftOut, SearchMode, SearchRequest
+from polyport_gateway.call import Call, Caller
+from polyport_gateway.knowledge.bases import Finder, Part, Shelves
+from polyport_gateway.knowledge.bases.generation import SYSTEM_FIELDS
+from polyport_gateway.knowledge.bases.showing import Shower
+from polyport_gateway.knowledge.catalogue import Catalogue
+from polyport_gateway.knowledge.embedding import GatewayModels
+from polyport_gateway.knowledge.federation.fusion import Answer, fuse, on_one_scale
+from polyport_gateway.knowledge.federation.gathering import Deadline, Gatherer
+from polyport_gateway.knowledge.federation.gathering import Part as Search
+from polyport_gateway.knowledge.indexes import VectorIndex, Where
+from polyport_gateway.knowledge.indexes.filters import fields_of, parse
+from polyport_gateway.knowledge.links.store import LinkStore
+
+from .plan import KnowledgePlan
+from .query_models import QueryModels, QueryVectors
+from .registry import OpenBase, Registry, parts_of
+
+__all__ = ["Searching"]
+
+_NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one shelf gave."""
+
+    answer: Answer
+    mode: SearchMode
+    unknown: tuple[str, ...] = ()
+
+
+class Searching:
+    """Finds passages.
+
+    Args:
+        plan: Limits.
+        registry: The bases.
+        shelves: Their indexes.
+        catalogue: Their texts.
+        models: Of the gateway.
+        links: Between passages.
+
+    Attributes:
+        vectors: Of earlier questions.
+        doing: Says whether documents are being taken into a base.
+    """
+
+    def __init__(
+        self,
+        plan: KnowledgePlan,
+        registry: Registry,
+        shelves: Shelves,
+        catalogue: Catalogue,
+        models: GatewayModels,
+        links: LinkStore | None = None,
+    ) -> None:
+        self._plan, self._registry, self._shelves = plan, registry, shelves
+        self._catalogue, self._models, self._links = catalogue, models, links
+        self._gatherer = Gatherer()
+        self.vectors = QueryVectors()
+        self.doing: Callable[[OpenBase], bool] = lambda base: False
+
+    def chosen(self, names: str | Sequence[str] | None, caller: Caller) -> list[OpenBase]:
+        """Return the bases of these names, or all that a caller may use.
+
+        Raises:
+            NotFoundError: One of them is none that the caller may use.
+            BadRequestError: There are none at all, or the list is empty.
+        """
+        if names is None:
+            found = self._registry.visible(caller)
+            if not found:
+                raise BadRequestError("There are no knowledge bases to search.", param="knowledge")
+            return found
+        listed = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+        if not listed:
+            raise BadRequestError("knowledge names no knowledge base; leave it out to ask all.", param="knowledge")
+        return [self._registry.get(name, caller) for name in listed]
+
+    async def search(self, request: SearchRequest, call: Call) -> KnowledgeResults:
+        """Return the best passages.
+
+        Raises:
+            BadRequestError: The question is empty or too long, or something is asked for that is not there.
+            NotFoundError: A base is not there for this caller.
+            CallError: All of the bases failed.
+        """
+        started = time.monotonic()
+        self._check(request)
+        bases = self.chosen(request.knowledge, call.caller)
+        for base in bases:
+            _check_filter(base, request.filter)
+        routed: list[KnowledgeRoute] = []
+        groups = parts_of(bases)
+        models = self._models.for_call(call)
+        try:
+            found, left_out = await asyncio.to_thread(
+                self._gathered, groups, request, QueryModels(models, self.vectors)
+            )
+        finally:
+            models.close()
+        hits = fuse(on_one_scale(one.answer for one in found), request.limit)
+        modes = {one.mode for one in found}
+        mode: SearchMode = next(iter(modes)) if len(modes) == 1 else "auto"
+        missing = {left.knowledge for left in left_out}
+        return KnowledgeResults(
+            query=request.query,
+            data=hits,
+            mode=mode,
+            searched=[base.name for base in bases if base.name not in missing],
+            routed=routed,
+            left_out=left_out,
+            filter=request.filter,
+            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+            took_ms=round((time.monotonic() - started) * 1000, 1),
+        )
+
+    def _notes(
+        self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode, unknown: Collection[str]
+    ) -> list[str]:
+        notes = [_NO_MODEL] if mode == "bm25" and request.mode == "auto" else []
+        busy = [base.name for base in bases if self.doing(base)]
+        if busy:
+            notes.append(f"Documents are being taken in just now, and not all are found yet: {', '.join(busy)}.")
+        notes += [f"No document has the field {name!r} that the filter names." for name in sorted(unknown)]
+        return notes
+
+    def _check(self, request: SearchRequest) -> None:
+        if not request.query.strip():
+            raise BadRequestError("query is empty; ask something.", param="query", code="empty_query")
+        if len(request.query) > self._plan.longest_query:
+            raise BadRequestError(
+                f"query has {len(request.query):,} characters; at most {self._plan.longest_query:,} are searched by. "
+                "Ask for what matters in it.",
+                param="query",
+                code="query_too_long",
+            )
+
+    def _gathered(
+        self, groups: Mapping[str, Sequence[OpenBase]], request: SearchRequest, models: QueryModels
+    ) -> tuple[list[_Found], list[LeftOut]]:
+        """Search shelves side by side; those that fail or are slow are left out, unless all are."""
+        searches = [
+            Search(shelf, tuple(base.name for base in bases), partial(self._shelf, bases, request, models))
+            for shelf, bases in groups.items()
+        ]
+        found, left_out = self._gatherer.gather(searches, request.timeout_s or self._plan.search_timeout_s)
+        return [value for _, value in found], left_out
+
+    def _shelf(
+        self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
+    ) -> _Found:
+        parts = [base.part for base in bases]
+        shelf = self._shelves.get(parts[0].generation)
+        finder = Finder(shelf, self._catalogue, models, self._links)
+        found = finder.find(parts, request, request.filter, wanted=request.limit)
+        shower = Shower(self._catalogue)
+        expand = request.expand or parts[0].config.expand
+        hits = shower.hits(
+            found,
+            request.query,
+            parts[0].generation.bm25,
+            expand=expand,
+            max_tokens=request.max_tokens,
+            count=_counter(request),
+        )
+        # Scores compare where the same is measured: on one shelf, in one way.
+        answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
+        unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
+        return _Found(answer, found.mode, unknown)
+
+
+def _counter(request: SearchRequest) -> Callable[[str], int]:
+    if request.max_tokens is None:
+        return len
+    from polyport_gateway.knowledge.tokenizers import get_tokenizer
+
+    return get_tokenizer("auto").count
+
+
+def _check_filter(base: OpenBase, where: Where) -> None:
+    """Refuse a filter that can't be read, or names a field that the base does not have.
+
+    Raises:
+        BadRequestError: With what it has.
+    """
+    if where:
+        fields = base.config.fields
+        parse(where, None if fields is None else {*SYSTEM_FIELDS, *fields, "document"})
+
+
+def _unknown(index: VectorIndex, parts: Sequence[Part], where: Where) -> tuple[str, ...]:
+    """Return the fields of a filter that no document has."""
+    given = parse(where, None) if where else None
+    if given is None:
+        return ()
+    own = {"part": {"in": [part.number for part in parts]}}
+    return tuple(
+        name
+        for name in sorted(fields_of(given))
+        if name != "document" and not index.count({"and": [own, {name: {"exists": True}}]})
+    )
