@@ -209,7 +209,7 @@ class Gateway:
         )
         self.knowledge.connect(self.dispatcher, self.catalog)
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.containers = Containers(self.sandbox)
+        self.containers = Containers(self.sandbox, self.files)
         self.responses_wire = ResponsesWire(
             self.dispatcher,
             self.catalog,
