@@ -215,6 +215,10 @@ class FileService:
                 raise NotFoundError(f"No such File object: {id_[:80]}", param=param)
         return found
 
+    async def find_some(self, ids: Collection[str], caller: Caller) -> dict[str, StoredFile]:
+        """Return those of some files that are there and the caller's, by id."""
+        return await self._store.get_all(ids, caller.id)
+
     async def names(self, ids: Collection[str]) -> dict[str, str]:
         """Return the names of some files by id, for whoever may see what was made of them."""
         return await self._store.names(ids)
