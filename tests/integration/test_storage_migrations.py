@@ -101,6 +101,17 @@ async def test_down_and_up_again(urls: tuple[str, str]) -> None:
         assert await db.read(description) == expected
 
 
+async def test_a_database_of_the_first_version_is_brought_up_to_date(urls: tuple[str, str]) -> None:
+    async with Database(urls[0]) as db:
+        expected = await db.read(description)
+        await db.run(lambda connection: command.downgrade(alembic_config(connection), "0001"))
+        assert "jobs" not in await db.read(tables)
+        await KeyStore(db).create("kept")
+    async with Database(urls[0]) as db:
+        assert await db.read(description) == expected
+        assert [key.name for key in await KeyStore(db).list()] == ["kept"]
+
+
 NEXT = """
 from alembic import op
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""Does durable jobs until it is killed or told to stop; each begin and end of one is a line in a file that all share."""
+"""Does durable jobs until it is killed or told to stop; each begin and end is a line in a file that all share."""
 
 from __future__ import annotations
 

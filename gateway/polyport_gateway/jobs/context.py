@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
@@ -30,12 +32,13 @@ class JobContext:
         stop_reason: Why to stop; None to go on.
     """
 
-    def __init__(self, job: JobRow, store: JobStore, tell: Callable[[], None]) -> None:
+    def __init__(self, job: JobRow, store: JobStore, tell: Callable[[], None], threads: Executor | None = None) -> None:
         self.job = job
         self.state: Any = job.state
         self.stop_reason: StopReason | None = None
         self._store = store
         self._tell = tell
+        self._threads = threads
         self._lock = threading.Lock()
         self._progress = job.progress
         self._errors = list(job.errors)
@@ -135,11 +138,13 @@ class JobContext:
             self.stop_reason = reason
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in a thread. It is never left behind: if the job is cancelled, this waits until `work` has ended.
+        """Run `work` in a thread of the jobs' own, so that a long one takes none from those that answer requests.
 
-        So `work` should look at `cancelled`, or call `check`, between its steps.
+        It is never left behind: if the job is cancelled, this waits until `work` has ended. So `work` should look at
+        `cancelled`, or call `check`, between its steps.
         """
-        future = asyncio.ensure_future(asyncio.to_thread(functools.partial(work, *args, **kwargs)))
+        step = functools.partial(contextvars.copy_context().run, functools.partial(work, *args, **kwargs))
+        future = asyncio.get_running_loop().run_in_executor(self._threads, step)
         interrupted: asyncio.CancelledError | None = None
         while not future.done():
             try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ Handler: TypeAlias = Callable[[JobContext], Awaitable[Any]]
 
 _KEEP_EVERY_S = 1.0
 _FREE_EVERY_S = 5.0
+_THREADS_EACH = 2
 _LAST_TRY_S = 5.0
 _LONGEST_BACKOFF_S = 30.0
 
@@ -91,6 +93,7 @@ class JobRunner:
         self._stopping = False
         self._free_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads: ThreadPoolExecutor | None = None
 
     def register(self, kind: str, handler: Handler) -> None:
         """Say what does jobs of a kind.
@@ -108,6 +111,7 @@ class JobRunner:
         self._loop = asyncio.get_running_loop()
         self._stopping = False
         self._free_at = 0.0
+        self._threads = ThreadPoolExecutor(_THREADS_EACH * self._concurrency, thread_name_prefix="polyport-job")
         self._claiming = asyncio.create_task(self._claim_on(), name="jobs: claim")
         self._upkeep = [
             asyncio.create_task(self._repeat(self._renew, self._lease_s / 4), name="jobs: renew"),
@@ -136,6 +140,8 @@ class JobRunner:
         if self._upkeep:
             await asyncio.wait(self._upkeep)
         self._claiming, self._upkeep = None, []
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
         self._tell()
 
     async def submit(
@@ -286,7 +292,7 @@ class JobRunner:
             self._begin(job)
 
     def _begin(self, job: JobRow) -> None:
-        context = JobContext(job, self.store, lambda: self._changed(job.id))
+        context = JobContext(job, self.store, lambda: self._changed(job.id), self._threads)
         task = asyncio.create_task(self._work(context), name=f"job {job.id}")
         self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
         task.add_done_callback(lambda _: self._ended(job.id))

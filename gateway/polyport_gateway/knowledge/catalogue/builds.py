@@ -24,7 +24,7 @@ from polyport_gateway.storage.schema.base import storable
 from polyport_gateway.storage.schema.knowledge import DEAD, LIVE, STAGED, in_state
 from polyport_gateway.storage.workers import new_worker
 
-from .documents import documents_by, new_uid, next_documents, storable_key
+from .documents import LONGEST_FORMAT, LONGEST_LANGUAGE, documents_by, new_uid, next_documents, storable_key
 from .records import Records, allocate, batches, locked_base, write_log
 from .rows import BaseRow, ChangeRow, DocumentRow, NewChunk, NewDocument, Staged
 
@@ -268,6 +268,8 @@ def _clean(row: DocumentRow) -> DocumentRow:
         title=storable(row.title),
         tags=tuple(dict.fromkeys(map(storable, row.tags))),
         keywords=tuple(map(storable, row.keywords)),
+        format=None if row.format is None else storable(row.format)[:LONGEST_FORMAT],
+        language=None if row.language is None else storable(row.language)[:LONGEST_LANGUAGE],
         status="ready",
         error=None,
         failed_sha256=None,
@@ -333,7 +335,8 @@ def _too_late(connection: Connection, base: BaseRow, generation: int, staged: Se
     for some in batches([one.build for one in staged]):
         builds = knowledge_builds.c
         query = select(builds.id).where(builds.id.in_(some), in_state(STAGED), builds.base == base.id)
-        waiting |= set(connection.execute(query.where(builds.generation == generation)).scalars())
+        query = query.where(builds.generation == generation).with_for_update()  # or another buries them meanwhile
+        waiting |= set(connection.execute(query).scalars())
     table = documents_table(base.id)
     known = {row.id: row for row in documents_by(connection, table, table.c.id, [one.document.id for one in staged])}
 

@@ -48,6 +48,7 @@ __all__ = [
 LONGEST_KEY = 2000
 """Bytes of a key; PostgreSQL's index takes 2,700."""
 
+LONGEST_FORMAT, LONGEST_LANGUAGE = 64, 35  # as their columns have it
 _LONGEST_ERROR = 2000
 _BYTE = re.compile("[\udc80-\udcff]")  # of a file's name that is not UTF-8, as Python has it
 
@@ -84,7 +85,7 @@ class Documents(Records):
         Raises:
             NotFoundError: The base is gone.
         """
-        stored = {storable_key(key): key for key in keys}
+        stored = {stored: key for key in keys if (stored := _stored(key)) is not None}
 
         def work(connection: Connection, table: Table) -> dict[str, DocumentRow]:
             found = documents_by(connection, table, table.c.key, list(stored))
@@ -241,7 +242,7 @@ class Documents(Records):
                     "title": storable(failure.title) or key,
                     "sha256": failure.sha256,
                     "bytes": failure.bytes,
-                    "format": failure.format,
+                    "format": None if failure.format is None else storable(failure.format)[:LONGEST_FORMAT],
                     "receipt": failure.receipt,
                 }
             query: Any = update(table).where(table.c.key == key).values(values)
@@ -295,6 +296,13 @@ def storable_key(key: str) -> str:
             f"A document's key has 1 to {LONGEST_KEY} bytes, not {len(stored.encode())}: {stored[:80]!r}", param="key"
         )
     return stored
+
+
+def _stored(key: str) -> str | None:
+    try:
+        return storable_key(key)
+    except BadRequestError:
+        return None  # No document has it.
 
 
 def new_uid() -> str:

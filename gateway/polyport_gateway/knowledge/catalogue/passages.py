@@ -30,7 +30,8 @@ _COLUMNS = (
     " c.span_start, c.span_end, c.heading_path, c.pages, c.tokens, c.content_hash, c.metadata, b.document"
 )
 _FROM = " FROM knowledge_chunks c JOIN knowledge_builds b ON b.id = c.build JOIN knowledge_bases k ON k.id = b.base"
-_SEEN = f" b.state = {LIVE} AND b.generation = k.generation"
+# A sum, so that no database thinks of finding all that are live and picking from them.
+_SEEN = f" b.state + 0 = {LIVE} AND b.generation = k.generation"
 
 
 class _Raw(NamedTuple):
@@ -69,8 +70,7 @@ class Passages(Records):
         def work(connection: Connection) -> dict[int, ChunkRow]:
             found: list[_Raw] = []
             for some in batches(chunks):
-                query = f"SELECT {_COLUMNS}{_FROM} WHERE c.id IN ({_numbers(some)}) AND{_SEEN}"
-                found += map(_Raw._make, connection.exec_driver_sql(query))
+                found += _seen(connection, f"c.id IN ({_numbers(some)})")
             return {row.id: row for row in _whole(connection, found)}
 
         return self._look(work) if chunks else {}
@@ -83,8 +83,7 @@ class Passages(Records):
             found: list[_Raw] = []
             for some in batches(sorted(wanted)):
                 places = " OR ".join(f"(c.build = {build:d} AND c.ordinal = {ordinal:d})" for build, ordinal in some)
-                query = f"SELECT {_COLUMNS}{_FROM} WHERE ({places}) AND{_SEEN}"
-                found += map(_Raw._make, connection.exec_driver_sql(query))
+                found += _seen(connection, f"({places})")
             return {(row.build, row.ordinal): row for row in _whole(connection, found)}
 
         rows = self._look(work) if wanted else {}
@@ -186,6 +185,17 @@ class Passages(Records):
             if len(rows) < _PAGE:
                 return
             after = rows[-1].id
+
+
+def _seen(connection: Connection, where: str) -> list[_Raw]:
+    """Return the chunks that meet a condition on themselves and are live."""
+    if connection.dialect.name == "postgresql":
+        # Chunks first, whatever it thinks: of a table that it has not counted yet it may join all builds to them.
+        found = f"WITH f AS MATERIALIZED (SELECT c.* FROM knowledge_chunks c WHERE {where}) "  # noqa: S608
+        query = f"{found} SELECT {_COLUMNS}{_FROM.replace('knowledge_chunks c', 'f c')} WHERE{_SEEN}"
+    else:
+        query = f"SELECT {_COLUMNS}{_FROM} WHERE {where} AND{_SEEN}"
+    return list(map(_Raw._make, connection.exec_driver_sql(query)))
 
 
 class _Page(NamedTuple):

@@ -93,8 +93,7 @@ class ChromaIndex(MemoryIndex):
         self._owned = Lock(folder)
         try:
             found, kept = opened_schema(folder, schema)
-            if kept is None:
-                need_room(folder)
+            need_room(folder, to="open the index")
             self._calls = _Calls(folder, url)
             self._client = self._connected(token)
             try:

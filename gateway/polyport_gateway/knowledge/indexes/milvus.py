@@ -119,7 +119,6 @@ class MilvusIndex:
         milvus = self._milvus
         try:
             if self._folder is not None:
-                need_room(self._folder)
                 return milvus.MilvusClient(str(self._folder / _DATABASE))
             return milvus.MilvusClient(uri=self._url or "", token=token or "", timeout=self._timeout)
         except milvus.MilvusException as error:
@@ -160,6 +159,8 @@ class MilvusIndex:
             if found is None:
                 raise ConfigurationError(f"There is no collection {self.collection!r} at {self._place}; give a schema.")
             if not there:
+                if self._folder is not None:
+                    need_room(self._folder)
                 self._create(client, found)
             client.load_collection(self.collection, timeout=self._timeout)
             if there and self._terms is not None:
@@ -391,10 +392,12 @@ class MilvusIndex:
         met = self._rows(ids.tolist(), [], self._filter(where))
         return np.array([chunk in met for chunk in ids.tolist()], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, those whose hash is small, and their vectors."""
         field = None if name is None else self._fields[name]
-        having = ANYTHING if name is None else f"{_has(name)} == true"
+        having = self._filter(where, *([] if name is None else [f"{_has(name)} == true"])) or ANYTHING
         chunks = self._count(having)
         most = _CHANCES if chunks <= limit else int(_CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
         with self._asking() as client:

@@ -20,7 +20,7 @@ from polyport_gateway.knowledge.catalogue import DocumentRow, Failure, NewDocume
 from polyport_gateway.knowledge.documents import Document, Parsed
 
 from .build import Draft
-from .cutting import CHUNKER, cut, own_chunker, title_of
+from .cutting import CHUNKER, EXTRA_KEYWORDS, cut, extra_keywords, own_chunker, title_of
 from .pipeline import Found, Gone, Outcome, Pipeline, Unchanged
 from .report import Report
 from .sources import UPLOADS, Item, Listing, Loaded, Origin, Problem, Source
@@ -229,6 +229,7 @@ class _Ingest:
             receipt={
                 **asdict(parsed.receipt),
                 _ORIGIN: origin.dump(),
+                EXTRA_KEYWORDS: extra_keywords(document, title, keywords or ()),
                 **({} if item.chunker is None else {CHUNKER: item.chunker}),
             },
         )

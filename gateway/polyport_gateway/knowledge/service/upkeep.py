@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from urllib.parse import urlsplit
 from polyport.declarations import KnowledgeDeclaration
 from polyport.errors import (
     BadRequestError,
-    CallError,
     ConflictError,
     DeclarationError,
     NotFoundError,
@@ -30,7 +28,7 @@ from polyport.types.knowledge import (
 )
 from polyport.types.knowledge_requests import KnowledgeRekeyed
 from polyport_gateway.call import Caller
-from polyport_gateway.knowledge.bases import BaseConfig, Generation
+from polyport_gateway.knowledge.bases import BaseConfig
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
 from polyport_gateway.knowledge.catalogue.rows import DocumentStatus
 from polyport_gateway.knowledge.chunkers import parse_steps
@@ -48,9 +46,6 @@ from .recipes import Recipes
 from .registry import OpenBase, Registry
 
 __all__ = ["Upkeep"]
-
-_log = logging.getLogger("polyport.knowledge")
-
 _MOST_LISTED = 1000
 
 
@@ -90,26 +85,19 @@ class Upkeep:
             ConfigurationError: A model that it names is not there.
         """
         config = _declared(declaration)
+        await self._recipes.check(config)
         base = self._registry.find(config.name)
         if base is None:
-            generation = await self._first(config)
+            # An embedder may take its time, or be down: the base is there without it until it has answered.
+            generation = await self._recipes.generation(replace(config, embedders=()))
             base = await asyncio.to_thread(self._registry.create, config, generation, declared=True, by=None)
         elif base.config != config or not base.row.declared:
             base = await asyncio.to_thread(self._registry.configure, base, config, declared=True)
-        await self._jobs.follow_config(base, by=None)
-        if config.sources:
-            await self._jobs.refresh(base, by=None)
+        if self._recipes.asks(config, base.generation):
+            self._jobs.bring_up(base)
+        else:
+            await self._jobs.up(base)
         return base
-
-    async def _first(self, config: BaseConfig) -> Generation:
-        """Return how a base is built first: with BM25 alone where an embedder does not answer, until it does."""
-        try:
-            return await self._recipes.generation(config)
-        except BadRequestError:
-            raise
-        except CallError as error:
-            _log.warning("%s is searched by words alone until its embedder answers: %s", config.name, error)
-            return await self._recipes.generation(replace(config, embedders=()))
 
     async def create(self, request: KnowledgeCreateRequest, *, caller: Caller, private: bool = False) -> KnowledgeBase:
         """Make a base; a private one is its maker's alone, and no name that can be called.

@@ -9,6 +9,7 @@ from typing import Any
 
 from polyport.errors import BadRequestError, CallError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
+from polyport_gateway.agents.searched_answer import SearchedAnswer
 from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.jobs.background import BackgroundTasks
@@ -119,8 +120,7 @@ class _Create(JSONEndpoint):
 
     async def _answer(self, scope: Scope, plan: Plan, send: Send) -> None:
         request = plan.request
-        call: Call = self.call(scope, request.model, plan.chat)
-        serving = Serving(plan, call, self._archive)
+        serving = Serving(plan, self._asking(scope, plan), self._archive)
         options = request.stream_options
         obfuscate = bool(options and options.include_obfuscation)
         if request.background:
@@ -133,6 +133,12 @@ class _Create(JSONEndpoint):
             await _send_events(send, serving.stream(), obfuscate=obfuscate)
         else:
             await send_json(send, await serving.answer())
+
+    def _asking(self, scope: Scope, plan: Plan) -> Call | SearchedAnswer:
+        if plan.asked is None:
+            return self.call(scope, plan.request.model, plan.chat)
+        asked = plan.asked
+        return SearchedAnswer(self.call(scope, plan.request.model, asked.work), asked.tool, asked.question)
 
 
 class _Stored:
