@@ -27,6 +27,7 @@ from polyport_gateway.knowledge.indexes import VectorIndex, Where
 from polyport_gateway.knowledge.indexes.filters import fields_of, parse
 from polyport_gateway.knowledge.links.store import LinkStore
 
+from .conditions import conditions_of
 from .plan import KnowledgePlan
 from .query_models import QueryModels, QueryVectors
 from .registry import OpenBase, Registry, parts_of
@@ -111,11 +112,15 @@ class Searching:
         bases = self.chosen(request.knowledge, call.caller)
         for base in bases:
             _check_filter(base, request.filter)
+        asked, read = _with_conditions(request, bases)
         models = self._models.for_call(call)
         try:
-            found, left_out, routed = await asyncio.to_thread(
-                self._found, bases, request, QueryModels(models, self.vectors)
-            )
+            queries = QueryModels(models, self.vectors)
+            found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
+            if read and not any(one.answer.hits for one in found):
+                # What looked like a condition may have been what the question is about.
+                asked, read = request, ()
+                found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
         finally:
             models.close()
         hits = fuse(on_one_scale(one.answer for one in found), request.limit)
@@ -128,8 +133,11 @@ class Searching:
             searched=sorted(base.name for one in found for base in one.bases),
             routed=routed,
             left_out=left_out,
-            filter=request.filter,
-            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+            filter=asked.filter,
+            notes=[
+                *self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+                *(f"Taken for a condition: {line}." for line in read),
+            ],
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
@@ -225,6 +233,17 @@ def _counter(request: SearchRequest) -> Callable[[str], int]:
     from polyport_gateway.knowledge.tokenizers import get_tokenizer
 
     return get_tokenizer("auto").count
+
+
+def _with_conditions(request: SearchRequest, bases: Sequence[OpenBase]) -> tuple[SearchRequest, tuple[str, ...]]:
+    """Return a request whose filter has the conditions that its question states, and what they are."""
+    if not request.self_query:
+        return request, ()
+    read = conditions_of(request.query, bases)
+    if read.where is None:
+        return request, ()
+    where = dict(read.where) if request.filter is None else {"and": [request.filter, dict(read.where)]}
+    return request.model_copy(update={"query": read.question, "filter": where}), read.why
 
 
 def _check_filter(base: OpenBase, where: Where) -> None:
