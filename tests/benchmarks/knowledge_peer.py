@@ -2,8 +2,8 @@
 
     python knowledge_peer.py FOLDER
 
-Each base is a `VectorStoreIndex` in memory and a `BM25Retriever`, joined by a `QueryFusionRetriever` (reciprocal ranks),
-its own way without a model that writes; several bases are joined likewise, and routed by an `EmbeddingSingleSelector`
+Each base is a `VectorStoreIndex` in memory and a `BM25Retriever`, joined by a `QueryFusionRetriever` (reciprocal
+ranks), its own way without a model that writes; several bases are joined likewise, and routed by an `EmbeddingSingleSelector`
 over descriptions. Prints JSON.
 """
 
