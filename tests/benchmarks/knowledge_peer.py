@@ -3,8 +3,8 @@
     python knowledge_peer.py FOLDER
 
 Each base is a `VectorStoreIndex` in memory and a `BM25Retriever`, joined by a `QueryFusionRetriever` (reciprocal
-ranks), its own way without a model that writes; several bases are joined likewise, and routed by an `EmbeddingSingleSelector`
-over descriptions. Prints JSON.
+ranks), its own way without a model that writes. Several bases are joined likewise, and routed by an
+`EmbeddingSingleSelector` over descriptions. Prints JSON.
 """
 
 from __future__ import annotations
