@@ -315,7 +315,8 @@ class App:
             index: ``qdrant-edge``, ``qdrant``, ``faiss`` … or a plugin's.
             index_options: Its own (``{"url": …}``).
             fields: Metadata to index, with its type: ``{"year": "integer"}``; only these can be filtered by then.
-            keywords: What gives a document's keywords, from its text: a registered function's name, or a callable.
+            keywords: What gives a document's keywords, from its ``text`` (``title``, ``headings`` …): a registered
+                function's name, or a callable.
             keywords_version: To be raised when `keywords` gives something else for the same text.
             on_keywords_change: Whether documents keep their keywords until they change (``deferred``), or all are
                 worked through again in the background (``batch``).

@@ -16,6 +16,7 @@ __all__ = ["check_base_name", "check_knowledge", "names", "paths"]
 _FIELD_TYPES = get_args(FieldType)
 _EXPANSIONS = ("parent", "window", "none")
 _KEYWORD_CHANGES = ("deferred", "batch")
+_KEYWORD_INPUTS = ("text", "title", "headings", "language", "metadata")
 _TAKEN = frozenset({"ask", "jobs", "search"})
 """What stands under ``/v1/knowledge`` for something else."""
 
@@ -131,7 +132,13 @@ def _check_keywords(base: str, declaration: KnowledgeDeclaration) -> None:
         return
     if not callable(keywords):
         raise DeclarationError(f"{base}: keywords is {keywords!r}; it must be a registered function's name or callable")
+    if inspect.iscoroutinefunction(keywords):
+        raise DeclarationError(f"{base}: {keywords!r} is async; make it a registered function and give its name")
     try:
-        inspect.signature(keywords).bind("a text")
+        signature = inspect.signature(keywords)
+        signature.bind(**{name: "" for name in _KEYWORD_INPUTS if name == "text" or name in signature.parameters})
     except (TypeError, ValueError) as error:
-        raise DeclarationError(f"{base}: {keywords!r} must be callable with one text ({error})") from error
+        raise DeclarationError(
+            f"{base}: {keywords!r} must take a document's text as its parameter text, and may take "
+            f"{', '.join(_KEYWORD_INPUTS[1:])} ({error})"
+        ) from error

@@ -9,8 +9,11 @@ DATA_FOLDER has ``multihop/``, ``chunking/`` and ``zh_retrieval/``. The Chinese 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import csv
 import json
+import random
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,15 +27,27 @@ if __package__ in {None, ""}:
 
 import numpy as np
 
-from polyport.types.knowledge import KnowledgeHit, KnowledgeHop
-from polyport_gateway.knowledge.answers.extraction import extract
+from polyport.types.knowledge import AskRequest, KnowledgeAnswer, KnowledgeHit, KnowledgeHop, KnowledgeResults
+from polyport_gateway.knowledge.answers import (
+    MODEL_THRESHOLD,
+    THRESHOLD,
+    CitationChecker,
+    Likeness,
+    citation_quality,
+    compose,
+    coverage,
+    embedding_likeness,
+    extract,
+)
 from polyport_gateway.knowledge.chunkers import Sentences
 from polyport_gateway.knowledge.links import LinkIndex, Passage
 from polyport_gateway.knowledge.readers import read
 from polyport_gateway.knowledge.retrieval.bm25 import BM25Index
 from polyport_gateway.knowledge.retrieval.compression import sentences
+from polyport_gateway.knowledge.retrieval.dense import normalized
 from polyport_gateway.knowledge.retrieval.hops import MultiHop, Result
 from polyport_gateway.knowledge.retrieval.hybrid import HybridRetriever
+from tests.benchmarks.retrieval import Embedder
 
 TOP = 5
 MOST = 4
@@ -257,7 +272,7 @@ def measure_extraction(data: Set, found: Sequence[Asked]) -> list[dict[str, Any]
             "p95 ms": float(np.percentile(np.array(seconds) * 1000, 95)),
         }
         rows.append(row)
-        print("| " + " | ".join(_shown(value) for value in row.values()) + " |", flush=True)
+        show(row)
     return rows
 
 
@@ -267,26 +282,235 @@ def _overlap(gold: tuple[int, int, int], spans: set[tuple[int, int, int]]) -> in
 
 
 def _shown(value: object) -> str:
-    return (
-        ""
-        if value is None
-        else f"{value:.3f}"
-        if isinstance(value, float) and value < 10
-        else f"{value:.0f}"
-        if isinstance(value, float)
-        else str(value)
+    if isinstance(value, float):
+        return f"{value:.3f}" if value < 10 else f"{value:.0f}"
+    return "" if value is None else str(value)
+
+
+def measure_found(sets: Sequence[Set], embed: Any, sample: int) -> list[dict[str, Any]]:
+    """Tell answerable questions from those asked of the wrong documents, and of documents without what answers."""
+    rows = []
+    searches = {data.name: search(data) for data in sets}
+    for data in sets:
+        asked = random.Random(1).sample(data.asked, min(sample, len(data.asked)))
+        answerable, robbed, strange = [], [], []
+        for one in asked:
+            gold = {number for number, _, _ in one.gold}
+            results = searches[data.name](one.question, TOP + 25)
+            answerable.append((one.question, [hit(data, result) for result in results[:TOP]]))
+            left = [hit(data, result) for result in results if result.passage not in gold]
+            robbed.append((one.question, left[:TOP]))
+            for other in sets:
+                if other.name != data.name and other.name != "Chinese":
+                    found = searches[other.name](one.question, TOP)
+                    strange.append((one.question, [hit(other, result) for result in found]))
+        if data.name == "Chinese":
+            strange += _of_the_other_half(data, asked)
+        for name, cosines in (("words", None), ("words and cosines", embed)):
+            if name != "words" and (embed is None or data.name == "Chinese"):
+                continue
+            yes, less, no = (
+                np.array([coverage(q, hits, _cosines(q, hits, cosines)).score for q, hits in group])
+                for group in (answerable, robbed, strange)
+            )
+            balanced = (np.mean(yes >= THRESHOLD) + np.mean(no < THRESHOLD)) / 2
+            row = {
+                "set": data.name,
+                "by": name,
+                "AUC, other documents": area(yes, no),
+                "AUC, without what answers": area(yes, less),
+                "found": float(np.mean(yes >= THRESHOLD)),
+                "refused, other": float(np.mean(no < THRESHOLD)),
+                "refused, without": float(np.mean(less < THRESHOLD)),
+                "accuracy": float(balanced),
+                "found by a model": float(np.mean(yes >= MODEL_THRESHOLD)),
+                "refused by a model's": float(np.mean(no < MODEL_THRESHOLD)),
+            }
+            rows.append(row)
+            show(row)
+    return rows
+
+
+def search(data: Set) -> Callable[[str, int], list[Result]]:
+    """Return a search by BM25."""
+    index, bm25 = BM25Index.of(data.texts, data.titles)
+    retriever = HybridRetriever(index, bm25)
+
+    def find(question: str, limit: int) -> list[Result]:
+        ranking = retriever.search(question, limit)
+        return [Result(int(n), float(s)) for n, s in zip(ranking.documents, ranking.scores, strict=True)]
+
+    return find
+
+
+def _of_the_other_half(data: Set, asked: Sequence[Asked]) -> list[tuple[str, list[KnowledgeHit]]]:
+    """Ask Chinese questions of the half of the passages that has not what answers."""
+    half = len(data.texts) // 2
+    found = []
+    for keep, low in ((range(half), 0), (range(half, len(data.texts)), half)):
+        part = Set("Chinese", [data.titles[n] for n in keep], [data.texts[n] for n in keep], [])
+        find_in = search(part)
+        for one in asked:
+            if (one.gold[0][0] >= half) == (low == 0):
+                results = find_in(one.question, TOP)
+                found.append((one.question, [hit(part, result) for result in results]))
+    return found
+
+
+def _cosines(question: str, hits: Sequence[KnowledgeHit], embed: Any) -> list[float] | None:
+    if embed is None or not hits:
+        return None
+    vectors = normalized(embed([question, *(f"{one.title}\n{one.text}"[:1500] for one in hits)]))
+    return [float(value) for value in vectors[1:] @ vectors[0]]
+
+
+def area(yes: np.ndarray[Any, Any], no: np.ndarray[Any, Any]) -> float:
+    """Return the area under the ROC curve."""
+    return float(((yes[:, None] > no[None]) + 0.5 * (yes[:, None] == no[None])).mean())
+
+
+def measure_citations(folder: Path, embed: Any) -> list[dict[str, Any]]:
+    """Hold statements against passages: MuSiQue's partial questions with their answers, right and wrong."""
+    chance = random.Random(3)
+    items = []
+    for question in json.loads((folder / "multihop/musique_questions.json").read_text(encoding="utf-8")):
+        answers: list[str] = []
+        for step in question["question_decomposition"]:
+            asked = step["question"]
+            for number, answer in enumerate(answers, 1):
+                asked = asked.replace(f"#{number}", answer)
+            answers.append(step["answer"])
+            items.append((asked, step["answer"], question["paragraphs"], step["paragraph_support_idx"]))
+    likeness = embedding_likeness(embed, unlike=0.5, like=0.9) if embed is not None else None
+    rows = []
+    for name, ask in (("words", None), ("words and vectors", likeness)):
+        if name != "words" and likeness is None:
+            continue
+        kept: dict[str, list[bool]] = {"its passage": [], "another passage": [], "another answer": []}
+        for asked, answer, paragraphs, supports in items:
+            right = next(part for part in paragraphs if part["idx"] == supports)
+            wrong = chance.choice([one for _, one, _, _ in items if plain(one) not in plain(right["paragraph_text"])])
+            others = chance.sample([part for part in paragraphs if part["idx"] != supports], 5)
+            said = statement(asked, answer)
+            kept["its passage"].append(_kept(right, asked, said, ask))
+            kept["another answer"].append(_kept(right, asked, statement(asked, wrong), ask))
+            kept["another passage"] += [_kept(part, asked, said, ask) for part in others]
+        row: dict[str, Any] = {"by": name, **{key: fmean(values) for key, values in kept.items()}}
+        # As if of three citations one were of each kind.
+        row["precision of all"] = 1 / 3
+        row["precision of what is kept"] = row["its passage"] / sum(fmean(values) for values in kept.values())
+        rows.append(row)
+        show(row)
+    return rows
+
+
+def _kept(part: dict[str, Any], question: str, said: str, likeness: Likeness | None) -> bool:
+    passage = KnowledgeHit(
+        knowledge="k", document="d", chunk=1, title=part["title"], text=part["paragraph_text"], score=1
     )
+    return bool(CitationChecker([passage], question=question, likeness=likeness).check(said, [1]).kept)
+
+
+def statement(question: str, answer: str) -> str:
+    """Return a partial question and its answer as a sentence."""
+    if ">>" in question:
+        subject, relation = (part.strip() for part in question.split(">>"))
+        return f"The {relation} of {subject} is {answer}."
+    bare = question.strip().rstrip("?").strip()
+    match = re.match(r"(?i)(?:who|what|which \w+|where|when|what \w+)\s+(is|was|are|were)\s+(.*)", bare)
+    if match:
+        return f"{match.group(2)[0].upper()}{match.group(2)[1:]} {match.group(1)} {answer}."
+    match = re.match(r"(?i)who\s+(.*)", bare)
+    if match:
+        return f"{answer} {match.group(1)}."
+    bare = re.sub(
+        r"(?i)^(?:who|what|which|when|where|how many|how much|how)\s*(?:is|are|was|were|did|does|do)?\s*", "", bare
+    )
+    return f"{bare[:1].upper()}{bare[1:]}: {answer}."
+
+
+def measure_whole(data: Set, found: Sequence[Asked]) -> dict[str, Any]:
+    """Make whole answers without a model, and hold their citations against their sentences."""
+
+    async def answer_all() -> tuple[list[KnowledgeAnswer], list[float]]:
+        answers, seconds = [], []
+        for one in found:
+            results = KnowledgeResults(query=one.question, data=one.hits, mode="bm25")
+            began = time.perf_counter()
+            async for event in compose(AskRequest(query=one.question, threshold=0), results):
+                if isinstance(event, KnowledgeAnswer):
+                    answers.append(event)
+            seconds.append(time.perf_counter() - began)
+        return answers, seconds
+
+    answers, seconds = asyncio.run(answer_all())
+    gold = [[(data.name, str(number)) for number, _, _ in one.gold] for one in found]
+    quality = citation_quality(answers, gold=gold)
+    row = {
+        "set": data.name,
+        "answers": quality.answers,
+        "citations": quality.citations,
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "misplaced": quality.misplaced,
+        "of gold passages": quality.gold,
+        "p50 ms": float(np.percentile(np.array(seconds) * 1000, 50)),
+        "p95 ms": float(np.percentile(np.array(seconds) * 1000, 95)),
+    }
+    show(row)
+    return row
+
+
+def show(row: dict[str, Any]) -> None:
+    """Print a row of a table."""
+    print("| " + " | ".join(_shown(value) for value in row.values()) + " |", flush=True)
+
+
+def head(title: str, columns: Sequence[str]) -> None:
+    """Print the head of a table."""
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
 
 
 def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--cmrc", type=Path)
+    parser.add_argument("--cmrc", type=Path, help="CMRC 2018's cmrc2018_dev.json, for Chinese answers")
+    parser.add_argument("--model", default="", help="for sentence-transformers, or a package that carries one")
+    parser.add_argument("--embeddings", type=Path, help="folder to keep vectors in")
+    parser.add_argument("--sample", type=int, default=200, help="questions of each set for telling the unanswerable")
+    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     sets = load(args.folder, args.cmrc)
-    for data in sets:
-        measure_extraction(data, find(data))
+    embedder = Embedder(args.model, args.embeddings) if args.model else None
+    found = {data.name: find(data) for data in sets}
+    report: dict[str, Any] = {}
+    head(
+        f"Answers without a model: {MOST} sentences at most, of the best {TOP} passages",
+        ["set", "way", "has the answer", "of questions", "one gold sentence", "all", "gold characters", "characters",
+         "sentences", "p95 ms"],
+    )  # fmt: skip
+    report["extraction"] = [row for data in sets for row in measure_extraction(data, found[data.name])]
+    head(
+        "Their citations, by `citation_quality`",
+        ["set", "answers", "citations", "precision", "recall", "misplaced", "of gold passages", "p50 ms", "p95 ms"],
+    )
+    report["whole"] = [measure_whole(data, found[data.name][: args.sample]) for data in sets]
+    head(
+        f"Not in the documents: {THRESHOLD} without a model, {MODEL_THRESHOLD} with one",
+        ["set", "by", "AUC, other documents", "AUC, without what answers", "found", "refused, other",
+         "refused, without", "accuracy", "found, model", "refused, model"],
+    )  # fmt: skip
+    report["found"] = measure_found(sets, embedder, args.sample)
+    head(
+        "Citations kept: statements and the passages they cite",
+        ["by", "its passage", "another passage", "another answer", "precision of all", "precision of what is kept"],
+    )
+    report["citations"] = measure_citations(args.folder, embedder)
+    if embedder is not None:
+        embedder.keep()
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

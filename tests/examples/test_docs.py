@@ -92,6 +92,37 @@ def test_the_commands_on_documents_run(tmp_path: Path) -> None:
             assert matches(wanted, done.stdout), f"{command} shows\n{wanted}\nbut what was printed is\n{done.stdout}"
 
 
+@pytest.mark.slow
+def test_the_commands_on_knowledge_run(tmp_path: Path) -> None:
+    from polyport import App
+    from polyport.testing import gateway
+
+    if shutil.which("curl") is None or shutil.which("bash") is None:
+        pytest.skip("needs curl and bash")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/green.md").write_text("# Green tea\n\nGreen tea is steeped at 75 degrees.\n")
+    (tmp_path / "docs/red.md").write_text("# 红茶\n\n红茶用沸水冲泡。\n", encoding="utf-8")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shown = [
+        found
+        for block in blocks(ROOT / "docs" / "knowledge.md")
+        if block.language == "console"
+        for found in commands(block)
+    ]
+    assert len(shown) == 9
+    with gateway(App("library"), data_dir=tmp_path / "data") as running:
+        for command, wanted in shown:
+            command = command.replace("http://127.0.0.1:8400", running.url)
+            done = subprocess.run(
+                ["bash", "-c", command],
+                cwd=tmp_path,
+                env={**clean_environment(), "PATH": path, "POLYPORT_BASE_URL": running.url},
+                capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            assert matches(wanted, done.stdout), f"{command} shows\n{wanted}\nbut what was printed is\n{done.stdout}"
+
+
 def test_every_route_is_documented() -> None:
     from polyport import App
     from polyport_gateway.server import create_gateway

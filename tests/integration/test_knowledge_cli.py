@@ -169,3 +169,17 @@ def test_it_is_asked_before_anything_is_removed(
     terminal.rest()
     assert terminal.close() == (1 if answer == "n" else 0)
     assert len(memory.bases_by_name["tea"].documents) == left
+
+
+def test_whoever_interrupts_is_told_that_the_job_goes_on(
+    at_terminal: Callable[..., Terminal], memory: MemoryKnowledge
+) -> None:
+    memory.pause_s = 60
+    terminal = at_terminal("add", "tea", "https://example.org/a")
+    terminal.expect("queued")
+    terminal.type("\x03")
+    said = plain(terminal.rest())
+    assert terminal.close() == 130
+    job = max(memory.jobs_by_id, key=lambda name: int(name.removeprefix("job_")))
+    assert f"The job {job} goes on; polyport kb jobs {job}" in " ".join(said.split())
+    assert memory.jobs_by_id[job].status == "queued"

@@ -13,9 +13,9 @@ from polyport_gateway.knowledge.retrieval import SparseVector
 BATCH = 40
 
 
-def batch(number: int) -> list[Entry]:
+def batch(number: int, version: int = 0) -> list[Entry]:
     """The chunks of a batch, the same each time."""
-    chance = np.random.default_rng(number)
+    chance = np.random.default_rng((number, version))
     terms = np.sort(chance.choice(1000, 12, replace=False)).astype(np.uint32)
     return [
         Entry(
@@ -23,14 +23,14 @@ def batch(number: int) -> list[Entry]:
             f"document-{number}",
             {"small": chance.normal(size=32).astype(np.float32)},
             SparseVector(terms, np.ones(12, np.float32)),
-            {"batch": number},
+            {"batch": number, "version": version},
         )
         for place in range(BATCH)
     ]
 
 
 def main() -> None:
-    """Write batches from a number on; remove each third one again."""
+    """Write batches from a number on; remove each third one again, and replace each of the fifth ones left."""
     kind, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     index = open_index(kind, Schema({"small": 32}, {"batch": "integer"}), folder=folder)
     print("open", flush=True)
@@ -40,7 +40,10 @@ def main() -> None:
         if number % 3 == 0:
             index.delete_documents([f"document-{number}"])
             print(f"-{number}", flush=True)
-        if number % 50 == 49:
+        elif number % 5 == 0:
+            index.upsert(batch(number, 1))
+            print(f"*{number}", flush=True)
+        if number % 20 == 19:
             index.optimize()
 
 

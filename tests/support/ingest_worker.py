@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,6 +125,7 @@ def say(what: str, value: Any = None) -> None:
 def watched(bench: Bench) -> None:
     """Ask again and again, as questions do: what the index finds, and is live, must be of one version, and whole."""
     while True:
+        time.sleep(0.01)
         try:
             turns_of(bench.seen())
             target = bench.target()
@@ -137,7 +140,57 @@ def watched(bench: Bench) -> None:
             return
 
 
-def run(url: str, folder: str, kind: str, seed: int) -> None:
+class Fuse:
+    """Kills this process before or after the nth of the steps that change something: exactly between two of them.
+
+    Args:
+        steps: How many to let pass; 0 kills never.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+        self._lock = threading.Lock()
+
+    def burn(self) -> None:
+        """Let a step pass, or not."""
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def lay(self, owner: Any, *names: str) -> None:
+        """Lay it through methods."""
+        for name in names:
+            setattr(owner, name, self._fused(getattr(owner, name)))
+
+    def _fused(self, method: Any) -> Any:
+        def fused(*arguments: Any, **options: Any) -> Any:
+            self.burn()
+            found = method(*arguments, **options)
+            self.burn()
+            return found
+
+        return fused
+
+
+def lay(fuse: Fuse, bench: Bench) -> None:
+    """Lay a fuse through all that changes anything."""
+    fuse.lay(bench.catalogue, "stage", "publish", "forget", "remove", "switch", "drop_generation", "prepare_generation")
+    fuse.lay(bench.blobs, "put")
+    real = bench.shelf
+    laid: set[int] = set()
+
+    def shelf(key: str) -> Any:
+        index = real(key)
+        if id(index) not in laid:
+            laid.add(id(index))
+            fuse.lay(index, "upsert", "delete")
+        return index
+
+    bench.shelf = shelf  # type: ignore[method-assign]
+
+
+def run(url: str, folder: str, kind: str, seed: int, steps: int) -> None:
     """Work until killed."""
     chance = random.Random(seed)
     site = Site(Path(folder))
@@ -147,7 +200,7 @@ def run(url: str, folder: str, kind: str, seed: int) -> None:
         recover(bench.catalogue, bench.index_of)
         repair(bench.catalogue, bench.target())
         acknowledge(bench)
-        say("open")
+        lay(Fuse(steps), bench)
         threading.Thread(target=watched, args=(bench,), daemon=True).start()
         while True:
             kind_of_job = chance.choices(["ingest", "rekey", "reindex"], [5, 2, 2])[0]
@@ -155,7 +208,6 @@ def run(url: str, folder: str, kind: str, seed: int) -> None:
             if kind_of_job == "ingest":
                 site.change(chance)
                 ingest(work(bench, site), [site.source()], Report(), whole=True)
-                say("in step", site.turns())
             elif kind_of_job == "rekey":
                 site.number("keywords", 1)
                 rekey(work(bench, site), Report())
@@ -183,10 +235,10 @@ def acknowledge(bench: Bench) -> None:
     bench.catalogue.remove = removed  # type: ignore[method-assign]
 
 
-def fork(url: str, folder: str, kind: str, seed: int) -> NoReturn:
+def fork(arguments: Sequence[Any]) -> NoReturn:
     """Be the process that is killed."""
     try:
-        run(url, folder, kind, seed)
+        run(*arguments)
     except BaseException:
         say("bad", traceback.format_exc())
     os._exit(1)
@@ -195,10 +247,10 @@ def fork(url: str, folder: str, kind: str, seed: int) -> NoReturn:
 def main() -> None:
     """Fork for each line that is read; tell the process's number, and when it has ended."""
     for line in sys.stdin:
-        url, folder, kind, seed = json.loads(line)
+        arguments = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            fork(url, folder, kind, seed)
+            fork(arguments)
         say("pid", pid)
         os.waitpid(pid, 0)
         say("dead")

@@ -70,6 +70,9 @@ class FileSearch:
         searcher: Searches.
         asked: Where, and how.
         marked: How many passages earlier turns of the conversation have marked; marks go on from there.
+
+    Attributes:
+        asked: Where, and how.
     """
 
     name = FILE_SEARCH
@@ -78,7 +81,7 @@ class FileSearch:
 
     def __init__(self, searcher: VectorStoreSearcher, asked: StoreSearch, *, marked: int = 0) -> None:
         self._searcher = searcher
-        self._asked = asked
+        self.asked = asked
         self._marked = marked
 
     async def open(self) -> str:
@@ -97,7 +100,7 @@ class FileSearch:
             yield Result(value=SearchOutput(), text=str(error))
             return
         found = await self._searcher.search(
-            self._asked, queries, call.caller, lambda name, work, granted: call.child(name, work, granted=granted)
+            self.asked, queries, call.caller, lambda name, work, granted: call.child(name, work, granted=granted)
         )
         first = self._marked + 1
         self._marked += len(found)

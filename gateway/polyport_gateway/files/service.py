@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -32,7 +32,6 @@ _log = logging.getLogger("polyport.files")
 
 _BATCH_EXPIRY_S = 30 * 86_400
 _LINES = ("batch", "fine-tune")
-_PIECE = 1 << 20
 _TRIES = 8
 _SWEEP_EVERY_S = 600.0
 _SWEEP_BATCH = 200
@@ -216,6 +215,10 @@ class FileService:
                 raise NotFoundError(f"No such File object: {id_[:80]}", param=param)
         return found
 
+    async def find_some(self, ids: Collection[str], caller: Caller) -> dict[str, StoredFile]:
+        """Return those of some files that are there and the caller's, by id."""
+        return await self._store.get_all(ids, caller.id)
+
     async def names(self, ids: Collection[str]) -> dict[str, str]:
         """Return the names of some files by id, for whoever may see what was made of them."""
         return await self._store.names(ids)
@@ -249,13 +252,18 @@ class FileService:
         """
         return self._blobs().open(file.sha256)
 
-    async def pieces(self, opened: BinaryIO) -> AsyncIterator[bytes]:
-        """Give what is in an open file, and close it."""
-        try:
-            while piece := await asyncio.to_thread(opened.read, _PIECE):
-                yield piece
-        finally:
-            opened.close()
+    async def read(self, file: StoredFile) -> bytes:
+        """Return a file's bytes; for what must have them whole, and has looked at their number.
+
+        Raises:
+            NotFoundError: They are gone.
+        """
+
+        def whole() -> bytes:
+            with self.open(file) as opened:
+                return opened.read()
+
+        return await asyncio.to_thread(whole)
 
     async def _remove(self, file: StoredFile) -> None:
         for do in self._deleting:
@@ -288,11 +296,21 @@ class FileService:
         """Remove files that have expired, and bytes that no file has; return how many files there were."""
         removed = 0
         while expired := await self._store.expired(_SWEEP_BATCH):
-            for file in expired:
-                await self._remove(file)
-            removed += len(expired)
+            gone = sum([await self._removed(file) for file in expired])
+            removed += gone
+            if not gone:
+                break
         for do in self._sweeping:
             await do()
         if await asyncio.to_thread(self._folder.is_dir):
             await asyncio.to_thread(lambda: self._blobs().sweep(self._store.named))
         return removed
+
+    async def _removed(self, file: StoredFile) -> bool:
+        try:
+            await self._remove(file)
+        except CallError as error:
+            # Such as one that is being taken into a vector store: it must not keep the others.
+            _log.info("the expired file %s stays for now: %s", file.id, error.message)
+            return False
+        return True

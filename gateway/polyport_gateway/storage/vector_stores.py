@@ -111,7 +111,7 @@ class VectorStoreRecords:
 
     async def base_of(self, name: str) -> int | None:
         """Return the id of a knowledge base."""
-        return await self._db.read(lambda connection: _base(connection, name))
+        return None if "\0" in name else await self._db.read(lambda connection: _base(connection, name))
 
     async def numbers(self, names: Sequence[str]) -> dict[str, int]:
         """Return the ids of some knowledge bases, by name."""

@@ -23,19 +23,23 @@ class OpenStore:
     """A vector store that a caller may use.
 
     Attributes:
+        id: The store's id, which is the name of its knowledge base.
         number: The id of its knowledge base.
-        base: The knowledge base; its name is the store's id.
         record: What is known of it besides; None for a knowledge base that was not made as a vector store.
+        base: That knowledge base.
     """
 
+    id: str
     number: int
-    base: KnowledgeBase
-    record: StoreRecord | None
+    record: StoreRecord | None = None
+    base: KnowledgeBase | None = None
 
     @property
-    def id(self) -> str:
-        """The store's id."""
-        return self.base.name
+    def created_at(self) -> int:
+        """When it was made, in milliseconds since 1970."""
+        if self.record is not None:
+            return self.record.created_at
+        return 0 if self.base is None else self.base.created_at * 1000
 
     @property
     def expires_at(self) -> int | None:
@@ -82,27 +86,28 @@ class Access:
         Raises:
             NotFoundError: There is none, or none for this caller; the two can't be told apart.
         """
-        missing = NotFoundError(f"No vector store found with id {id[:_LONGEST_SHOWN]!r}.", param=param)
         record = await self._records.get(id)
-        if record is not None and record.owner != caller.id:
-            raise missing
-        try:
-            base = await self._knowledge.base(id, caller=caller)
-        except NotFoundError:
-            raise missing from None
-        number = record.base if record is not None else await self._records.base_of(id)
-        if number is None:
-            raise missing
-        return OpenStore(number, base, record)
+        if record is not None and record.owner == caller.id:
+            return OpenStore(id, record.base, record)
+        number = None if record is not None else await self._records.base_of(id)
+        if number is not None:
+            try:
+                return OpenStore(id, number, base=await self._knowledge.base(id, caller=caller))
+            except NotFoundError:
+                pass
+        raise NotFoundError(f"No vector store found with id {id[:_LONGEST_SHOWN]!r}.", param=param)
 
     async def all(self, caller: Caller) -> list[OpenStore]:
         """Return all stores that a caller may use, the oldest first."""
+        found = [OpenStore(record.name, record.base, record) for record in await self._records.all(caller.id)]
         bases = await self._knowledge.bases(caller=caller)
-        records = {record.name: record for record in await self._records.all()}
         numbers = await self._records.numbers([base.name for base in bases])
-        found = [OpenStore(numbers[base.name], base, records.get(base.name)) for base in bases if base.name in numbers]
-        mine = [store for store in found if store.record is None or store.record.owner == caller.id]
-        return sorted(mine, key=lambda store: (store.base.created_at, store.number))
+        known = {store.number for store in found}
+        for base in bases:
+            number = numbers.get(base.name)
+            if number is not None and number not in known:
+                found.append(OpenStore(base.name, number, base=base))
+        return sorted(found, key=lambda store: (store.created_at, store.number))
 
     async def touch(self, store: OpenStore) -> None:
         """Note that a store was used."""

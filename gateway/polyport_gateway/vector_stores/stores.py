@@ -122,7 +122,7 @@ class VectorStores:
         request = KnowledgeCreateRequest(
             name=name, description=description, embedder=self._plan.embedder, reranker=self._plan.reranker
         )
-        base = await self._knowledge.create(request, caller=caller, private=True)
+        await self._knowledge.create(request, caller=caller, private=True)
         now = now_ms()
         record = StoreRecord(
             base=0,
@@ -136,7 +136,7 @@ class VectorStores:
         )
         try:
             record = await self._records.create(record)
-            store = OpenStore(record.base, base, record)
+            store = OpenStore(name, record.base, record)
             if additions:
                 await self.members.add(store, additions, caller)
         except BaseException:
@@ -228,8 +228,8 @@ class VectorStores:
 
 def _status(store: OpenStore, counts: Mapping[str, tuple[int, int]]) -> StoreStatus:
     numbers = {status: count for status, (count, _) in counts.items()}
-    if store.record is not None:
-        return StoreStatus(store, numbers, sum(size for _, size in counts.values()))
     base = store.base
+    if base is None:
+        return StoreStatus(store, numbers, sum(size for _, size in counts.values()))
     waiting = {status: numbers.get(status, 0) for status in ("in_progress", "cancelled")}
     return StoreStatus(store, {**waiting, "completed": base.documents - base.failed, "failed": base.failed}, base.bytes)

@@ -49,6 +49,14 @@ def test_one_embedder_needs_no_list() -> None:
     assert declared(embedder="minilm").embedders == ("minilm",)
 
 
+def from_title(text: str, title: str, more: int = 3) -> list[str]:
+    return [title]
+
+
+async def not_now(text: str) -> list[str]:
+    return [text]
+
+
 class Keywords:
     def __call__(self, text: str) -> list[str]:
         return text.split()
@@ -57,7 +65,7 @@ class Keywords:
 def test_keywords_are_a_name_or_whatever_takes_a_text() -> None:
     assert declared(keywords="my_keywords").keywords_name == "my_keywords"
     assert declared(keywords=Keywords()).keywords_name == f"{__name__}:Keywords"
-    assert declared(keywords=str.split).keywords_name is not None
+    assert declared(keywords=from_title).keywords_name == f"{__name__}:from_title"
 
 
 def register_function(app: App, name: str) -> None:
@@ -115,7 +123,10 @@ def test_its_names_are_its_own(
         ({"metadata": {"at": Path()}}, "can't be kept as JSON"),
         ({"metadata": {"share": float("inf")}}, "can't be kept as JSON"),
         ({"keywords": 7}, "registered function's name or callable"),
-        ({"keywords": lambda: ["a"]}, "callable with one text"),
+        ({"keywords": lambda: ["a"]}, "as its parameter text, and may take title"),
+        ({"keywords": lambda text, surprise: ["a"]}, "surprise"),
+        ({"keywords": str.split}, "as its parameter text"),
+        ({"keywords": not_now}, "is async"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(options: dict[str, Any], message: str) -> None:

@@ -20,8 +20,8 @@ from .citations import CLEAR, SUPPORTED, CitationChecker, Judge, Verdict, citati
 from .composer import MODEL_THRESHOLD, AnswerEvent, AnswerModel, AnswerOptions, compose, says_not_found
 from .extraction import Extract, Extracted, ExtractWeights, extract
 from .followup import FollowUp, Turn, standalone, turns_of
-from .found import THRESHOLD, Coverage, coverage, not_found_text
-from .judges import embedding_likeness, model_judge
+from .found import COSINE_SCALE, THRESHOLD, Coverage, coverage, not_found_text
+from .judges import cosine_scale, embedding_likeness, model_judge
 from .language import language_name, language_of
 from .precision import CitationQuality, citation_quality, misplaced
 from .prompts import DEFAULT_PROMPTS, PROMPT_NAMES, Prompts
@@ -31,6 +31,7 @@ from .units import Unit, units_of
 
 __all__ = [
     "CLEAR",
+    "COSINE_SCALE",
     "DEFAULT_PROMPTS",
     "MODEL_THRESHOLD",
     "PROMPT_NAMES",
@@ -59,6 +60,7 @@ __all__ = [
     "citation_quality",
     "cited",
     "compose",
+    "cosine_scale",
     "coverage",
     "embedding_likeness",
     "extract",

@@ -32,7 +32,7 @@ from .citations import CitationChecker, Judge, citation_of, wire_citation
 from .context import Context, fit, messages_for
 from .extraction import extract
 from .followup import Turn, turns_of
-from .found import THRESHOLD, Coverage, coverage, not_found_text
+from .found import COSINE_SCALE, THRESHOLD, Coverage, coverage, not_found_text
 from .judges import embedding_likeness
 from .language import language_name, language_of
 from .prompts import Prompts
@@ -47,8 +47,9 @@ AnswerEvent: TypeAlias = TextDelta | CitationAdded | KnowledgeAnswer
 
 MODEL_THRESHOLD = 0.3
 """Below it, not even a model is asked: it reads paraphrases, so less of the question's words need be there."""
-_SUPPORT_COSINES = (0.5, 0.9)
-"""Between which the cosine of a sentence and a quote says nothing, and all."""
+_SUPPORT_PARTS = (0.375, 0.875)
+"""From the cosine that means nothing to 1: where that of a sentence and a quote begins to tell, and tells all."""
+_FEWEST = 100
 _CHARACTERS_A_TOKEN = 8
 
 
@@ -85,6 +86,7 @@ class AnswerOptions:
         find_citations: Whether sentences that a model did not mark get a citation where one clearly supports them.
         count: Counts tokens; an estimate by default.
         embed: Makes vectors, for what words do not tell; may block.
+        cosine_scale: Of that embedder, by `cosine_scale`.
         judge: Has the last word on citations; may block.
     """
 
@@ -98,11 +100,15 @@ class AnswerOptions:
     find_citations: bool = True
     count: Callable[[str], int] = field(default_factory=lambda: EstimateTokenizer().count)
     embed: Embed | None = None
+    cosine_scale: tuple[float, float] = COSINE_SCALE
     judge: Judge | None = None
 
     def __post_init__(self) -> None:
-        if min(self.context_tokens, self.answer_tokens, self.sentences) < 1 or self.history_tokens < 0:
-            raise ValueError("context_tokens, answer_tokens and sentences must be 1 or more, history_tokens 0 or more.")
+        if self.context_tokens < _FEWEST or min(self.answer_tokens, self.sentences) < 1 or self.history_tokens < 0:
+            raise ValueError(
+                f"context_tokens must be {_FEWEST} or more, answer_tokens and sentences 1 or more, history_tokens 0 or "
+                "more."
+            )
 
 
 @dataclass
@@ -167,7 +173,9 @@ async def compose(
         request.max_sentences or options.sentences,
     )
     model = None if request.model == "none" else model
-    covered = await asyncio.to_thread(coverage, question, answer.hits, _cosines(answer.hits))
+    covered = await asyncio.to_thread(
+        coverage, question, answer.hits, _cosines(answer.hits), scale=options.cosine_scale
+    )
     threshold = request.threshold
     if threshold is None:
         threshold = options.threshold if model is None else options.model_threshold
@@ -255,8 +263,9 @@ async def _written(
     )
     likeness = None
     if options.embed is not None:
-        unlike, like = _SUPPORT_COSINES
-        likeness = embedding_likeness(options.embed, unlike=unlike, like=like)
+        unlike = options.cosine_scale[0]
+        low, high = (unlike + part * (1 - unlike) for part in _SUPPORT_PARTS)
+        likeness = embedding_likeness(options.embed, unlike=low, like=high)
     checker = CitationChecker(context.hits, question=answer.question, likeness=likeness, judge=options.judge)
     await asyncio.to_thread(checker.prepare)
     stream = CitationStream(checker, find=options.find_citations)

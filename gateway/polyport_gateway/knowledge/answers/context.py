@@ -68,12 +68,21 @@ def fit(question: str, hits: Sequence[KnowledgeHit], budget: int, count: Callabl
         pieces.append((between if not between.strip() else _GAP) + sentence.text if pieces else sentence.text)
         ends[sentence.passage] = sentence.span.end
     kept = sorted(parts)
+    if not kept and shown:  # not even one sentence fits
+        return Context((shown[0],), (_cut(shown[0].text, room, count),), shortened=True, left_out=len(hits) - 1)
     return Context(
         tuple(shown[place] for place in kept),
         tuple("".join(parts[place]) for place in kept),
         shortened=True,
         left_out=len(hits) - len(kept),
     )
+
+
+def _cut(text: str, room: int, count: Callable[[str], int]) -> str:
+    """Return as much of the beginning of a text as fits."""
+    while len(text) > 1 and count(text) > room:
+        text = text[: len(text) // 2]
+    return text
 
 
 def messages_for(

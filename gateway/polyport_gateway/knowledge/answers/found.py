@@ -23,7 +23,7 @@ from .facts import NAME_WEIGHT, Facts, facts_of, stem, stems_of
 from .language import is_chinese
 from .support import Body, share
 
-__all__ = ["THRESHOLD", "Coverage", "coverage", "not_found_text"]
+__all__ = ["COSINE_SCALE", "THRESHOLD", "Coverage", "coverage", "not_found_text"]
 
 THRESHOLD = 0.55
 """Below it, nothing was found; measured in docs/knowledge-answers.md."""
@@ -35,8 +35,8 @@ _APART = 0.7
 _LONGEST = 20_000
 _GLANCE, _OTHER_SCRIPT = 300, 0.6
 _COSINE_SHARE = 0.4
-_UNLIKE, _LIKE = 0.2, 0.7
-"""The cosines of what has nothing to do with each other, and of a question and its answer, in sentence embedders."""
+COSINE_SCALE = (0.2, 0.7)
+"""The cosines of what has nothing to do with each other, and of a question and what answers it, by MiniLM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,20 @@ class _Passage(Body):
         self.line = f" {' '.join(stems_of(text))} "
 
 
-def coverage(question: str, hits: Sequence[KnowledgeHit], cosines: Sequence[float] | None = None) -> Coverage:
+def coverage(
+    question: str,
+    hits: Sequence[KnowledgeHit],
+    cosines: Sequence[float] | None = None,
+    *,
+    scale: tuple[float, float] = COSINE_SCALE,
+) -> Coverage:
     """Return how much of a question passages cover.
 
     Args:
         question: It, standing by itself.
         hits: What was found, the best first; the first five are looked at.
         cosines: Of the question and each of them, where vectors are at hand.
+        scale: The cosines that mean nothing, and all; `cosine_scale` takes them from an embedder's own vectors.
     """
     shown = hits[:_PASSAGES]
     nearest = tuple(dict.fromkeys(hit.title or hit.source or hit.document for hit in shown))[:_TOGETHER]
@@ -81,7 +88,7 @@ def coverage(question: str, hits: Sequence[KnowledgeHit], cosines: Sequence[floa
     passages = [_Passage(hit) for hit in shown]
     score = _covered(facts, passages)
     if cosines:
-        likeness = min(1.0, max(0.0, (max(cosines[:_PASSAGES]) - _UNLIKE) / (_LIKE - _UNLIKE)))
+        likeness = min(1.0, max(0.0, (max(cosines[:_PASSAGES]) - scale[0]) / (scale[1] - scale[0])))
         weight = 1.0 if _foreign(question, shown) else _COSINE_SHARE
         score = (1 - weight) * score + weight * likeness
     return Coverage(round(score, 4), _missing(question, facts, passages), nearest)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyport_gateway.knowledge.retrieval.dense import normalized
 from polyport_gateway.knowledge.retrieval.hybrid import Embed
@@ -16,10 +17,11 @@ from .language import language_of
 from .prompts import Prompts, defused
 from .support import Likeness
 
-__all__ = ["embedding_likeness", "model_judge"]
+__all__ = ["cosine_scale", "embedding_likeness", "model_judge"]
 
 _NUMBER = re.compile(r"(?<![\d.])(?:0?\.\d+|[01](?:\.\d+)?)(?![\d.])")
 _KNOWN = 512
+Vectors = Sequence[Sequence[float]] | NDArray[np.float32]
 
 
 def embedding_likeness(embed: Embed, *, unlike: float = 0.0, like: float = 1.0) -> Likeness:
@@ -35,9 +37,9 @@ def embedding_likeness(embed: Embed, *, unlike: float = 0.0, like: float = 1.0) 
     """
     if like <= unlike:
         raise ValueError(f"like={like} must be above unlike={unlike}.")
-    known: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}
+    known: dict[str, NDArray[np.float32]] = {}
 
-    def of(texts: Sequence[str]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def of(texts: Sequence[str]) -> NDArray[np.float32]:
         if len(known) > _KNOWN:
             known.clear()
         new = [text for text in dict.fromkeys(texts) if text not in known]
@@ -53,6 +55,27 @@ def embedding_likeness(embed: Embed, *, unlike: float = 0.0, like: float = 1.0) 
         return [float(value) for value in np.clip(scaled, 0.0, 1.0)]
 
     return likeness
+
+
+def cosine_scale(vectors: Vectors) -> tuple[float, float]:
+    """Return which cosines mean nothing and all to an embedder, from vectors of passages taken at random.
+
+    Embedders differ: two texts that have nothing to do with each other are at .05 for one and at .75 for another. Two
+    deviations above the mean of such pairs begins what means something; six tenths of the way from there to 1 is where
+    a question and what answers it are (MiniLM: .2 and .7, which `COSINE_SCALE` is).
+
+    Args:
+        vectors: A row for each passage; two or more, better two hundred.
+
+    Raises:
+        ValueError: There are fewer than two.
+    """
+    if len(vectors) < 2:
+        raise ValueError(f"A scale takes two vectors or more, not {len(vectors)}.")
+    unit = normalized(np.asarray(vectors, np.float32))
+    pairs = (unit @ unit.T)[np.triu_indices(len(unit), 1)]
+    unlike = float(min(0.95, max(0.0, pairs.mean() + 2 * pairs.std())))
+    return unlike, unlike + 0.6 * (1 - unlike)
 
 
 def model_judge(write: Write, prompts: Prompts | None = None) -> Judge:

@@ -83,7 +83,7 @@ class BaseConfig:
         values = request.model_dump(exclude={"embedder"})
         embedder = request.embedder
         embedders = () if embedder is None else (embedder,) if isinstance(embedder, str) else tuple(embedder)
-        return cls.from_json({**values, "embedders": embedders})
+        return cls.from_json({**values, "embedders": embedders, "timeout": request.timeout_s})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> BaseConfig:

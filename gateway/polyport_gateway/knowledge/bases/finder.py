@@ -132,7 +132,14 @@ class Finder:
         bm25 = parts[0].generation.bm25
         embed = _embedder(self._models, name)
         retriever = IndexRetriever(
-            self._shelf.index, bm25, name=name, embed=embed, weights=weights, where=_within(parts, where)
+            self._shelf.index,
+            bm25,
+            name=name,
+            embed=embed,
+            weights=weights,
+            where=_within(parts, where),
+            among=_within(parts, None),
+            samples=self._shelf.samples,
         )
         pool = max(_POOL, wanted * 4)
         results = self._results(retriever, parts, request, pool)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from polyport.errors import ServiceUnavailableError
-from polyport_gateway.knowledge.indexes import VectorIndex, open_index
+from polyport_gateway.knowledge.indexes import Samples, VectorIndex, open_index
 
 from .generation import Generation
 
@@ -32,12 +32,17 @@ class Shelf:
     Attributes:
         key: Its name.
         index: To search and write.
+        samples: Of what is in it, by which scores are seen.
         writing: Held while chunks are written, so that a batch of one base does not fall between those of another.
     """
 
     key: str
     index: VectorIndex
     writing: threading.Lock = field(default_factory=threading.Lock)
+    samples: Samples = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.samples = Samples(self.index)
 
 
 class Shelves:

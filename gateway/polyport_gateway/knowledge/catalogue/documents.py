@@ -260,6 +260,28 @@ class Documents(Records):
 
         return self._write(work)
 
+    def keep_receipts(self, base: int, receipts: Sequence[tuple[int, int, Mapping[str, Any]]]) -> None:
+        """Give documents other receipts; nothing else of them changes, and their versions stay.
+
+        Args:
+            base: The base's number.
+            receipts: The number of each document, the version that it has still, and its receipt; one that has changed
+                meanwhile keeps its own.
+
+        Raises:
+            NotFoundError: The base is gone.
+        """
+
+        def work(connection: Connection) -> None:
+            locked_base(connection, base)
+            table = documents_table(base)
+            for id_, version, receipt in receipts:
+                here = (table.c.id == id_) & (table.c.version == version)
+                connection.execute(update(table).where(here).values(receipt=dict(receipt)))
+
+        if receipts:
+            self._write(work)
+
     def remove(self, base: int, ids: Sequence[int], *, job: str | None = None, by: str | None = None) -> int:
         """Delete documents; none of them is seen from now on. How many there were.
 

@@ -9,6 +9,7 @@ from .folders import Generations, restore
 from .memory import MemoryIndex
 from .registry import names, open_index
 from .retriever import IndexRetriever
+from .samples import Samples
 
 __all__ = [
     "Entry",
@@ -17,6 +18,7 @@ __all__ = [
     "IndexRetriever",
     "MemoryIndex",
     "Record",
+    "Samples",
     "Schema",
     "Stats",
     "VectorIndex",

@@ -214,8 +214,13 @@ class VectorIndex(Protocol):
         """Return, for each chunk, whether it is there and meets a filter."""
         ...
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return some chunks, chosen without regard to what they say, and their vectors (none for no name)."""
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return some chunks, chosen without regard to what they say, and their vectors (none for no name).
+
+        Where there are no more chunks than asked for, all are returned.
+        """
         ...
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -29,11 +29,15 @@ class Lock:
 
     Raises:
         ConflictError: Another index, here or in another process, has it.
+        ConfigurationError: It can't be made or written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = (folder / _LOCK).open("a+", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = (folder / _LOCK).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{folder} can't hold an index: {error.strerror or error}.") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,9 +49,9 @@ class Lock:
                 "process: stop that one, or use an index server for several.",
                 code="index_locked",
             ) from None
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}")
-        self._file.flush()
+        with suppress(OSError):  # on a full disk the owner is not known, but the lock holds
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let go."""
@@ -86,18 +90,30 @@ def damaged(folder: Path, error: Exception) -> ConfigurationError:
 
 
 def keep_schema(folder: Path, schema: Schema) -> None:
-    """Write the schema, which says that the index is there."""
-    write_atomically(folder / _SCHEMA, schema.dump())
+    """Write the schema, which says that the index is there.
+
+    Raises:
+        ServiceUnavailableError: It can't be written.
+    """
+    try:
+        write_atomically(folder / _SCHEMA, schema.dump())
+    except OSError as error:
+        raise ServiceUnavailableError(
+            f"The index in {folder} could not be changed: {error.strerror or error}."
+        ) from error
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file as a whole or not at all."""
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -119,8 +135,14 @@ def copied(target: Path) -> Iterator[Path]:
 
 
 def copy_index(folder: Path, target: Path) -> None:
-    """Copy an index that nobody writes to."""
+    """Copy an index that nobody writes to.
+
+    Raises:
+        ConflictError: The target exists.
+        ServiceUnavailableError: There is no room for it.
+    """
     with copied(target) as new:
+        need_room(target.parent, size_of(folder), to="copy the index")
         shutil.copytree(folder, new, ignore=shutil.ignore_patterns(_LOCK))
 
 
@@ -136,8 +158,13 @@ def restore(snapshot: Path, folder: Path) -> None:
     copy_index(snapshot, folder)
 
 
-def need_room(folder: Path, wanted: int = 0) -> None:
+def need_room(folder: Path, wanted: int = 0, *, to: str = "change the index; it can still be searched") -> None:
     """Check that the disk has room for some bytes, and a reserve.
+
+    Args:
+        folder: On the disk.
+        wanted: Bytes, beside the reserve.
+        to: What they are needed for.
 
     Raises:
         ServiceUnavailableError: It has not.
@@ -145,8 +172,7 @@ def need_room(folder: Path, wanted: int = 0) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted + _RESERVE:
         raise ServiceUnavailableError(
-            f"The disk of {folder} has {free >> 20} MiB left, and {(wanted + _RESERVE) >> 20} MiB are needed to change "
-            "the index. It can still be searched."
+            f"The disk of {folder} has {free >> 20} MiB left, and {(wanted + _RESERVE) >> 20} MiB are needed to {to}."
         )
 
 

@@ -167,12 +167,18 @@ class MemoryIndex:
         with self._lock:
             return np.append(self._facts.meeting(chosen), np.bool_(False))[self._slots(ids)]
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         chance = random.Random(0)  # noqa: S311  # a sample, not a secret
+        wanted = self.schema.filter(where)
         with self._lock:
             column = None if name is None else self._columns[name]
             ids = sorted(self._records) if column is None else column.ids
+            if wanted is not None:
+                met = set(self._facts.ids[self._facts.meeting(wanted)].tolist())
+                ids = [chunk for chunk in ids if chunk in met]
             chosen = sorted(chance.sample(ids, min(limit, len(ids))))
             vectors = np.empty((len(chosen), 0), np.float32) if column is None else column.vectors(chosen)
         return np.array(chosen, np.int64), vectors

@@ -289,11 +289,16 @@ class QdrantIndex:
         met = {point.id for point in points}
         return np.array([chunk in met for chunk in wanted], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         models = self._models
         key = None if name is None else vector_name(name)
-        chosen = None if key is None else models.Filter(must=[models.HasVectorCondition(has_vector=key)])
+        wanted = self._filter(where)
+        has = [] if key is None else [models.HasVectorCondition(has_vector=key)]
+        conditions = [*has, *([] if wanted is None else [wanted])]
+        chosen = models.Filter(must=conditions) if conditions else None
         answer = self._ask(
             lambda client: client.query_points(
                 self.collection,

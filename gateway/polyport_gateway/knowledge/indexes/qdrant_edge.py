@@ -16,6 +16,7 @@ The Python package can unpack a snapshot but not make one, so `snapshot` copies 
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
@@ -43,10 +44,14 @@ if TYPE_CHECKING:
 
 __all__ = ["QdrantEdgeIndex"]
 
+_log = logging.getLogger("polyport.knowledge.indexes")
+
 _SHARD = "shard"
 _POINTER = "current"
 _OPTIMIZE = """
-import sys
+import ctypes, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: who would use what it makes may be killed
 from qdrant_edge import EdgeShard
 shard = EdgeShard.load(sys.argv[1])
 shard.optimize()
@@ -95,7 +100,8 @@ class QdrantEdgeIndex:
         try:
             self.schema, kept = opened_schema(folder, schema)
             self._shard: qdrant_edge.EdgeShard = self._create() if kept is None else self._load()
-            self._index_fields(() if kept is None else kept.fields or ())
+            if self.schema != kept:
+                self._index_fields(() if kept is None else kept.fields or ())
         except BaseException:
             self._owned.release()
             raise
@@ -128,14 +134,15 @@ class QdrantEdgeIndex:
         for field, kind in (self.schema.fields or {}).items():
             if field not in known:
                 self._update(edge.UpdateOperation.create_field_index(key_of(field), types[kind]))
-        self._shard.flush()
+        self._flush()
         keep_schema(self._folder, self.schema)
 
     def _load(self) -> Any:
+        need_room(self._folder, to="open the index")  # it maps files that grow: without room, the process would end
         current = self._place()
         for other in self._folder.glob(f"{_SHARD}*"):  # what a killed process was optimizing, or had optimized
             if other != current:
-                shutil.rmtree(other)
+                shutil.rmtree(other, ignore_errors=True)  # tried again the next time
         try:
             return self._edge.EdgeShard.load(str(current))
         except Exception as error:  # the package raises nothing more precise
@@ -150,6 +157,12 @@ class QdrantEdgeIndex:
             self._shard.update(operation)
         except Exception as error:  # the package raises nothing more precise
             raise ServiceUnavailableError(f"The index in {self._folder} could not be changed: {error}") from error
+
+    def _flush(self) -> None:
+        try:
+            self._shard.flush()
+        except Exception as error:  # the package raises nothing more precise
+            raise ServiceUnavailableError(f"The index in {self._folder} could not be written: {error}") from error
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add or replace chunks."""
@@ -245,11 +258,15 @@ class QdrantEdgeIndex:
         met = {point.id for point in self._shard.scroll(request)[0]}
         return np.array([chunk in met for chunk in wanted], np.bool_)
 
-    def sample(self, name: str | None, limit: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def sample(
+        self, name: str | None, limit: int, where: Where = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, and their vectors."""
         edge = self._edge
         key = None if name is None else vector_name(name)
-        chosen = None if key is None else edge.Filter(must=[edge.HasVectorCondition(key)])
+        wanted = self._filter(where)
+        conditions = [*([] if key is None else [edge.HasVectorCondition(key)]), *([] if wanted is None else [wanted])]
+        chosen = edge.Filter(must=conditions) if conditions else None
         request = edge.QueryRequest(
             limit=max(1, limit), query=edge.Sample.Random, filter=chosen, with_vector=[key] if key else False
         )
@@ -284,7 +301,7 @@ class QdrantEdgeIndex:
         """Make the graphs, and leave out what is deleted; updates wait, searches go on."""
         with self._writing:
             need_room(self._folder, size_of(self._folder))
-            self._shard.flush()
+            self._flush()
             former = self._place()
             new = self._folder / f"{_SHARD}-{uuid.uuid4().hex}"
             try:
@@ -305,7 +322,8 @@ class QdrantEdgeIndex:
     def snapshot(self, target: Path) -> None:
         """Copy the folder; updates wait, searches go on."""
         with self._writing:
-            self._shard.flush()
+            need_room(self._folder)
+            self._flush()
             copy_index(self._folder, target)
 
     def close(self) -> None:
@@ -315,7 +333,10 @@ class QdrantEdgeIndex:
                 return
             self._closed = True
             try:
-                self._shard.flush()
+                self._flush()
+            except ServiceUnavailableError as error:
+                _log.warning("%s What it holds is in its log, from which it is made when it is opened.", error)
+            try:
                 self._shard.close()
             finally:
                 self._owned.release()

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from polyport_gateway.knowledge.retrieval.bm25 import BM25, SparseVector
 from polyport_gateway.knowledge.retrieval.dense import normalized
+from polyport_gateway.knowledge.retrieval.fusion import with_reserves
 from polyport_gateway.knowledge.retrieval.hybrid import Embed, Weights
 from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import VectorIndex, Where
+from .samples import Sample, Samples
 
 __all__ = ["IndexRetriever"]
 
 _TOP = 1000
-_SAMPLE = 2000
 _FEW = 500
 """Of the sample, are rated for a query's terms: what is known of the best leaves little to estimate."""
-_STALE = 0.2
 
 
 class _Spread(NamedTuple):
@@ -45,13 +45,6 @@ class _Spread(NamedTuple):
         return np.asarray((scores - self.mean) / self.deviation, np.float32)
 
 
-class _Sample(NamedTuple):
-    chunks: int
-    ids: NDArray[np.int64]
-    mean: NDArray[np.float32]
-    covariance: NDArray[np.float32]
-
-
 class IndexRetriever:
     """A `Retriever` over an index.
 
@@ -62,6 +55,9 @@ class IndexRetriever:
         embed: Makes vectors of queries.
         weights: Of the vectors.
         where: Only chunks that meet this filter are found, by `search` and by way of hops.
+        among: The chunks that a score is seen against, those of the bases that are asked; None: all that there are.
+            ``where`` is narrower: how good a chunk is does not depend on what else is left out.
+        samples: Of the index, kept from one question to the next; None takes its own.
         candidates: From each retriever.
 
     Raises:
@@ -77,6 +73,8 @@ class IndexRetriever:
         embed: Embed | None = None,
         weights: Weights | None = None,
         where: Where = None,
+        among: Where = None,
+        samples: Samples | None = None,
         candidates: int = 100,
     ) -> None:
         if (name is None) != (embed is None):
@@ -86,10 +84,17 @@ class IndexRetriever:
         self._weights = weights or Weights()
         self._where = where
         self._candidates = candidates
-        self._sampled: _Sample | None = None
+        self._among = among
+        self._samples = samples or Samples(index)
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best chunks; without vectors, those that share a term with the query."""
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best chunks; without vectors, those that share a term with the query.
+
+        Args:
+            query: What to find.
+            limit: How many, at most.
+            reserves: Keep places for what each retriever puts first, where the fused scores do not.
+        """
         terms = self._bm25.query(query)
         share = self._share(query)
         wide = max(limit, self._candidates)
@@ -103,8 +108,11 @@ class IndexRetriever:
         near = self._index.search_dense(self._name, vector, wide, self._where)[0]
         ids = np.union1d(near.documents, lexical.documents)
         scores = self._fused(terms, normalized(vector), share, ids)
-        order = np.lexsort((ids, -scores))[:limit]
-        return Ranking(ids[order], scores[order])
+        order = np.lexsort((ids, -scores))
+        fused = Ranking(ids[order], scores[order])
+        if share == 1 or not reserves:
+            return Ranking(fused.documents[:limit], fused.scores[:limit])
+        return with_reserves(fused, near.documents, lexical.documents, share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some chunks, on the scale of `search`; -∞ where the filter fails."""
@@ -149,7 +157,7 @@ class IndexRetriever:
 
     def _lexical_spread(self, terms: SparseVector) -> _Spread:
         sample = self._sample()
-        top = self._index.search_sparse([terms], _TOP)[0]
+        top = self._index.search_sparse([terms], _TOP, self._among)[0]
         total, squares = float(top.scores.sum()), float((top.scores.astype(np.float64) ** 2).sum())
         if len(top.documents) == _TOP and sample.chunks > _TOP:
             step = max(1, len(sample.ids) // _FEW)
@@ -162,19 +170,8 @@ class IndexRetriever:
         mean = total / size
         return _Spread(mean, float(np.sqrt(max(squares / size - mean * mean, 0.0))))
 
-    def _sample(self) -> _Sample:
-        """Return the sample, made anew where the index has grown or shrunk by a fifth."""
-        chunks = self._index.count()
-        kept = self._sampled
-        if kept is None or abs(chunks - kept.chunks) > _STALE * kept.chunks:
-            ids, vectors = self._index.sample(self._name, _SAMPLE)
-            if not len(ids):
-                return _Sample(chunks, ids, np.empty(0, np.float32), np.empty((0, 0), np.float32))
-            mean = vectors.mean(axis=0)
-            spread = vectors - mean
-            covariance = np.asarray(spread.T @ spread / max(1, len(ids)), np.float32)
-            kept = self._sampled = _Sample(chunks, ids, mean, covariance)
-        return kept._replace(chunks=chunks)
+    def _sample(self) -> Sample:
+        return self._samples.of(self._name, self._among)
 
 
 _NONE = Ranking(np.empty(0, np.int64), np.empty(0, np.float32))

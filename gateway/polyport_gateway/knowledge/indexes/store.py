@@ -45,15 +45,18 @@ class ChunkStore:
 
     Raises:
         ConfigurationError: It is damaged.
+        ServiceUnavailableError: The disk has no room.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
+        with self._telling():
             self._database = sqlite3.connect(folder / DATABASE, check_same_thread=False, isolation_level=None)
-            self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {_TABLES}")
-        except sqlite3.DatabaseError as error:
-            raise damaged(folder, error) from error
+            try:
+                self._database.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {_TABLES}")
+            except BaseException:
+                self._database.close()
+                raise
 
     def entries(self) -> list[Entry]:
         """Return all chunks by number, without vectors.
@@ -142,10 +145,8 @@ class ChunkStore:
         self._database.close()
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[Any]:
-        try:
+        with self._telling():
             yield from self._database.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise damaged(self._folder, error) from error
 
     def _change(self, changes: Sequence[Change]) -> None:
         database = self._database
@@ -166,4 +167,6 @@ class ChunkStore:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise ServiceUnavailableError(f"The index in {self._folder} could not be changed: {error}") from error
+            raise ServiceUnavailableError(f"The index in {self._folder} could not be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise damaged(self._folder, error) from error

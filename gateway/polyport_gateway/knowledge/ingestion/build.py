@@ -40,7 +40,7 @@ from polyport_gateway.knowledge.indexes import Entry, VectorIndex
 from polyport_gateway.knowledge.links import Passage
 from polyport_gateway.knowledge.retrieval import BM25
 
-from .cutting import cut, embedded_text, matched_title, own_chunker
+from .cutting import EXTRA_KEYWORDS, cut, embedded_text, matched_title, own_chunker
 
 __all__ = ["Builder", "Draft", "IndexOf", "Target", "WriteLinks", "clear", "entry_of"]
 
@@ -168,7 +168,7 @@ class Builder:
             return self._bm25
         lengths = [
             self.target.bm25.terms(
-                chunk.text, matched_title(chunk.title, chunk.heading_path, draft.item.keywords)
+                chunk.text, matched_title(chunk.title, chunk.heading_path, _extra(draft.item))
             ).length
             for draft, some in zip(drafts, chunks, strict=True)
             for chunk in some
@@ -214,7 +214,7 @@ def _passage(document: DocumentRow, chunk: NewChunk | ChunkRow) -> Passage:
 
 def entry_of(target: Target, bm25: BM25, number: int, document: DocumentRow, chunk: NewChunk | ChunkRow) -> Entry:
     """Return what the index gets of a chunk, without its vectors."""
-    title = matched_title(document.title, chunk.heading_path, document.keywords)
+    title = matched_title(document.title, chunk.heading_path, _extra(document))
     told: dict[str, Any] = {
         **document.metadata,
         "title": document.title,
@@ -228,6 +228,10 @@ def entry_of(target: Target, bm25: BM25, number: int, document: DocumentRow, chu
     }
     metadata = {key: value for key, value in told.items() if value is not None}
     return Entry(number, document.uid, {}, bm25.document(chunk.text, title), metadata)
+
+
+def _extra(document: NewDocument | DocumentRow) -> Sequence[str]:
+    return (document.receipt or {}).get(EXTRA_KEYWORDS) or ()
 
 
 def _with_vectors(entries: Sequence[Entry], vectors: Mapping[str, NDArray[np.float32]]) -> list[Entry]:

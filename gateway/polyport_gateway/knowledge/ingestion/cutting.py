@@ -11,17 +11,23 @@ from polyport_gateway.knowledge.chunkers import Auto, Chunk, Chunker, parse_step
 from polyport_gateway.knowledge.documents import Document
 from polyport_gateway.knowledge.documents.blocks import Heading
 from polyport_gateway.knowledge.documents.values import JSON
+from polyport_gateway.knowledge.retrieval.terms import fold
 
 __all__ = [
     "CHUNKER",
     "CHUNK_TOKENS",
+    "EXTRA_KEYWORDS",
     "cut",
     "default_chunker",
     "embedded_text",
+    "extra_keywords",
     "matched_title",
     "own_chunker",
     "title_of",
 ]
+
+EXTRA_KEYWORDS = "extra_keywords"
+"""The member of a receipt that has them."""
 
 CHUNKER = "chunker"
 """The member of a receipt that says what cuts a document instead of its base's chunker."""
@@ -126,5 +132,15 @@ def embedded_text(title: str, heading_path: Sequence[str], text: str) -> str:
 
 
 def matched_title(title: str, heading_path: Sequence[str], keywords: Sequence[str]) -> str:
-    """Return what BM25 counts as the title of a chunk: that, its headings, and the keywords of its document."""
+    """Return what BM25 counts as the title of a chunk: that, its headings, and what `extra_keywords` gave."""
     return "\n".join(dict.fromkeys(part for part in (title, *heading_path, *keywords) if part))
+
+
+def extra_keywords(document: Document, title: str, keywords: Sequence[str]) -> list[str]:
+    """Return the keywords that stand nowhere in a document.
+
+    These are matched in all its chunks. The others are found where they stand: matching them everywhere too would lift
+    the chunks that do not have them (measured: all-gold@5 .66 → .62 on HotpotQA, recall@1 .293 → .267 on MuSiQue).
+    """
+    whole = fold(f"{title}\n{document.text}")
+    return [keyword for keyword in keywords if fold(keyword) not in whole]

@@ -101,7 +101,7 @@ class _Reindexing:
                         self._failed[draft.item.id] = draft.item.key
                 self._report.count(done=sum(one.document is not None for one in built))
         # A document that failed may have been removed or replaced by now.
-        failed = [key for id_, key in self._failed.items() if self._is_stale(id_)]
+        failed = sorted(key for id_, key in self._failed.items() if self._is_stale(id_))
         self._failed = {}
         if failed:
             named = ", ".join(failed[:_NAMED]) + (f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else "")

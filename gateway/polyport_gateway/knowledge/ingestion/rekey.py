@@ -10,6 +10,7 @@ from polyport.errors import CallCancelledError, CallError
 from polyport_gateway.knowledge.catalogue import DocumentRow
 
 from .build import Draft
+from .cutting import EXTRA_KEYWORDS, extra_keywords
 from .report import Report
 from .sources import Problem
 from .work import Job, Work
@@ -77,7 +78,14 @@ def _draft(work: Work, row: DocumentRow) -> Draft | Problem:
         raise
     except CallError as error:
         return Problem.of(row.key, error)
-    changed = replace(row, keywords=keywords, keywords_version=work.keywords_version, version=row.version + 1)
+    receipt = {**(row.receipt or {}), EXTRA_KEYWORDS: extra_keywords(document, row.title, keywords)}
+    changed = replace(
+        row,
+        keywords=keywords,
+        keywords_version=work.keywords_version,
+        version=row.version + 1,
+        receipt=receipt,
+    )
     return Draft(changed, document)
 
 

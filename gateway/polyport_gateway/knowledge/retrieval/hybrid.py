@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from .bm25 import BM25, BM25Index
 from .dense import DenseIndex
-from .fusion import combined, standardized
+from .fusion import combined, standardized, with_reserves
 from .ranking import Ranking, best
 from .terms import unspaced_share
 
-__all__ = ["Embed", "HybridRetriever", "Retriever", "Weights"]
+__all__ = ["RESERVED", "Embed", "HybridRetriever", "Retriever", "Weights"]
+
+RESERVED = 50
+"""How much further than asked for a fused ranking is looked at for what has a reserved place."""
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Makes vectors of texts: a row for each."""
@@ -24,8 +27,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 class Retriever(Protocol):
     """What `hops` goes by: an index in memory, or one that is asked over a wire."""
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best documents."""
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best documents; without reserves, by their scores alone."""
         ...
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
@@ -90,7 +93,7 @@ class HybridRetriever:
         """Return the score of every document, in standard deviations above the mean: a row for each query."""
         if not queries:
             return np.empty((0, self._index.size), np.float32)
-        lexical = np.stack([self._index.scores(self._bm25.query(query)) for query in queries])
+        lexical = self._lexical(queries)
         if self._dense is None or self._embed is None:
             return standardized(lexical)
         fused = standardized(lexical)
@@ -101,12 +104,25 @@ class HybridRetriever:
             fused[rows] = combined(near, lexical[rows], shares[rows, None])
         return fused
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best documents; without vectors, those that share a term with the query."""
-        scores = self.scores([query])[0]
-        if self._dense is None:  # standardised, the lesser half of what shares a term is below 0
-            scores = np.where(self._index.scores(self._bm25.query(query)) > 0, scores, -np.inf)
-        return best(scores, limit)
+    def _lexical(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([self._index.scores(self._bm25.query(query)) for query in queries])
+
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best documents; without vectors, those that share a term with the query.
+
+        Args:
+            query: What to find.
+            limit: How many, at most.
+            reserves: Keep places for what each retriever puts first, where the fused scores do not.
+        """
+        if self._dense is None or self._embed is None:
+            return best(self.scores([query])[0], limit, above=0.0)
+        share = self._weights.of(query)
+        if share in (0, 1) or not reserves:
+            return best(self.scores([query])[0], limit)
+        near, lexical = self._dense.scores(self._embed([query]))[0], self._lexical([query])[0]
+        found = best(combined(near, lexical, share), limit + RESERVED)
+        return with_reserves(found, best(near, limit).documents, best(lexical, limit).documents, share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some documents."""

@@ -16,7 +16,7 @@ from polyport_gateway.call import Caller
 from polyport_gateway.jobs.context import JobContext
 from polyport_gateway.jobs.durable import JobRunner
 from polyport_gateway.knowledge.catalogue import DocumentRow
-from polyport_gateway.knowledge.ingestion.build import Draft, Target
+from polyport_gateway.knowledge.ingestion.build import Draft
 from polyport_gateway.knowledge.ingestion.ingest import ingest
 from polyport_gateway.knowledge.ingestion.reindex import reindex
 from polyport_gateway.knowledge.ingestion.rekey import rekey
@@ -37,6 +37,7 @@ from polyport_gateway.storage.jobs import JobRow
 
 from .building import Building
 from .forms import BaseStatus
+from .learning import Learning
 from .recipes import Recipes
 from .registry import OpenBase, Registry
 
@@ -46,6 +47,7 @@ _log = logging.getLogger("polyport.knowledge")
 
 _PREFIX = "knowledge."
 _DOING: Mapping[str, BaseStatus] = {"ingest": "ingesting", "rekey": "rekeying", "reindex": "reindexing"}
+_COMING = "coming"
 _MANY = 5000
 """Chunks after which an index is put in order."""
 
@@ -67,6 +69,7 @@ class KnowledgeJobs:
         runner: Runs them, now or after the next start.
         registry: The bases.
         building: What they work with.
+        learning: Learns from documents that have changed.
         recipes: How bases are to be built.
         blobs: Where uploads are.
         web: Fetches pages.
@@ -78,18 +81,21 @@ class KnowledgeJobs:
         runner: JobRunner,
         registry: Registry,
         building: Building,
+        learning: Learning,
         recipes: Recipes,
         blobs: BlobStore,
         web: Web,
         declared: Sequence[str],
     ) -> None:
         self._runner, self._registry, self._building = runner, registry, building
+        self._learning = learning
         self._recipes, self._blobs, self._web = recipes, blobs, web
         self._declared = frozenset(declared)
         self._watcher = Watcher()
         self._active: dict[int, dict[str, str]] = {}
-        self._errors: dict[int, str] = {}
+        self._errors: dict[int, dict[str, str]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._mending: asyncio.Task[Any] | None = None
         self._loop = asyncio.get_running_loop()
         for kind, handler in (("ingest", self._ingest), ("rekey", self._rekey), ("reindex", self._reindex)):
             runner.register(_PREFIX + kind, handler)
@@ -101,8 +107,13 @@ class KnowledgeJobs:
         ):
             self._note(job)
         await self._runner.start()
-        self._background(self._mend(), "mend")
+        self._mending = self._background(self._mend(), "mend")
         self._background(self._watcher.run(), "watch")
+
+    async def mended(self) -> None:
+        """Wait until indexes have been compared with the catalogue, and hold what it says; once after each start."""
+        if self._mending is not None:
+            await asyncio.wait({self._mending})
 
     async def close(self) -> None:
         """Stop: what runs goes on at the next start."""
@@ -124,7 +135,7 @@ class KnowledgeJobs:
         """Say what is being done with a base, and what went wrong last."""
         kinds = set(self._active.get(base.id, {}).values())
         doing = next((state for kind, state in _DOING.items() if kind in kinds), None)
-        error = self._errors.get(base.id)
+        error = " ".join(self._errors.get(base.id, {}).values()) or None
         return doing or ("ready" if error is None else "failed"), error
 
     async def refresh(self, base: OpenBase, *, by: str | None, force: bool = False) -> KnowledgeJob:
@@ -163,13 +174,18 @@ class KnowledgeJobs:
             job = await self._submit(base, "reindex", {"generation": again.number}, by)
         return job
 
-    async def follow_config(self, base: OpenBase, *, by: str | None) -> None:
-        """Do in the background what a base's configuration asks for, and what is built does not have."""
+    async def follow_config(self, base: OpenBase, *, by: str | None) -> KnowledgeJob | None:
+        """Do in the background what a base's configuration asks for, and what is built does not have.
+
+        Returns:
+            The job that builds it anew, where that is needed.
+        """
+        job: KnowledgeJob | None = None
         try:
-            await self.reindex(base, by=by)
+            job = await self.reindex(base, by=by)
         except CallError as error:
             # The base goes on as it was; the next start, or refresh, tries again.
-            self._errors[base.id] = f"It can't be built as it is configured: {error}"
+            self._fail(base.id, "reindex", f"It can't be built as it is configured: {error}")
             _log.warning("%s can't be built as it is configured: %s", base.name, error)
         config = base.config
         if config.on_keywords_change == "batch":
@@ -177,6 +193,27 @@ class KnowledgeJobs:
             if counts.behind(config.keywords_version):
                 await self.rekey(base, by=by)
         self.watch(base)
+        return job
+
+    def bring_up(self, base: OpenBase) -> None:
+        """Do `up` in the background."""
+        self._active.setdefault(base.id, {})[_COMING] = "ingest"
+        self._background(self._brought_up(base), f"bring up {base.name}")
+
+    async def _brought_up(self, base: OpenBase) -> None:
+        try:
+            await self.up(base)
+        finally:
+            self._active.get(base.id, {}).pop(_COMING, None)
+
+    async def up(self, base: OpenBase) -> None:
+        """Have a base as it is declared: built as it is to be, and as its sources are."""
+        job = await self.follow_config(base, by=None)
+        if job is not None and not base.row.updated_at > base.row.created_at:
+            await self._runner.wait(job.id)  # it is empty, and need not be built twice
+        current = self._registry.by_id(base.id)
+        if current is not None and current.config.sources:
+            await self.refresh(current, by=None)
 
     def watch(self, base: OpenBase) -> None:
         """Look at a base's folders again and again, if it is to be so; or no more."""
@@ -316,10 +353,14 @@ class KnowledgeJobs:
             return
         finally:
             self._active.get(number, {}).pop(id_, None)
+        kind = row.kind.removeprefix(_PREFIX)
         if row.status == "failed":
-            self._errors[number] = row.error or "The last job failed."
+            self._fail(number, kind, row.error or "The last job failed.")
         elif row.status == "completed":
-            self._errors.pop(number, None)
+            self._errors.get(number, {}).pop(kind, None)
+
+    def _fail(self, number: int, kind: str, error: str) -> None:
+        self._errors.setdefault(number, {})[kind] = error
 
     async def _ingest(self, context: JobContext) -> Any:
         base = self._base(context)
@@ -361,16 +402,12 @@ class KnowledgeJobs:
             self._building.work(base),
             int(context.input["generation"]),
             report,
-            ready=self._ready,
+            ready=self._learning.learn,
             job=context.id,
             by=context.job.owner,
         )
         await asyncio.to_thread(self._registry.refresh, base.id)
         return {}
-
-    def _ready(self, target: Target) -> None:
-        self._building.learn(target)
-        self._building.settle_links(target)
 
     def _after(self, base: OpenBase, report: Report) -> None:
         """Learn what searching needs of documents that have changed."""
@@ -380,7 +417,7 @@ class KnowledgeJobs:
         target = self._building.target(base.id)
         report.say("learning from the documents")
         try:
-            self._ready(target)
+            self._learning.learn(target)
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
         if changed * 10 > _MANY and target.index.count() > _MANY:
@@ -394,7 +431,7 @@ class KnowledgeJobs:
             try:
                 repaired = await asyncio.to_thread(self._building.repair, base)
             except PolyportError as error:
-                self._errors[base.id] = str(error)
+                self._fail(base.id, "index", str(error))
                 _log.warning("%s can't be searched: %s", base.name, error)
                 continue
             if repaired.missing or repaired.extra:
@@ -412,10 +449,11 @@ class KnowledgeJobs:
     def _sources(self, base: OpenBase) -> list[Source]:
         return list(open_sources(base.config.sources, self._web, base=Path()))
 
-    def _background(self, work: Any, name: str) -> None:
+    def _background(self, work: Any, name: str) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, name))
+        return task
 
     def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -7,9 +7,10 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from polyport.errors import BadRequestError
+from polyport.errors import BadRequestError, ConfigurationError
 from polyport_gateway.call import Operation
 from polyport_gateway.catalog import Capability, Catalog
+from polyport_gateway.knowledge.answers.prompts import Prompts
 from polyport_gateway.knowledge.bases import BaseConfig, EmbedderInfo, Generation
 from polyport_gateway.knowledge.chunkers import parse_steps
 from polyport_gateway.knowledge.embedding import Embedder
@@ -33,7 +34,7 @@ class Recipes:
         """Refuse what can't be built.
 
         Raises:
-            BadRequestError: A model, function, chunker or index is not there.
+            BadRequestError: A model, function, chunker or index is not there, or a template can't be filled.
         """
         for name in config.embedders:
             self._model(config, "embedder", name, Operation.EMBEDDING)
@@ -41,6 +42,9 @@ class Recipes:
             self._model(config, "reranker", config.reranker, Operation.RERANK)
         if config.model is not None:
             self._model(config, "model", config.model, Operation.CHAT)
+        # A callable that the app declares goes by where it is defined.
+        if config.keywords is not None and ":" not in config.keywords:
+            self._model(config, "keywords", config.keywords, Operation.TOOL)
         if config.chunker is not None:
             await asyncio.to_thread(parse_steps, config.chunker)
         if config.index not in index_names():
@@ -49,6 +53,10 @@ class Recipes:
                 f"{', '.join(index_names())}",
                 param="index",
             )
+        try:
+            Prompts(config.prompts)
+        except ConfigurationError as error:
+            raise BadRequestError(f"knowledge base {config.name!r}: {error}", param="prompts") from error
 
     async def generation(self, config: BaseConfig, known: Generation | None = None) -> Generation:
         """Return how a base is to be built now.
@@ -66,6 +74,14 @@ class Recipes:
         number = 1 if known is None else known.number
         return Generation(number, config.chunker, embedders, config.index, config.index_options)
 
+    def asks(self, config: BaseConfig, known: Generation | None) -> bool:
+        """Whether an embedder has to be asked to say how a base is built."""
+        return any(not self._same(name, known) for name in config.embedders)
+
+    def _same(self, name: str, known: Generation | None) -> bool:
+        info = None if known is None else known.embedders.get(name)
+        return info is not None and info.fingerprint == fingerprint_of(self._catalog, name)
+
     async def _info(self, name: str, known: Generation | None) -> EmbedderInfo:
         info = None if known is None else known.embedders.get(name)
         if info is not None and info.fingerprint == fingerprint_of(self._catalog, name):
@@ -79,8 +95,8 @@ class Recipes:
         if found is None or operation not in found.operations:
             able = [one.name for one in self._catalog if operation in one.operations]
             raise BadRequestError(
-                f"knowledge base {config.name!r}: {option}={name!r} is no model that can do that ({operation.value}); "
-                + (f"there are: {', '.join(able)}" if able else "register one with app.model()"),
+                f"knowledge base {config.name!r}: {option}={name!r} is nothing that can do that ({operation.value}); "
+                + (f"there are: {', '.join(able)}" if able else "register one first"),
                 param=option,
             )
         return found

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import BadRequestError, CallError, ConflictError, NotFoundError, PermissionDeniedError
+from polyport.errors import (
+    BadRequestError,
+    ConflictError,
+    DeclarationError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from polyport.knowledge import check_base_name
 from polyport.types.knowledge import (
     KnowledgeBase,
     KnowledgeChangeList,
@@ -21,7 +28,7 @@ from polyport.types.knowledge import (
 )
 from polyport.types.knowledge_requests import KnowledgeRekeyed
 from polyport_gateway.call import Caller
-from polyport_gateway.knowledge.bases import BaseConfig, Generation
+from polyport_gateway.knowledge.bases import BaseConfig
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
 from polyport_gateway.knowledge.catalogue.rows import DocumentStatus
 from polyport_gateway.knowledge.chunkers import parse_steps
@@ -39,9 +46,6 @@ from .recipes import Recipes
 from .registry import OpenBase, Registry
 
 __all__ = ["Upkeep"]
-
-_log = logging.getLogger("polyport.knowledge")
-
 _MOST_LISTED = 1000
 
 
@@ -81,26 +85,19 @@ class Upkeep:
             ConfigurationError: A model that it names is not there.
         """
         config = _declared(declaration)
+        await self._recipes.check(config)
         base = self._registry.find(config.name)
         if base is None:
-            generation = await self._first(config)
+            # An embedder may take its time, or be down: the base is there without it until it has answered.
+            generation = await self._recipes.generation(replace(config, embedders=()))
             base = await asyncio.to_thread(self._registry.create, config, generation, declared=True, by=None)
         elif base.config != config or not base.row.declared:
             base = await asyncio.to_thread(self._registry.configure, base, config, declared=True)
-        await self._jobs.follow_config(base, by=None)
-        if config.sources:
-            await self._jobs.refresh(base, by=None)
+        if self._recipes.asks(config, base.generation):
+            self._jobs.bring_up(base)
+        else:
+            await self._jobs.up(base)
         return base
-
-    async def _first(self, config: BaseConfig) -> Generation:
-        """Return how a base is built first: with BM25 alone where an embedder does not answer, until it does."""
-        try:
-            return await self._recipes.generation(config)
-        except BadRequestError:
-            raise
-        except CallError as error:
-            _log.warning("%s is searched by words alone until its embedder answers: %s", config.name, error)
-            return await self._recipes.generation(replace(config, embedders=()))
 
     async def create(self, request: KnowledgeCreateRequest, *, caller: Caller, private: bool = False) -> KnowledgeBase:
         """Make a base; a private one is its maker's alone, and no name that can be called.
@@ -114,6 +111,7 @@ class Upkeep:
             raise PermissionDeniedError("Knowledge bases can't be made here (POLYPORT_KNOWLEDGE_CREATE=false).")
         if not private and not caller.may(request.name):
             raise PermissionDeniedError(f"Your key does not allow the name {request.name!r}.", param="name")
+        _check_name(request.name)
         config = replace(BaseConfig.from_request(request), owner=caller.id if private else None)
         self._check_sources(config.sources)
         if self._registry.find(config.name) is not None:
@@ -405,6 +403,9 @@ class Upkeep:
         """Let callers name addresses, and what lies in the folders that the operator opened for them."""
         for source in sources:
             if "://" in source:
+                address = urlsplit(source)
+                if address.scheme.lower() not in ("http", "https") or not address.netloc:
+                    raise BadRequestError(f"{source!r} is no address of the kinds http and https.", param="sources")
                 continue
             path = Path(source).expanduser().resolve()
             if not any(path.is_relative_to(folder) for folder in self._plan.folders):
@@ -422,6 +423,13 @@ def _embedders(changes: Mapping[str, Any]) -> dict[str, Any]:
         named = found.pop("embedder")
         found["embedders"] = () if named is None else (named,) if isinstance(named, str) else tuple(named)
     return found
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_base_name(name)
+    except DeclarationError as error:
+        raise BadRequestError(f"{error}.", param="name") from error
 
 
 def _declared(declaration: KnowledgeDeclaration) -> BaseConfig:

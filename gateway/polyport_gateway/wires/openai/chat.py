@@ -53,10 +53,10 @@ class ChatEndpoint(JSONEndpoint):
         """Answer with one JSON body, or with a stream."""
         chat = Chat.from_body(body)
         for position, tool in enumerate(chat.request.tools or ()):
-            if tool.type == "code_interpreter":
+            if tool.type in ("code_interpreter", "file_search"):
                 where = f"tools.{position}"
                 raise UnsupportedParameterError(
-                    f"{where}: chat completions have no code_interpreter; ask /v1/responses for it.", param=where
+                    f"{where}: chat completions have no {tool.type}; ask /v1/responses for it.", param=where
                 )
         call = self.call(scope, chat.request.model, chat, raw=True)
         async with aclosing(call.run()) as events:

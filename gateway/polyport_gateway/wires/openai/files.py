@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from pydantic import ValidationError
@@ -36,6 +35,7 @@ _MOST_ITEMS = 10_000
 _AROUND = 64 * 1024
 """Bytes that a form may have besides the file."""
 _EXPIRY = "expires_after"
+_PIECE = 1 << 20
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -115,14 +115,17 @@ class FilesWire:
         """``GET /v1/files/{file_id}/content``."""
         file = await self._files.find(_id(scope), info_of(scope).caller)
         opened = await asyncio.to_thread(self._files.open, file)
-        await run_until_disconnect(receive, self._send(file, opened, send))
+        await run_until_disconnect(receive, _send(file, opened, send))
 
-    async def _send(self, file: StoredFile, opened: Any, send: Send) -> None:
-        async with aclosing(self._files.pieces(opened)) as pieces:  # type: ignore[type-var]
-            await send({"type": "http.response.start", "status": 200, "headers": _content_headers(file)})
-            async for piece in pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+async def _send(file: StoredFile, opened: BinaryIO, send: Send) -> None:
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": _content_headers(file)})
+        while piece := await asyncio.to_thread(opened.read, _PIECE):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    finally:
+        opened.close()
 
 
 def file_body(file: StoredFile) -> File:

@@ -83,21 +83,11 @@ def read_batch(given: FileBatchRequest) -> list[Addition]:
 def store_body(status: StoreStatus) -> VectorStore:
     """Return a store as it is shown."""
     store = status.store
-    record, base = store.record, store.base
+    record = store.record
     counts = counts_body(status.counts)
     state = "expired" if store.expired else "in_progress" if counts.in_progress else "completed"
     if record is None:
-        if base.state not in ("ready", "failed"):
-            state = "in_progress"
-        return VectorStore(
-            id=store.id,
-            created_at=base.created_at,
-            name=base.name,
-            usage_bytes=status.usage_bytes,
-            file_counts=counts,
-            status=state,
-            last_active_at=base.updated_at,
-        )
+        return _base_body(status, counts, state)
     members: dict[str, Any] = {
         "id": store.id,
         "created_at": record.created_at // 1000,
@@ -112,6 +102,21 @@ def store_body(status: StoreStatus) -> VectorStore:
         return VectorStore(**members)
     after = ExpiresAfter(days=record.expires_days)
     return ExpiringVectorStore(**members, expires_after=after, expires_at=store.expires_at // 1000)
+
+
+def _base_body(status: StoreStatus, counts: FileCounts, state: str) -> VectorStore:
+    """Return a knowledge base that was not made as a vector store."""
+    base = status.store.base
+    busy = base is not None and base.state not in ("ready", "failed")
+    return VectorStore(
+        id=status.store.id,
+        created_at=status.store.created_at // 1000,
+        name=status.store.id,
+        usage_bytes=status.usage_bytes,
+        file_counts=counts,
+        status="in_progress" if busy or state == "in_progress" else "completed",
+        last_active_at=None if base is None else base.updated_at,
+    )
 
 
 def counts_body(counts: Mapping[str, int]) -> FileCounts:

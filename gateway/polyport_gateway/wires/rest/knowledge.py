@@ -157,6 +157,8 @@ class KnowledgeWire:
         """Change what changes at once."""
         asked = await read_model(scope, receive, self._settings, KnowledgeConfigureRequest)
         changes = asked.model_dump(exclude_unset=True)
+        if "timeout_s" in changes:
+            changes["timeout"] = changes.pop("timeout_s")
         await send_json(send, await self._service.configure(base_of(scope), changes, info_of(scope).caller))
 
     async def _delete(self, scope: Scope, receive: Receive, send: Send) -> None:

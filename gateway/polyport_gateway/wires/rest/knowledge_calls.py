@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
-from polyport.errors import CallError, InternalServerError
+from polyport.errors import CallError, InternalServerError, NotFoundError
 from polyport.events import CitationAdded, Progress, Result, TextDelta
 from polyport.types.knowledge import KnowledgeAnswer, SearchRequest
 from polyport_gateway.call import Call, CallEvent, Dispatch, KnowledgeWork
@@ -38,10 +38,26 @@ def knowledge_call(dispatcher: Dispatch, info: RequestInfo, request: SearchReque
     )
 
 
+async def _events(call: Call) -> AsyncGenerator[CallEvent, None]:
+    """Run a call; that its name is not there is said of a knowledge base."""
+    try:
+        async with aclosing(call.run()) as events:
+            async for event in events:
+                yield event
+    except NotFoundError as error:
+        if error.code == "model_not_found" and repr(call.name) in error.message:
+            raise NotFoundError(
+                f"The knowledge base {call.name[:200]!r} does not exist or you do not have access to it.",
+                param="knowledge",
+                code="knowledge_not_found",
+            ) from error
+        raise
+
+
 async def answer(call: Call, send: Send) -> None:
     """Send the whole result."""
     found: Result | None = None
-    async with aclosing(call.run()) as events:
+    async with aclosing(_events(call)) as events:
         async for event in events:
             if isinstance(event, Result):
                 found = event
@@ -56,7 +72,7 @@ async def stream(call: Call, send: Send) -> None:
 
 
 async def _pieces(call: Call) -> AsyncGenerator[tuple[str, bytes], None]:
-    async with aclosing(call.run()) as events:
+    async with aclosing(_events(call)) as events:
         async for event in events:
             piece = _piece(event)
             if piece is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from polyport.types.knowledge import KnowledgeAnswer, KnowledgeHit, KnowledgeHop
 from polyport_gateway.knowledge.answers.citations import citation_of
 from polyport_gateway.knowledge.answers.extraction import ExtractWeights, extract
 from polyport_gateway.knowledge.answers.found import THRESHOLD, coverage, not_found_text
-from polyport_gateway.knowledge.answers.judges import embedding_likeness, model_judge
+from polyport_gateway.knowledge.answers.judges import cosine_scale, embedding_likeness, model_judge
 from polyport_gateway.knowledge.answers.kinds import AnswerKind
 from polyport_gateway.knowledge.answers.precision import citation_quality, misplaced
 from polyport_gateway.knowledge.answers.support import Support
@@ -253,6 +254,18 @@ def test_likeness_of_vectors_makes_each_once() -> None:
     assert likeness("a bee", []) == []
     with pytest.raises(ValueError, match="above"):
         embedding_likeness(embed, unlike=1, like=1)  # type: ignore[arg-type]
+
+
+def test_the_scale_of_cosines_is_an_embedders_own() -> None:
+    chance = np.random.default_rng(1)
+    spread = chance.normal(size=(200, 384))
+    unlike, like = cosine_scale(spread)
+    assert unlike == pytest.approx(0.1, abs=0.03)
+    assert like == pytest.approx(unlike + 0.6 * (1 - unlike))
+    narrow, _ = cosine_scale(spread + 2)  # all point one way
+    assert narrow > 0.75
+    with pytest.raises(ValueError, match="two vectors"):
+        cosine_scale([[1.0]])
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,10 @@ async def test_what_does_not_fit_is_shortened() -> None:
     context = fit(QUESTION, [long, HISTORY], 120, lambda text: len(text) // 4)
     assert context.shortened
     assert all(part in long.text for part in context.texts[0].split(" … "))
-    with pytest.raises(ValueError, match="1 or more"):
+    one = HOLIDAY.model_copy(update={"text": "kettle " * 5000})
+    (cut,) = fit(QUESTION, [one], 120, lambda text: len(text) // 4).texts
+    assert 0 < len(cut) < 400
+    with pytest.raises(ValueError, match="100 or more"):
         AnswerOptions(context_tokens=0)
 
 

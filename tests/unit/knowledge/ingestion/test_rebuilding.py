@@ -149,7 +149,7 @@ def test_another_chunker_is_built_beside(filled: Bench, shelf: str) -> None:
     after = {key: len(rows) for key, rows in filled.seen().items()}
     assert all(after[key] > before[key] for key in before)
     assert filled.texts() == texts
-    assert ready == [sum(after.values())]
+    assert ready == [sum(row.searchable for rows in filled.seen().values() for row in rows)]
     assert report.figures.done == 8
     assert filled.catalogue.changes(filled.base.id)[0].action == "reindexed"
     assert [one.generation for one in filled.catalogue.generations(filled.base.id)] == [generation]
@@ -396,3 +396,29 @@ def test_a_model_that_is_down_while_reindexing(filled: Bench) -> None:
     filled.model.failure = lambda text: None
     reindex(filled.work(), generation, Report())
     filled.check()
+
+
+def test_keywords_that_stand_nowhere_in_a_document_find_it(filled: Bench) -> None:
+    def keywords(document: Document, title: str) -> list[str]:
+        return ["apiculture", "蜜蜂", title] if title == "File 3" else [title]
+
+    def found(query: str) -> set[str]:
+        target = filled.target()
+        ids = target.index.search_sparse([target.bm25.query(query)], 100)[0].documents.tolist()
+        return {row.document.key for row in filled.catalogue.live(ids).values()}
+
+    def scores() -> list[float]:
+        target = filled.target()
+        return sorted(target.index.search_sparse([target.bm25.query("paragraph")], 100)[0].scores.tolist())
+
+    assert found("apiculture") == set()
+    before = scores()
+    rekey(filled.work(keywords=keywords, keywords_version=2), Report())
+    assert found("apiculture") == {"docs/03.md"}
+    after = scores()
+    assert sum(one != pytest.approx(other) for one, other in zip(before, after, strict=True)) <= len(before) // 4, (
+        "what the others say already is not counted twice"
+    )
+    filled._shelves.clear()
+    repair(filled.catalogue, filled.target())
+    assert found("apiculture") == {"docs/03.md"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from polyport.content import Citation
+from polyport_gateway.vector_stores.members import FILE_PREFIX
+from polyport_gateway.vector_stores.searching import file_name
 
 __all__ = ["citation_annotation", "file_citation"]
 
@@ -29,9 +31,13 @@ def citation_annotation(citation: Citation, length: int) -> dict[str, Any]:
             "start_index": start,
             "end_index": end,
         }
+    # A document that was made of a file of /v1/files is known by it there.
+    source = citation.source or ""
+    of_file = source.startswith(FILE_PREFIX)
+    name = citation.title if of_file else file_name(source) or citation.title
     more = {"quote": citation.text, "page": citation.page}
     return {
-        **file_citation(citation.document, citation.title, end),
+        **file_citation(source if of_file else citation.document, name, end),
         "start_index": start,
         "end_index": end,
         **{name: value for name, value in more.items() if value is not None},

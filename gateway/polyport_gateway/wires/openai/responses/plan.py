@@ -14,16 +14,19 @@ from polyport.errors import (
     UnsupportedParameterError,
 )
 from polyport.types.chat import ChatRequest
+from polyport.types.knowledge import AskRequest
 from polyport.types.responses import Response, ResponseRequest
 from polyport_gateway.agents.file_search import FILE_SEARCH, FileSearch, Source
 from polyport_gateway.agents.interpreter import CODE_INTERPRETER
-from polyport_gateway.call import Caller, Chat, RequestTool, ServerTools
+from polyport_gateway.call import Caller, Chat, KnowledgeWork, RequestTool, ServerTools
+from polyport_gateway.calls.features import check_features
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.catalog.capability import Kind
 from polyport_gateway.jobs.responses import ResponseArchive
 from polyport_gateway.sandboxes.containers import ContainerFile, Containers
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.vector_stores.search import VectorStoreSearcher, read_tool
+from polyport_gateway.wires.openai.responses.attachments import Attachments
 from polyport_gateway.wires.openai.responses.conversation import Conversation
 from polyport_gateway.wires.openai.responses.ids import ItemIds, new_response_id, response_of_item
 from polyport_gateway.wires.openai.responses.interpreter import plan_interpreter
@@ -33,7 +36,7 @@ from polyport_gateway.wires.openai.responses.search_calls import found_earlier
 from polyport_gateway.wires.openai.responses.tools import Tooling, read_tools
 from polyport_gateway.wires.openai.responses.validation import parse_request
 
-__all__ = ["Plan", "Planner", "check_include"]
+__all__ = ["AskedStores", "Plan", "Planner", "check_include"]
 
 _LOGPROBS = "message.output_text.logprobs"
 _ENCRYPTED = "reasoning.encrypted_content"
@@ -89,6 +92,7 @@ class Plan:
         files: Files that the code has written in earlier turns.
         search_results: Whether the results of searches are shown.
         sources: By mark, what searches of earlier turns have found; None where the model can't search.
+        asked: What a knowledge base is asked about vector stores, where it is what is called.
     """
 
     request: ResponseRequest
@@ -104,6 +108,22 @@ class Plan:
     files: tuple[ContainerFile, ...] = ()
     search_results: bool = False
     sources: Mapping[int, Source] | None = None
+    asked: AskedStores | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStores:
+    """A question to a knowledge base about itself and vector stores.
+
+    Attributes:
+        tool: Searches the stores.
+        question: What is asked.
+        work: The same, with the conversation before it, for the knowledge base.
+    """
+
+    tool: FileSearch
+    question: str
+    work: KnowledgeWork
 
 
 class Planner:
@@ -115,6 +135,7 @@ class Planner:
         store: Whether responses are kept at all.
         containers: Where code is run; None for a gateway that runs none.
         searcher: Searches vector stores; None for a gateway that has none.
+        attachments: Puts files into messages.
     """
 
     def __init__(
@@ -125,9 +146,11 @@ class Planner:
         store: bool,
         containers: Containers | None = None,
         searcher: VectorStoreSearcher | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
         self._catalog = catalog
         self._searcher = searcher
+        self._attachments = attachments or Attachments()
         self._containers = containers
         self._archive = archive
         self._store = store
@@ -171,11 +194,20 @@ class Planner:
             )
         sources = None if tooling.search is None else found_earlier(items)
         search = await self._search(tooling, caller, sources or {})
-        given: tuple[RequestTool | None, ...] = (None if interpreter is None else interpreter.tool, search)
+        asks = search is not None and kind == "knowledge"
+        given: tuple[RequestTool | None, ...] = (
+            None if interpreter is None else interpreter.tool,
+            None if asks else search,
+        )
         own = tuple(tool for tool in given if tool is not None)
+        messages = await self._attachments.attach(conversation.messages(), caller)
+        chat = _chat(request, tooling, conversation, messages, kind, own)
+        if asks and (capability := self._catalog.find(request.model)) is not None:
+            # It is asked in another form, which has no place for what a chat can't have either.
+            check_features(capability, chat)
         return Plan(
             request=request,
-            chat=_chat(request, tooling, conversation, kind, own),
+            chat=chat,
             response=_response(request, response_id, tooling, store=store),
             input_items=input_items,
             labels=tooling.labels,
@@ -186,7 +218,8 @@ class Planner:
             code_outputs=OUTPUTS in (request.include or ()),
             files=interpreter.files if interpreter is not None else (),
             search_results=RESULTS in (request.include or ()),
-            sources=sources,
+            sources=None if asks else sources,
+            asked=_asked(chat, search) if search is not None and asks else None,
         )
 
     async def _search(self, tooling: Tooling, caller: Caller, sources: Mapping[int, Source]) -> FileSearch | None:
@@ -198,7 +231,7 @@ class Planner:
             BadRequestError: A store has expired.
         """
         asked, where = tooling.search, tooling.search_at
-        if asked is None:
+        if asked is None or tooling.choice == "none":
             return None
         if self._searcher is None:
             raise UnsupportedOperationError("This gateway has no vector stores for file_search.", param=where)
@@ -304,7 +337,8 @@ def _check_reasoning(request: ResponseRequest) -> None:
 
 
 def _check_tools(request: ResponseRequest, tooling: Tooling, kind: Kind) -> None:
-    if (tooling.listings or tooling.interpreter or tooling.search) and kind != "model":
+    searches = tooling.search is not None and kind != "knowledge"
+    if (tooling.listings or tooling.interpreter or searches) and kind != "model":
         raise UnsupportedParameterError(
             f"{request.model!r} is a {kind}; only a model takes tools of this gateway.", param="tools"
         )
@@ -327,10 +361,10 @@ def _chat(
     request: ResponseRequest,
     tooling: Tooling,
     conversation: Conversation,
+    messages: list[dict[str, Any]],
     kind: Kind,
     own: tuple[RequestTool, ...],
 ) -> Chat:
-    messages = conversation.messages()
     if request.instructions:
         messages.insert(0, {"role": "system", "content": request.instructions})
     if not messages:
@@ -351,6 +385,25 @@ def _chat(
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     chat = Chat.from_body(body)
     return Chat(chat.request, body, _server_tools(request, tooling, conversation, kind, own))
+
+
+def _asked(chat: Chat, search: FileSearch) -> AskedStores:
+    messages = [
+        {"role": message.role, "content": message.content} for message in chat.messages() if message.role != "tool"
+    ]
+    question = next((said["content"] for said in reversed(messages) if said["role"] == "user"), "")
+    if not question.strip():
+        raise BadRequestError("input asks nothing: its last user message has no text.", param="input")
+    asked = search.asked
+    request = AskRequest(
+        messages=messages,
+        knowledge=list(dict.fromkeys([chat.request.model, *asked.stores])),
+        limit=asked.limit,
+        filter=None if asked.filters is None else dict(asked.filters),
+        mode=asked.mode,
+        rerank=asked.rerank,
+    )
+    return AskedStores(search, question, KnowledgeWork(request))
 
 
 def _renamed(request: ResponseRequest) -> dict[str, Any]:

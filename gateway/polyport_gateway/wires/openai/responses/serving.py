@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from polyport.errors import CallCancelledError, CallError, ServiceUnavailableError
+from polyport_gateway.agents.searched_answer import SearchedAnswer
 from polyport_gateway.call import Call, CallEvent
 from polyport_gateway.errors import to_call_error
 from polyport_gateway.jobs.background import BackgroundTasks, EventLog
@@ -29,7 +30,7 @@ class Serving:
         archive: Where it is kept, if it is to be.
     """
 
-    def __init__(self, plan: Plan, call: Call, archive: ResponseArchive) -> None:
+    def __init__(self, plan: Plan, call: Call | SearchedAnswer, archive: ResponseArchive) -> None:
         self.id = plan.response.id
         self.builder = ResponseBuilder(plan)
         self._plan = plan

@@ -9,8 +9,10 @@ from typing import Any
 
 from polyport.errors import BadRequestError, CallError, NotFoundError
 from polyport.types.responses import ResponseDeleted, ResponseItemList
+from polyport_gateway.agents.searched_answer import SearchedAnswer
 from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
+from polyport_gateway.files.service import FileService
 from polyport_gateway.jobs.background import BackgroundTasks
 from polyport_gateway.jobs.responses import MemoryResponseStore, ResponseArchive, ResponseStoreLike
 from polyport_gateway.sandboxes.containers import Containers
@@ -27,6 +29,7 @@ from polyport_gateway.wires.openai.queries import (
     read_order,
     read_query,
 )
+from polyport_gateway.wires.openai.responses.attachments import Attachments
 from polyport_gateway.wires.openai.responses.kept import show, show_item
 from polyport_gateway.wires.openai.responses.plan import Plan, Planner, check_include
 from polyport_gateway.wires.openai.responses.replay import replay
@@ -56,6 +59,7 @@ class ResponsesWire:
         store: Where they are kept; in memory by default.
         containers: Where the code interpreter runs; None for a gateway that has none.
         searcher: Searches vector stores; None for a gateway that has none.
+        files: Where files are that messages name; None for a gateway that keeps none.
 
     Attributes:
         routes: Each path, method and endpoint.
@@ -69,11 +73,17 @@ class ResponsesWire:
         store: ResponseStoreLike | None = None,
         containers: Containers | None = None,
         searcher: VectorStoreSearcher | None = None,
+        files: FileService | None = None,
     ) -> None:
         self.archive = ResponseArchive(store or MemoryResponseStore())
         self.tasks = BackgroundTasks()
         planner = Planner(
-            catalog, self.archive, store=settings.store_responses, containers=containers, searcher=searcher
+            catalog,
+            self.archive,
+            store=settings.store_responses,
+            containers=containers,
+            searcher=searcher,
+            attachments=Attachments(files, settings.max_body_bytes),
         )
         stored = _Stored(self.archive, self.tasks)
         self.routes = [
@@ -119,8 +129,7 @@ class _Create(JSONEndpoint):
 
     async def _answer(self, scope: Scope, plan: Plan, send: Send) -> None:
         request = plan.request
-        call: Call = self.call(scope, request.model, plan.chat)
-        serving = Serving(plan, call, self._archive)
+        serving = Serving(plan, self._asking(scope, plan), self._archive)
         options = request.stream_options
         obfuscate = bool(options and options.include_obfuscation)
         if request.background:
@@ -133,6 +142,12 @@ class _Create(JSONEndpoint):
             await _send_events(send, serving.stream(), obfuscate=obfuscate)
         else:
             await send_json(send, await serving.answer())
+
+    def _asking(self, scope: Scope, plan: Plan) -> Call | SearchedAnswer:
+        if plan.asked is None:
+            return self.call(scope, plan.request.model, plan.chat)
+        asked = plan.asked
+        return SearchedAnswer(self.call(scope, plan.request.model, asked.work), asked.tool, asked.question)
 
 
 class _Stored:
