@@ -136,6 +136,26 @@ async def test_a_job_that_kills_its_workers_fails(store: JobStore, database: Dat
     assert "begun 3 times" in str(ended.error)
 
 
+async def test_a_job_that_gets_further_each_time_is_never_given_up(store: JobStore, database: Database) -> None:
+    await store.submit("work")
+    for attempt in range(1, 9):
+        job = await claim(store)
+        assert job is not None
+        assert (job.attempts, job.fruitless) == (attempt, 1)
+        if attempt % 2:
+            assert await store.keep(job, JobProgress(attempt), [])
+        else:
+            assert await store.keep(job, JobProgress(1), [], {"at": attempt})
+        await expire(database)
+    for _ in range(3):
+        job = await claim(store)
+        assert job is not None
+        await store.keep(job, JobProgress(1), [], {"at": 8})  # as far as before
+        await expire(database)
+    assert await claim(store) is None
+    assert (await store.find())[0].status == "failed"
+
+
 async def test_a_cancelled_job_whose_worker_died_is_cancelled(store: JobStore, database: Database) -> None:
     one, two = await store.submit("work"), await store.submit("work")
     first, second = await claim(store), await claim(store)
@@ -272,7 +292,7 @@ async def test_what_runs_when_the_gateway_stops_goes_on_at_its_next_start(store:
     attempts: list[Any] = []
 
     async def handler(context: JobContext) -> str:
-        attempts.append((context.state, context.job.attempts))
+        attempts.append((context.state, context.job.fruitless))
         if context.state is None:
             context.progress(5)
             await context.checkpoint({"at": 5})

@@ -115,7 +115,7 @@ async def test_told_to_stop_it_leaves_its_jobs_in_the_queue(records_url: str, tm
             one.terminate()
             assert await asyncio.to_thread(one.wait, 30) == 0
             (job,) = await store.find()
-    assert (job.status, job.attempts, job.worker) == ("queued", 0, None)
+    assert (job.status, job.fruitless, job.worker) == ("queued", 0, None)
     assert job.state > 0
     assert job.progress.done in (job.state - 1, job.state)
 
