@@ -295,12 +295,14 @@ class JobRunner:
     def _begin(self, job: JobRow) -> None:
         context = JobContext(job, self.store, lambda: self._changed(job.id), self._threads)
         task = asyncio.create_task(self._work(context), name=f"job {job.id}")
-        self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
-        task.add_done_callback(lambda _: self._ended(job.id))
+        running = self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
+        task.add_done_callback(lambda _: self._ended(running))
         self._tell()
 
-    def _ended(self, id_: str) -> None:
-        self._running.pop(id_, None)
+    def _ended(self, running: _Running) -> None:
+        # What was put back into the queue may have been begun anew before this is told.
+        if self._running.get(running.context.id) is running:
+            del self._running[running.context.id]
         self._wake.set()
         self._tell()
 
