@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from polyport.errors import BadRequestError, ConfigurationError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.jobs.context import JobContext
@@ -454,12 +454,18 @@ async def test_a_job_that_was_lost_is_left_to_the_other(store: JobStore, databas
         assert (job.status, job.worker) == ("running", "thief")
 
 
-async def test_leases_are_renewed(store: JobStore) -> None:
+async def test_leases_are_renewed(store: JobStore, database: Database) -> None:
+    def lease(connection: Connection) -> int | None:
+        return connection.execute(select(jobs.c.lease_until)).scalar_one()
+
     async def handler(context: JobContext) -> int:
-        await asyncio.sleep(1.2)
+        seen = {await database.read(lease)}
+        while len(seen) < 3:
+            await asyncio.sleep(0.05)
+            seen.add(await database.read(lease))
         return context.job.attempts
 
-    async with running(store, handler, lease_s=0.6) as one, running(store, handler, lease_s=0.6):
+    async with running(store, handler, lease_s=2) as one, running(store, handler, lease_s=2):
         assert (await one.wait((await one.submit("work")).id)).result == 1
 
 

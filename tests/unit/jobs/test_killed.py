@@ -70,7 +70,7 @@ async def test_two_processes_do_each_job_once(records_url: str, tmp_path: Path) 
         async with Database(records_url) as database:
             store = JobStore(database)
             for n in range(24):
-                await store.submit("work", {"steps": 1, "pause_s": 0.01}, lane=f"{n % 12}")
+                await store.submit("work", {"steps": 2, "pause_s": 0.25}, lane=f"{n % 12}")
             jobs = await finished(store)
         assert {(job.status, job.attempts) for job in jobs} == {("completed", 1)}
         assert check_lanes(file, set()) == {job.id: 1 for job in jobs}
