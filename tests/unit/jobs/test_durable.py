@@ -455,7 +455,7 @@ async def test_a_job_that_was_lost_is_left_to_the_other(store: JobStore, databas
 
 
 async def test_leases_are_renewed(store: JobStore, database: Database) -> None:
-    def lease(connection: Connection) -> int | None:
+    def lease(connection: Connection) -> object:
         return connection.execute(select(jobs.c.lease_until)).scalar_one()
 
     async def handler(context: JobContext) -> int:
