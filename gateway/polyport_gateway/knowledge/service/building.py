@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import CallError, ConfigurationError, FunctionError, NotFoundError
+from polyport.errors import CallError, ConfigurationError, ConflictError, FunctionError, NotFoundError
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.knowledge.bases import Generation, Shelf, Shelves
 from polyport_gateway.knowledge.catalogue import BaseCounts, Catalogue, Garbage
@@ -196,7 +196,11 @@ class Building:
 
     def index_of(self, garbage: Garbage) -> VectorIndex | None:
         """Return the index that garbage lies in; None where it can't be reached now."""
-        shelf = self._shelves.find(garbage.shelf)
+        try:
+            shelf = self._shelves.find(garbage.shelf)
+        except ConflictError as error:  # it is another gateway's, which clears it by itself
+            _log.info("the index %s is not cleared here: %s", garbage.shelf, error)
+            return None
         return None if shelf is None else shelf.index
 
     def _writing(self, garbage: Garbage) -> AbstractContextManager[Any]:

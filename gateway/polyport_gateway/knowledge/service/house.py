@@ -22,6 +22,7 @@ from polyport_gateway.storage.jobs import JobStore
 
 from .asking import Asking
 from .building import Building, Parser
+from .documents import Documents
 from .jobs import KnowledgeJobs
 from .learning import Learning
 from .names import Names
@@ -52,7 +53,8 @@ class House:
         registry: The bases.
         searching: Finds.
         asking: Answers.
-        upkeep: Makes and changes.
+        upkeep: Makes and changes bases.
+        documents: Adds and changes documents.
         jobs: What takes longer.
     """
 
@@ -95,7 +97,8 @@ class House:
             [one.name for one in declared],
         )
         self.searching.doing = self.jobs.doing
-        self.upkeep = Upkeep(plan, self.registry, catalogue, self.blobs, parsed, self.jobs, recipes, names)
+        self.upkeep = Upkeep(plan, self.registry, catalogue, self.jobs, recipes, names)
+        self.documents = Documents(plan, self.registry, catalogue, self.blobs, parsed, self.jobs)
 
     async def open(self) -> None:
         """Read what there is, make what the app declares, and go on with what is unfinished.
@@ -114,8 +117,12 @@ class House:
 
     async def close(self) -> None:
         """Stop what runs, and close indexes and files."""
+        stopping = asyncio.ensure_future(self.jobs.close())
+        await asyncio.sleep(
+            0
+        )  # jobs are told to stop before what they ask of models ends: they go on at the next start
         self._models.close()
-        await self.jobs.close()
+        await stopping
         await self._parser.close()
         await asyncio.to_thread(self._close)
 

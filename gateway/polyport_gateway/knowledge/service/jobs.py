@@ -441,7 +441,8 @@ class KnowledgeJobs:
                 )  # fmt: skip
 
     def _base(self, context: JobContext) -> OpenBase:
-        base = self._registry.by_id(int(context.input["base"]))
+        number = int(context.input["base"])
+        base = self._registry.by_id(number) or self._registry.refresh(number)
         if base is None:
             raise NotFoundError("The knowledge base was deleted.")
         return base
