@@ -209,7 +209,7 @@ class Gateway:
         )
         self.knowledge.connect(self.dispatcher, self.catalog)
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.containers = Containers(self.sandbox)
+        self.containers = Containers(self.sandbox, self.files)
         self.responses_wire = ResponsesWire(
             self.dispatcher,
             self.catalog,
@@ -217,6 +217,7 @@ class Gateway:
             self.responses,
             containers=self.containers,
             searcher=None if self.vector_stores is None else self.vector_stores.searcher,
+            files=self.files,
         )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()

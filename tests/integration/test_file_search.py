@@ -297,7 +297,7 @@ class TestKnowledgeBase:
         assert search.results[0].file_id == store[1]
         assert "Hamburg" in answer.output_text
         (note, *_) = answer.output[-1].content[0].annotations
-        assert (note.type, note.file_id) == ("file_citation", store[1])
+        assert (note.type, note.file_id, note.filename) == ("file_citation", store[1], "shipping.md")
 
     def test_its_citations_are_annotations(self, client: openai.OpenAI) -> None:
         with client.responses.stream(model="handbook", input="保修期多久？") as stream:

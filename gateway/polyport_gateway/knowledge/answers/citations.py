@@ -210,4 +210,5 @@ def wire_citation(citation: KnowledgeCitation) -> Citation:
         end=citation.end,
         page=citation.page,
         score=citation.support,
+        source=citation.source,
     )

@@ -27,7 +27,7 @@ from .centroids import Centroids
 
 __all__ = ["Profile"]
 
-_MOST_TERMS = 16_384
+_MOST_TERMS = 8192
 _MOST_KEYWORDS = 500
 _VERSION = 1
 

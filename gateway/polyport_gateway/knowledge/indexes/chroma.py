@@ -90,6 +90,7 @@ class ChromaIndex(MemoryIndex):
         self._chroma = chromadb
         self._folder, self._url, self._prefix, self._timeout = folder, url, collection, timeout
         self._closed = False
+        self._session: httpx.Client | None = None
         self._owned = Lock(folder)
         try:
             found, kept = opened_schema(folder, schema)
@@ -103,7 +104,7 @@ class ChromaIndex(MemoryIndex):
                     keep_schema(folder, found)
                 self._read()
             except BaseException:
-                self._client.close()
+                self._disconnect()
                 raise
         except BaseException:
             self._owned.release()
@@ -129,8 +130,14 @@ class ChromaIndex(MemoryIndex):
             secure = parts.scheme == "https"
             port = parts.port or (443 if secure else 80)
             client = chroma.HttpClient(parts.hostname, port, ssl=secure, headers=headers, settings=settings)
-        client._server._session.timeout = httpx.Timeout(self._timeout)  # noqa: SLF001  # it has none, and no setting
+        self._session = client._server._session  # noqa: SLF001  # the client neither bounds it nor closes it
+        self._session.timeout = httpx.Timeout(self._timeout)
         return client
+
+    def _disconnect(self) -> None:
+        self._client.close()
+        if self._session is not None:
+            self._session.close()
 
     def _column(self, name: str, size: int) -> Column:
         title = f"{self._prefix}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
@@ -209,7 +216,7 @@ class ChromaIndex(MemoryIndex):
                 return
             self._closed = True
             try:
-                self._client.close()
+                self._disconnect()
                 self._store.close()
             finally:
                 self._owned.release()

@@ -11,13 +11,13 @@ as on a server, but filters take milliseconds for each thousand chunks.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polyport.errors import (
-    BadRequestError,
     ConfigurationError,
     MissingDependencyError,
     ServiceUnavailableError,
@@ -36,23 +35,37 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import PART, Entry, Record, Schema, Stats, Where
 from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
-from .milvus_filters import ANYTHING, HAS_TERMS, expression, facts_of, token
+from .milvus_filters import ANYTHING, HAS_TERMS, expression, token
+from .milvus_rows import (
+    CHANCES,
+    DENSE,
+    MOST_BYTES,
+    MOST_TERMS,
+    field_of,
+    has_field,
+    name_of,
+    ranking_of,
+    record_of,
+    row_of,
+    sparse_of,
+)
 from .milvus_terms import TermCounts
+from .servers import Failure, Server
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 __all__ = ["MilvusIndex"]
 
+_log = logging.getLogger("polyport.knowledge.indexes")
+
 _DATABASE = "milvus.db"
 _BATCH = 500
 _MOST_IDS = 5000
 _MOST_FOUND = 16_384
-_MOST_BYTES = 65_535
-_MOST_TERMS = 4096
-_ALWAYS = 2**32 - 2
-"""A dimension that every sparse vector has, for none may be empty; no query has it."""
-_CHANCES = 2**31
+_NOT_LOADED = 101
+_INVERTED = {"index_type": "INVERTED"}
+_GRAPH = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
 _STALE_S = 30.0
 
 
@@ -94,7 +107,8 @@ class MilvusIndex:
             raise MissingDependencyError("The index milvus", extra="milvus") from error
         self._milvus = pymilvus
         self._folder, self._url = folder, url
-        self._place = str(folder) if url is None else url.rpartition("@")[2]
+        self._server = None if url is None else _server(url)
+        self._place = str(folder) if self._server is None else self._server.place
         self.collection, self._timeout = collection.replace("-", "_"), timeout
         self._writing = threading.RLock()
         self._closed = self._ready = False
@@ -102,10 +116,11 @@ class MilvusIndex:
         self._terms = None if folder is None else TermCounts()
         self._owned = None if folder is None else Lock(folder)
         try:
-            self._client = self._connected(token)
+            with nullcontext() if self._server is None else self._server.calling():
+                self._client = self._connected(token)
             try:
                 self.schema = self._opened(schema)
-                self._fields = {name: _field(name) for name in self.schema.vectors}
+                self._fields = {name: field_of(name) for name in self.schema.vectors}
                 self._ready = True
             except BaseException:
                 self._disconnect()
@@ -124,24 +139,30 @@ class MilvusIndex:
         except milvus.MilvusException as error:
             if self._folder is not None:
                 raise damaged(self._folder, error) from error
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> ServiceUnavailableError:
-        what = (
-            f"The Milvus server at {self._place} failed"
-            if self._folder is None
-            else f"The index in {self._place} failed"
-        )
-        return ServiceUnavailableError(f"{what}: {getattr(error, 'message', None) or error}")
+            raise  # which the server's account turns into what is shown
 
     @contextmanager
     def _asking(self) -> Iterator[MilvusClient]:
+        if self._server is not None:
+            with self._server.calling(), self._loading():
+                yield self._client
+            return
         try:
             yield self._client
         except self._milvus.MilvusException as error:
-            if self._folder is not None and not self._ready:  # the files are the only thing that can fail here
+            if not self._ready and self._folder is not None:  # the files are the only thing that can fail here
                 raise damaged(self._folder, error) from error
-            raise self._unavailable(error) from error
+            raise ServiceUnavailableError(f"The index in {self._place} failed: {error.message}") from error
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Have the collection loaded for the next call, where one finds that it is not, as after some restarts."""
+        try:
+            yield
+        except self._milvus.MilvusException as error:
+            if error.code == _NOT_LOADED:
+                self._client.load_collection(self.collection, timeout=self._timeout)
+            raise
 
     def _opened(self, schema: Schema | None) -> Schema:
         found, kept = schema, None
@@ -162,6 +183,7 @@ class MilvusIndex:
                 if self._folder is not None:
                     need_room(self._folder)
                 self._create(client, found)
+            self._make_indexes(client, found)
             client.load_collection(self.collection, timeout=self._timeout)
             if there and self._terms is not None:
                 self._read_terms(client, self._terms)
@@ -170,18 +192,14 @@ class MilvusIndex:
         return found
 
     def _read_terms(self, client: MilvusClient, counts: TermCounts) -> None:
-        pages = client.query_iterator(
-            self.collection, batch_size=1000, filter=HAS_TERMS, output_fields=["id", "terms"], timeout=self._timeout
-        )
-        while rows := pages.next():
-            for row in rows:
-                counts.put(int(row["id"]), row["terms"])
-        pages.close()
+        fields = ["id", "terms"]
+        for row in client.query(self.collection, filter=HAS_TERMS, output_fields=fields, timeout=self._timeout):
+            counts.put(int(row["id"]), row["terms"])
 
     def _described(self, client: MilvusClient, schema: Schema | None) -> Schema:
         fields = client.describe_collection(self.collection, timeout=self._timeout)["fields"]
         sizes = {
-            field["description"]: int(field["params"]["dim"]) for field in fields if field["name"].startswith("dense_")
+            name_of(field["name"]): int(field["params"]["dim"]) for field in fields if field["name"].startswith(DENSE)
         }
         return Schema(sizes, None if schema is None else schema.fields, schema is None or schema.strict)
 
@@ -189,29 +207,45 @@ class MilvusIndex:
         kinds = self._milvus.DataType
         made = client.create_schema(auto_id=False, enable_dynamic_field=False)
         made.add_field("id", kinds.INT64, is_primary=True)
-        made.add_field("body", kinds.VARCHAR, max_length=_MOST_BYTES)
+        made.add_field("body", kinds.VARCHAR, max_length=MOST_BYTES)
         made.add_field("document", kinds.VARCHAR, max_length=512)
         made.add_field(PART, kinds.INT64, nullable=True)
         made.add_field("chance", kinds.INT64)
         made.add_field("facts", kinds.JSON)
-        made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=_MOST_TERMS)
+        made.add_field("terms", kinds.ARRAY, element_type=kinds.INT64, max_capacity=MOST_TERMS)
         made.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
-        indexes = client.prepare_index_params()
-        indexes.add_index("sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-        for name in ("document", PART, "chance", *(() if self._folder is not None else ("terms",))):
-            indexes.add_index(name, index_type="INVERTED")
         for name, size in schema.vectors.items():
-            made.add_field(_field(name), kinds.FLOAT_VECTOR, dim=size, description=name)
-            made.add_field(_has(name), kinds.BOOL)
-            indexes.add_index(_has(name), index_type="INVERTED")
-            more = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
-            indexes.add_index(_field(name), **more)
+            made.add_field(field_of(name), kinds.FLOAT_VECTOR, dim=size)
+            made.add_field(has_field(name), kinds.BOOL)
         client.create_collection(self.collection, schema=made, consistency_level="Strong", timeout=self._timeout)
-        client.create_index(self.collection, indexes, timeout=self._timeout, sync=False)  # there is nothing to wait for
+
+    def _make_indexes(self, client: MilvusClient, schema: Schema) -> None:
+        """Have all indexes, those too that whoever made the collection did not come to make."""
+        there = {
+            client.describe_index(self.collection, name, timeout=self._timeout)["field_name"]
+            for name in client.list_indexes(self.collection, timeout=self._timeout)
+        }
+        wanted: dict[str, dict[str, Any]] = {
+            "sparse": {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"},
+            **dict.fromkeys(("document", PART, "chance", *map(has_field, schema.vectors)), _INVERTED),
+            **{field_of(name): _GRAPH for name in schema.vectors},
+        }
+        indexes = client.prepare_index_params()
+        for field, options in wanted.items():
+            if field not in there:
+                indexes.add_index(field, **options)
+        if wanted.keys() - there:  # there is nothing to wait for: a new collection is empty
+            client.create_index(self.collection, indexes, timeout=self._timeout, sync=False)
+        if "terms" not in there and self._folder is None:
+            terms = client.prepare_index_params("terms", index_type="INVERTED")
+            try:
+                client.create_index(self.collection, terms, timeout=self._timeout, sync=False)
+            except self._milvus.MilvusException as error:  # Milvus Lite's server can't
+                _log.info("Terms are counted without an index: %s", error.message)
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add or replace chunks."""
-        rows = [self._row(entry) for entry in {entry.id: entry for entry in entries}.values()]
+        rows = [row_of(entry, self.schema) for entry in {entry.id: entry for entry in entries}.values()]
         with self._changing() as client:
             for start in range(0, len(rows), _BATCH):
                 part = rows[start : start + _BATCH]
@@ -219,32 +253,6 @@ class MilvusIndex:
                 if self._terms is not None:
                     for row in part:
                         self._terms.put(row["id"], row["terms"] if "terms" in row["facts"]["*"] else None)
-
-    def _row(self, entry: Entry) -> dict[str, Any]:
-        vectors = {_field(name): row.tolist() for name, row in self.schema.entry(entry).items()}
-        body = json.dumps({"document": entry.document, "metadata": dict(entry.metadata)}, ensure_ascii=False)
-        terms = _sparse(entry.sparse)
-        facts = facts_of(entry.document, entry.metadata, terms=entry.sparse is not None)
-        for what, text in (("", body), ("'s values to filter by", json.dumps(facts, ensure_ascii=False))):
-            size = len(text.encode("utf-8", "surrogatepass"))
-            if size > _MOST_BYTES:
-                raise BadRequestError(
-                    f"Chunk {entry.id} has {size:,} bytes of metadata{what}, and Milvus takes {_MOST_BYTES:,}."
-                )
-        part = entry.metadata.get(PART)
-        return {
-            "id": entry.id,
-            "body": body,
-            "document": token(entry.document),
-            PART: part if isinstance(part, int) and not isinstance(part, bool) else None,
-            "chance": _chance(entry.id),
-            "facts": facts,
-            "terms": sorted(terms)[:_MOST_TERMS],
-            "sparse": {**terms, _ALWAYS: 1.0},
-            **{_has(name): name in entry.vectors for name in self.schema.vectors},
-            **{_field(name): [1.0] + [0.0] * (size - 1) for name, size in self.schema.vectors.items()},
-            **vectors,
-        }
 
     @contextmanager
     def _changing(self) -> Iterator[MilvusClient]:
@@ -289,7 +297,7 @@ class MilvusIndex:
         rows = self.schema.queries(name, vectors)
         params = {"metric_type": "COSINE", "params": {"ef": max(128, 2 * min(limit, _MOST_FOUND))}}
         return self._search(
-            self._fields[name], rows.tolist(), limit, self._filter(where, f"{_has(name)} == true"), params
+            self._fields[name], rows.tolist(), limit, self._filter(where, f"{has_field(name)} == true"), params
         )
 
     def search_sparse(self, vectors: Sequence[SparseVector], limit: int, where: Where = None) -> list[Ranking]:
@@ -298,14 +306,14 @@ class MilvusIndex:
         asked = [self._query(vector) for vector in vectors]
         kept = [number for number, vector in enumerate(asked) if vector]
         found = self._search("sparse", [asked[number] for number in kept], limit, chosen, {"metric_type": "IP"})
-        answers = [_ranking(()) for _ in vectors]
+        answers = [ranking_of(()) for _ in vectors]
         for number, ranking in zip(kept, found, strict=True):
             answers[number] = ranking
         return answers
 
     def _search(self, field: str, vectors: list[Any], limit: int, chosen: str, params: Any) -> list[Ranking]:
         if limit < 1 or not vectors:
-            return [_ranking(()) for _ in vectors]
+            return [ranking_of(()) for _ in vectors]
         with self._asking() as client:
             answers = client.search(
                 self.collection,
@@ -317,11 +325,11 @@ class MilvusIndex:
                 output_fields=["id"],
                 timeout=self._timeout,
             )
-        return [_ranking((int(hit["id"]), float(hit["distance"])) for hit in hits) for hits in answers]
+        return [ranking_of((int(hit["id"]), float(hit["distance"])) for hit in hits) for hits in answers]
 
     def _query(self, vector: SparseVector) -> dict[int, float]:
         """Return a query's terms by how often it has each, and how rare that is."""
-        wanted = _sparse(vector)
+        wanted = sparse_of(vector)
         chunks = self._count_of(None)
         found = {}
         for term, value in wanted.items():
@@ -367,7 +375,7 @@ class MilvusIndex:
         field = self._fields[name]
         found = []
         for row, ids in zip(rows, among, strict=True):
-            kept = self._rows(ids.tolist(), [field], f"{_has(name)} == true")
+            kept = self._rows(ids.tolist(), [field], f"{has_field(name)} == true")
             scores = {chunk: float(row @ np.asarray(one[field], np.float32)) for chunk, one in kept.items()}
             found.append(np.array([scores.get(chunk, np.nan) for chunk in ids.tolist()], np.float32))
         return found
@@ -397,9 +405,9 @@ class MilvusIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return some chunks, those whose hash is small, and their vectors."""
         field = None if name is None else self._fields[name]
-        having = self._filter(where, *([] if name is None else [f"{_has(name)} == true"])) or ANYTHING
+        having = self._filter(where, *([] if name is None else [f"{has_field(name)} == true"])) or ANYTHING
         chunks = self._count(having)
-        most = _CHANCES if chunks <= limit else int(_CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
+        most = CHANCES if chunks <= limit else int(CHANCES * min(1.0, 1.3 * (limit + 10) / chunks))
         with self._asking() as client:
             rows = client.query(
                 self.collection,
@@ -415,24 +423,29 @@ class MilvusIndex:
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
         rows = self._rows(ids, ["body"])
-        return [_record(chunk, rows[chunk]) for chunk in ids if chunk in rows]
+        return [record_of(chunk, rows[chunk]) for chunk in ids if chunk in rows]
 
     def scroll(self, *, after: int = -1, limit: int = 1000, where: Where = None) -> list[Record]:
         """Return the next chunks by number."""
         if limit < 1:
             return []
+        chosen = self._filter(where, f"id > {after}")
+        if self._folder is not None:  # Milvus Lite makes no pages without a complaint in the log for each
+            with self._asking() as client:
+                rows = client.query(self.collection, filter=chosen, output_fields=["id"], timeout=self._timeout)
+            return self.fetch(sorted(int(row["id"]) for row in rows)[:limit])
         found: list[Record] = []
         with self._asking() as client:
             pages = client.query_iterator(
                 self.collection,
                 batch_size=min(1000, limit),
                 limit=limit,
-                filter=self._filter(where, f"id > {after}"),
+                filter=chosen,
                 output_fields=["id", "body"],
                 timeout=self._timeout,
             )
-            while rows := pages.next():
-                found += [_record(int(row["id"]), row) for row in rows]
+            while page := pages.next():
+                found += [record_of(int(row["id"]), row) for row in page]
             pages.close()
         return sorted(found, key=lambda record: record.id)[:limit]
 
@@ -480,35 +493,22 @@ class MilvusIndex:
             server_manager_instance.release_server(str(self._folder / _DATABASE))
 
 
-def _field(name: str) -> str:
-    """Return the field of an embedder's vectors; Milvus takes letters and digits only."""
-    return f"dense_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+def _server(url: str) -> Server:
+    import grpc
+    from pymilvus import MilvusException
+
+    return Server("Milvus", url, (MilvusException, grpc.RpcError), _failure)
 
 
-def _has(name: str) -> str:
-    """Return the field that says whether a chunk has a vector; Milvus wants one in every chunk."""
-    return f"has_{_field(name)}"
+def _failure(error: Exception) -> Failure:
+    """Return what an error of the client says; the client has tried again by itself for as long as it was given."""
+    from pymilvus.exceptions import ConnectError, MilvusUnavailableException
 
-
-def _chance(chunk: int) -> int:
-    return int.from_bytes(hashlib.sha256(chunk.to_bytes(8, "big")).digest()[:4], "big") % _CHANCES
-
-
-def _sparse(vector: SparseVector | None) -> dict[int, float]:
-    if vector is None:
-        return {}
-    pairs = zip(vector.indices.tolist(), vector.values.tolist(), strict=True)
-    return {min(term, _ALWAYS - 1): value for term, value in pairs if value > 0}
-
-
-def _record(chunk: int, row: Mapping[str, Any]) -> Record:
-    body = json.loads(row["body"])
-    return Record(chunk, body["document"], body["metadata"])
-
-
-def _ranking(found: Any) -> Ranking:
-    pairs = list(found)
-    ids = np.array([chunk for chunk, _ in pairs], np.int64)
-    scores = np.array([score for _, score in pairs], np.float32)
-    order = np.lexsort((ids, -scores))
-    return Ranking(ids[order], scores[order])
+    code = getattr(error, "code", None)
+    status = str(getattr(code() if callable(code) else code, "name", ""))
+    said = str(getattr(error, "message", "") or getattr(error, "details", str)() or error)[:300]
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return Failure(f"it refuses the token ({said})", down=False)
+    if status or isinstance(error, ConnectError | MilvusUnavailableException) or "Retry timeout" in said:
+        return Failure(f"it did not answer in time ({said})", slow=True)
+    return Failure(said, down="connecting to server" in said, slow="connecting to server" in said)

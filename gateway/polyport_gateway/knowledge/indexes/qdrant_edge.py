@@ -49,7 +49,9 @@ _log = logging.getLogger("polyport.knowledge.indexes")
 _SHARD = "shard"
 _POINTER = "current"
 _OPTIMIZE = """
-import sys
+import ctypes, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: who would use what it makes may be killed
 from qdrant_edge import EdgeShard
 shard = EdgeShard.load(sys.argv[1])
 shard.optimize()
@@ -140,7 +142,7 @@ class QdrantEdgeIndex:
         current = self._place()
         for other in self._folder.glob(f"{_SHARD}*"):  # what a killed process was optimizing, or had optimized
             if other != current:
-                shutil.rmtree(other)
+                shutil.rmtree(other, ignore_errors=True)  # tried again the next time
         try:
             return self._edge.EdgeShard.load(str(current))
         except Exception as error:  # the package raises nothing more precise

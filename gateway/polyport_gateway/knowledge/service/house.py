@@ -23,6 +23,7 @@ from polyport_gateway.storage.jobs import JobStore
 from .asking import Asking
 from .building import Building, Parser
 from .jobs import KnowledgeJobs
+from .learning import Learning
 from .names import Names
 from .plan import KnowledgePlan
 from .recipes import Recipes
@@ -78,7 +79,7 @@ class House:
         self.registry = Registry(catalogue)
         building = Building(
             plan, self.registry, catalogue, self._shelves, parsed, self._models, self._cache, catalog, self._parser,
-            declared, links,
+            declared,
         )  # fmt: skip
         recipes = Recipes(catalog, building.embedder)
         self.searching = Searching(plan, self.registry, self._shelves, catalogue, self._models, links)
@@ -87,6 +88,7 @@ class House:
             JobRunner(JobStore(database)),
             self.registry,
             building,
+            Learning(self.registry, catalogue, links),
             recipes,
             self.blobs,
             self._web,

@@ -16,7 +16,7 @@ from polyport_gateway.call import Caller
 from polyport_gateway.jobs.context import JobContext
 from polyport_gateway.jobs.durable import JobRunner
 from polyport_gateway.knowledge.catalogue import DocumentRow
-from polyport_gateway.knowledge.ingestion.build import Draft, Target
+from polyport_gateway.knowledge.ingestion.build import Draft
 from polyport_gateway.knowledge.ingestion.ingest import ingest
 from polyport_gateway.knowledge.ingestion.reindex import reindex
 from polyport_gateway.knowledge.ingestion.rekey import rekey
@@ -37,6 +37,7 @@ from polyport_gateway.storage.jobs import JobRow
 
 from .building import Building
 from .forms import BaseStatus
+from .learning import Learning
 from .recipes import Recipes
 from .registry import OpenBase, Registry
 
@@ -68,6 +69,7 @@ class KnowledgeJobs:
         runner: Runs them, now or after the next start.
         registry: The bases.
         building: What they work with.
+        learning: Learns from documents that have changed.
         recipes: How bases are to be built.
         blobs: Where uploads are.
         web: Fetches pages.
@@ -79,12 +81,14 @@ class KnowledgeJobs:
         runner: JobRunner,
         registry: Registry,
         building: Building,
+        learning: Learning,
         recipes: Recipes,
         blobs: BlobStore,
         web: Web,
         declared: Sequence[str],
     ) -> None:
         self._runner, self._registry, self._building = runner, registry, building
+        self._learning = learning
         self._recipes, self._blobs, self._web = recipes, blobs, web
         self._declared = frozenset(declared)
         self._watcher = Watcher()
@@ -398,16 +402,12 @@ class KnowledgeJobs:
             self._building.work(base),
             int(context.input["generation"]),
             report,
-            ready=self._ready,
+            ready=self._learning.learn,
             job=context.id,
             by=context.job.owner,
         )
         await asyncio.to_thread(self._registry.refresh, base.id)
         return {}
-
-    def _ready(self, target: Target) -> None:
-        self._building.learn(target)
-        self._building.settle_links(target)
 
     def _after(self, base: OpenBase, report: Report) -> None:
         """Learn what searching needs of documents that have changed."""
@@ -417,7 +417,7 @@ class KnowledgeJobs:
         target = self._building.target(base.id)
         report.say("learning from the documents")
         try:
-            self._ready(target)
+            self._learning.learn(target)
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
         if changed * 10 > _MANY and target.index.count() > _MANY:

@@ -109,6 +109,33 @@ def test_changed_new_and_removed_files(bench: Bench, docs: Path) -> None:
     assert sorted(actions[:3]) == ["added", "removed", "updated"]
 
 
+def test_a_file_is_looked_at_once_after_it_was_touched(
+    bench: Bench, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polyport_gateway.knowledge.ingestion.sources.folder._FRESH_S", -1.0)
+    run(bench, Folder(docs, "docs"))
+    (docs / "tea.md").touch()
+    read: list[str] = []
+    real = Path.resolve
+
+    def resolve(self: Path, strict: bool = False) -> Path:
+        if self.name.endswith((".md", ".txt")):
+            read.append(self.name)
+        return real(self, strict)
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+    before = versions(bench)
+    assert counted(run(bench, Folder(docs, "docs"))) == (0, 0, 3, 0, 0)
+    assert read == ["tea.md"]
+    assert counted(run(bench, Folder(docs, "docs"))) == (0, 0, 3, 0, 0)
+    assert read == ["tea.md"], "its new stamp was kept"
+    assert versions(bench) == before
+
+
+def versions(bench: Bench) -> dict[str, int]:
+    return {row.key: row.version for row in bench.catalogue.documents(bench.base.id).rows}
+
+
 def test_force_reads_all_again(bench: Bench, docs: Path) -> None:
     run(bench, Folder(docs, "docs"))
     assert counted(run(bench, Folder(docs, "docs"), force=True)) == (0, 3, 0, 0, 0)

@@ -343,3 +343,32 @@ async def test_switched_off_is_said(docs: Path, tmp_path: Path) -> None:
         assert desk.service.state == "disabled"
         with pytest.raises(UnsupportedOperationError, match="POLYPORT_KNOWLEDGE=none"):
             await desk.service.bases(LOCAL)
+
+
+async def test_conditions_in_a_question_become_a_filter(tmp_path: Path) -> None:
+    async with opened(App("t"), tmp_path) as desk:
+        await desk.service.create(wanted("notes"), caller=LOCAL)
+        for year in (2023, 2024):
+            await desk.add("notes", {f"{year}.md": LEAVE}, metadata={"year": year, "author": "Ann Lee"})
+        await desk.add("notes", {"other.md": LEAVE}, metadata={"year": 2024, "author": "Bo Chen"})
+        found = await desk.search("days of leave in 2024 by Ann Lee", "notes", self_query=True)
+        assert [hit.source for hit in found.data] == ["2024.md"]
+        assert any("Ann Lee" in note for note in found.notes)
+        plain = await desk.search("days of leave in 2024 by Ann Lee", "notes")
+        assert plain.filter is None
+        assert len(plain.data[0].duplicates) == 2
+        # Nothing is of that year: the words are searched for as they are.
+        assert (await desk.search("days of leave in 1999", "notes", self_query=True)).data
+
+
+async def test_a_question_that_names_no_base_goes_to_those_it_concerns(tmp_path: Path) -> None:
+    async with opened(App("t"), tmp_path) as desk:
+        for name, text in (("people", LEAVE), ("travel", TRAIN), ("trips", CHINESE)):
+            await desk.service.create(wanted(name), caller=LOCAL)
+            await desk.add(name, {f"{number}.md": f"{text}\nNumber {number}.\n" for number in range(5)})
+        for question, name in (("How many days of leave?", "people"), ("上海的住宿标准是多少？", "trips")):
+            found = await desk.search(question)
+            assert (found.searched, found.routed[0].knowledge) == ([name], name)
+            assert found.routed[0].why
+            assert {hit.knowledge for hit in found.data} == {name}
+        assert (await desk.search("days", ["travel"])).routed == []
