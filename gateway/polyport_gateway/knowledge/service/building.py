@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -35,6 +35,7 @@ from polyport_gateway.knowledge.links.store import LinkStore
 from polyport_gateway.knowledge.links.store import Part as LinkPart
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
 from polyport_gateway.knowledge.retrieval import BM25
+from polyport_gateway.storage.blobs import BlobStore
 
 from .plan import KnowledgePlan
 from .recipes import fingerprint_of
@@ -218,6 +219,10 @@ class Building:
     def clear(self) -> int:
         """Clear away what nothing needs any more."""
         return clear(self._catalogue, self.index_of, writing=self._writing)
+
+    def sweep(self, blobs: BlobStore, waiting: Collection[str]) -> int:
+        """Remove blobs that no document is kept in and no job waits for."""
+        return blobs.sweep(lambda keys: self._catalogue.parsed_of(keys) | (set(keys) & set(waiting)))
 
     def recover(self) -> int:
         """Finish what a killed process left half done."""
