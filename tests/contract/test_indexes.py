@@ -350,6 +350,7 @@ def test_an_empty_index_answers(make: Make) -> None:
     index = make()
     assert index.count() == 0
     assert index.scroll() == []
+    assert index.sample("small", 5)[1].shape[0] == index.sample(None, 5)[1].shape[0] == 0
     assert len(index.search_dense("small", np.ones(8, np.float32), 5)[0].documents) == 0
     assert (
         len(index.search_sparse([SparseVector(np.array([1], np.uint32), np.ones(1, np.float32))], 5)[0].documents) == 0
