@@ -344,6 +344,9 @@ def test_samples(make: Make, corpus: Corpus) -> None:
     rows = DenseIndex(corpus.vectors["small"]).vectors
     np.testing.assert_allclose(vectors, rows[ids], rtol=1e-4, atol=1e-6)
     assert len(index.sample(None, 1000)[0]) == 121
+    chosen = index.sample("small", 20, {"open": True})[0]
+    assert len(set(chosen.tolist())) == 20
+    assert all(record.metadata["open"] for record in index.fetch(chosen.tolist()))
 
 
 def test_an_empty_index_answers(make: Make) -> None:

@@ -418,7 +418,8 @@ class MilvusIndex:
             )
         chosen = sorted(sorted(rows, key=lambda row: row["chance"])[:limit], key=lambda row: row["id"])
         vectors = np.array([row[field] for row in chosen] if field else [[]] * len(chosen), np.float32)
-        return np.array([row["id"] for row in chosen], np.int64), vectors.reshape(len(chosen), self.schema.vectors[name] if name else 0)
+        width = 0 if name is None else self.schema.vectors[name]
+        return np.array([row["id"] for row in chosen], np.int64), vectors.reshape(len(chosen), width)
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
