@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -494,7 +495,9 @@ class MilvusIndex:
             server_manager_instance.release_server(str(self._folder / _DATABASE))
 
 
+@lru_cache(maxsize=256)
 def _server(url: str) -> Server:
+    """Return the one account of a server, for whoever opens an index there."""
     import grpc
     from pymilvus import MilvusException
 
