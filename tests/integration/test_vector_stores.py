@@ -482,7 +482,7 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
     app = App("stores")
     app.knowledge("handbook", sources=[str(docs)])
     app.model("echo", engine="echo")
-    with gateway(app, data_dir=tmp_path / "data") as running:
+    with gateway(app, data_dir=tmp_path / "data", vector_stores_max=1) as running:
 
         def key(name: str, allow: list[str] | None) -> openai.OpenAI:
             made = asyncio.run_coroutine_threadsafe(running.gateway.keys.create(name, allow), running.loop)
@@ -538,6 +538,8 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
                 you.vector_stores.files.create("handbook", file_id=file)
             with pytest.raises(openai.PermissionDeniedError):
                 small.vector_stores.create(name="x")
+            with pytest.raises(openai.ConflictError, match="vector_stores_max"):
+                me.vector_stores.create(name="one more")
             assert eventually(lambda: small.vector_stores.search("handbook", query="Hamburg").data, 20) is not None
 
 
