@@ -138,7 +138,8 @@ class JobStore:
             lane: Of the jobs in a lane, one runs at a time.
             subject: What it works on, to find it by.
             owner: The id of the key that asks for it.
-            unique_key: If a job was submitted with this key before, that one is returned.
+            unique_key: If a job was submitted with this key before, that one is returned, whoever asks: a key that
+                callers choose has to have the caller in it.
         """
         values: dict[str, Any] = {
             "id": f"job-{secrets.token_hex(12)}",

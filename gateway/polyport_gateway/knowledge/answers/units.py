@@ -150,7 +150,9 @@ def _goes_on(block: Sequence[_Line], line: _Line) -> bool:
 
 
 def _width(text: str) -> int:
-    return sum(_WIDE if character > "\u2e80" else 1 for character in text)
+    if text.isascii():
+        return len(text)
+    return sum(_WIDE if character > "\u2e80" else 1 for character in text[: _HEADING + 1])
 
 
 def _prose(text: str, lines: Sequence[_Line], passage: int) -> Iterator[Unit]:

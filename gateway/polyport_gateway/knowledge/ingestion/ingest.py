@@ -45,13 +45,15 @@ class _Known:
     key: str
     sha256: str
     failed_sha256: str | None
+    error: str | None
     ready: bool
     parsed: str | None
     origin: Origin | None
 
     @classmethod
     def of(cls, row: DocumentRow) -> _Known:
-        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.version > 0, row.parsed, origin_of(row))
+        origin = origin_of(row)
+        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.error, row.version > 0, row.parsed, origin)
 
 
 def origin_of(row: DocumentRow) -> Origin | None:
@@ -105,6 +107,7 @@ class _Ingest:
         items = self._items(listings)
         report.expect(len(items))
         report.say("taking in files")
+        items = self._changed(items)
         for _ in range(_ROUNDS):
             items = Pipeline(self._job, self._prepare, self._is_new).run(items)
             if not items:
@@ -158,14 +161,36 @@ class _Ingest:
                 found.setdefault(item.key, (source.label, item))
         return list(found.values())
 
+    def _changed(self, items: Sequence[Found]) -> list[Found]:
+        """Return what has to be looked at more closely: of a folder that has not changed, nothing."""
+        left: list[Found] = []
+        for label, item in items:
+            known = self._known.get(item.key)
+            stamp = self._stamp(known)
+            if stamp is None or stamp != item.stamp or item.metadata or item.tags:
+                left.append((label, item))
+            else:
+                self._unchanged(known, item, Origin(label, stamp, self._roots.get(label)))
+        self._report.count(done=len(items) - len(left), unchanged=len(items) - len(left))
+        return left
+
+    def _is_whole(self, known: _Known | None) -> bool:
+        return known is not None and known.ready and not self._force and self._work.parsed.has(known.parsed)
+
+    def _stamp(self, known: _Known | None) -> str | None:
+        """Return what a file's stamp was; None where it is to be read whatever that is."""
+        if known is None or known.origin is None or known.origin.stamp is None or not self._is_whole(known):
+            return None
+        return known.origin.stamp
+
     def _prepare(self, label: str, item: Item) -> Outcome:
         """Read a file, if it has changed; called from the threads of the readers."""
         known = self._known.get(item.key)
-        whole = known is not None and known.ready and self._work.parsed.has(known.parsed) and not self._force
-        stamp = known.origin.stamp if known is not None and known.origin is not None and whole else None
+        whole, stamp = self._is_whole(known), self._stamp(known)
         if stamp is not None and stamp == item.stamp:
             return self._unchanged(known, item, Origin(label, stamp, self._roots.get(label)))
         loaded: Loaded | None = None
+        parsed: Parsed | None = None
         try:
             loaded = item.load(stamp)
             if loaded is None:
@@ -174,15 +199,16 @@ class _Ingest:
             origin = Origin(label, loaded.stamp, self._roots.get(label))
             if known is not None and not self._force:
                 if known.failed_sha256 == sha256:
-                    return Unchanged(
-                        Problem(item.key, "It could not be read before, and has not changed.", "unchanged")
-                    )
+                    return Unchanged(Problem(item.key, known.error or "It could not be read before.", "unchanged"))
                 if whole and known.sha256 == sha256:
                     return self._unchanged(known, item, origin)
-            return self._draft(item, loaded, sha256, origin, self._work.parse(loaded.data, loaded.name))
+            parsed = self._work.parse(loaded.data, loaded.name)
+            return self._draft(item, loaded, sha256, origin, parsed)
         except CallCancelledError:
             raise
         except CallError as error:
+            if parsed is not None and isinstance(error, ServiceUnavailableError):
+                raise  # the disk is full, or the database gone, and every file would fail for it
             if known is not None and error.code == "page_removed":
                 return Gone(known.id)
             self._fail(label, item, loaded, error)

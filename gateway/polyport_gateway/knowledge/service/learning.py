@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from polyport_gateway.knowledge.bases import Generation
-from polyport_gateway.knowledge.catalogue import Catalogue
+from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
 from polyport_gateway.knowledge.federation.profiles import Profile
 from polyport_gateway.knowledge.ingestion.build import Target
 from polyport_gateway.knowledge.links.settling import settle
@@ -18,6 +18,7 @@ from polyport_gateway.knowledge.links.store import LinkStore
 from polyport_gateway.knowledge.links.store import Part as LinkPart
 from polyport_gateway.knowledge.retrieval import BM25Index, DenseIndex, Weights, learn_weights, make_probes
 
+from .conditions import FIELDS, FieldCounts
 from .registry import OpenBase, Registry
 
 __all__ = ["PROFILES", "Learning"]
@@ -102,9 +103,11 @@ class Learning:
         profile = profile.add([target.bm25.document(one) for one in batch])
         keywords: Counter[str] = Counter()
         languages: Counter[str] = Counter()
-        for words, language in self._documents(target.base):
-            keywords.update(words)
-            languages.update([language] if language else [])
+        fields = FieldCounts()
+        for row in self._documents(target.base):
+            keywords.update(row.keywords)
+            languages.update([row.language] if row.language else [])
+            fields.add(row)
         vectors = {name: target.index.sample(name, _MIDDLES, {"part": target.part})[1] for name in target.embedders}
         profile = profile.add(
             [],
@@ -118,13 +121,15 @@ class Learning:
             # That of the build which is searched until the switch stays beside it.
             current = str(base.generation.number)
             kept = {key: text for key, text in (base.state(PROFILES) or {}).items() if key == current}
-            self._registry.keep_state(base, {PROFILES: {**kept, str(target.generation): profile.dumps()}})
+            self._registry.keep_state(
+                base, {PROFILES: {**kept, str(target.generation): profile.dumps()}, FIELDS: fields.dump()}
+            )
 
-    def _documents(self, base: int) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    def _documents(self, base: int) -> Iterator[DocumentRow]:
         after: str | None = None
         for _ in range(_MOST_DOCUMENTS // _PAGE):
             page = self._catalogue.documents(base, after=after, limit=_PAGE, status="ready", count=False)
-            yield from ((row.keywords, row.language) for row in page.rows)
+            yield from page.rows
             after = page.next
             if after is None:
                 return

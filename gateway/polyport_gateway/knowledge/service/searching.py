@@ -27,6 +27,7 @@ from polyport_gateway.knowledge.indexes import VectorIndex, Where
 from polyport_gateway.knowledge.indexes.filters import fields_of, parse
 from polyport_gateway.knowledge.links.store import LinkStore
 
+from .conditions import conditions_of
 from .plan import KnowledgePlan
 from .query_models import QueryModels, QueryVectors
 from .registry import OpenBase, Registry, parts_of
@@ -35,6 +36,7 @@ from .routes import Routes
 __all__ = ["Searching"]
 
 _LOOKED_AT = 50
+_SWITCHES = 3
 _ROUTES_SHOWN = 10
 _NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
 
@@ -111,11 +113,15 @@ class Searching:
         bases = self.chosen(request.knowledge, call.caller)
         for base in bases:
             _check_filter(base, request.filter)
+        asked, read = _with_conditions(request, bases)
         models = self._models.for_call(call)
         try:
-            found, left_out, routed = await asyncio.to_thread(
-                self._found, bases, request, QueryModels(models, self.vectors)
-            )
+            queries = QueryModels(models, self.vectors)
+            found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
+            if read and not any(one.answer.hits for one in found):
+                # What looked like a condition may have been what the question is about.
+                asked, read = request, ()
+                found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
         finally:
             models.close()
         hits = fuse(on_one_scale(one.answer for one in found), request.limit)
@@ -128,8 +134,11 @@ class Searching:
             searched=sorted(base.name for one in found for base in one.bases),
             routed=routed,
             left_out=left_out,
-            filter=request.filter,
-            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+            filter=asked.filter,
+            notes=[
+                *self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+                *(f"Taken for a condition: {line}." for line in read),
+            ],
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
@@ -199,10 +208,21 @@ class Searching:
     def _shelf(
         self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
     ) -> _Found:
-        parts = [base.part for base in bases]
-        shelf = self._shelves.get(parts[0].generation)
-        finder = Finder(shelf, self._catalogue, models, self._links)
-        found = finder.find(parts, request, request.filter, wanted=request.limit)
+        again = False
+        for _ in range(_SWITCHES):
+            parts = [base.part for base in bases]
+            shelf = self._shelves.get(parts[0].generation)
+            finder = Finder(shelf, self._catalogue, models, self._links)
+            found = finder.find(parts, request, request.filter, wanted=request.limit)
+            # Where a base was switched to another build meanwhile, what it has was looked for in the former one; and
+            # what was replaced meanwhile was found as it was, and is not there any more.
+            if not found.dropped and len(found.candidates) >= request.limit:
+                break
+            switched = self._switched(bases)
+            if switched is None and (again or not found.dropped):
+                break
+            again = switched is None
+            bases = switched or bases
         shower = Shower(self._catalogue)
         expand = request.expand or parts[0].config.expand
         hits = shower.hits(
@@ -218,6 +238,15 @@ class Searching:
         unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
         return _Found(answer, found.mode, tuple(bases), unknown)
 
+    def _switched(self, bases: Sequence[OpenBase]) -> Sequence[OpenBase] | None:
+        """Return bases as they are now, those still on the first one's shelf; None where none was switched."""
+        present = self._catalogue.present(base.id for base in bases)
+        if all(present.get(base.id, base.generation.number) == base.generation.number for base in bases):
+            return None
+        renewed = [found for base in bases if (found := self._registry.refresh(base.id)) is not None]
+        first = renewed[0].generation.shelf if renewed else None
+        return [base for base in renewed if base.generation.shelf == first] or None
+
 
 def _counter(request: SearchRequest) -> Callable[[str], int]:
     if request.max_tokens is None:
@@ -225,6 +254,17 @@ def _counter(request: SearchRequest) -> Callable[[str], int]:
     from polyport_gateway.knowledge.tokenizers import get_tokenizer
 
     return get_tokenizer("auto").count
+
+
+def _with_conditions(request: SearchRequest, bases: Sequence[OpenBase]) -> tuple[SearchRequest, tuple[str, ...]]:
+    """Return a request whose filter has the conditions that its question states, and what they are."""
+    if not request.self_query:
+        return request, ()
+    read = conditions_of(request.query, bases)
+    if read.where is None:
+        return request, ()
+    where = dict(read.where) if request.filter is None else {"and": [request.filter, dict(read.where)]}
+    return request.model_copy(update={"query": read.question, "filter": where}), read.why
 
 
 def _check_filter(base: OpenBase, where: Where) -> None:
