@@ -291,7 +291,7 @@ class TestKnowledgeBase:
             assert (note["type"], note["filename"]) == ("file_citation", "手册.md")
             assert note["file_id"] in files
             assert 0 <= note["start_index"] < note["end_index"] == note["index"] <= len(part.text)
-            assert note["quote"]
+            assert note["quote"] in part.text[note["start_index"] : note["end_index"]]
 
     def test_its_citations_in_a_chat(self, client: openai.OpenAI) -> None:
         asked: Any = {"model": "handbook", "messages": [{"role": "user", "content": "保修期多久？"}]}
@@ -304,6 +304,9 @@ class TestKnowledgeBase:
             assert note.type == "url_citation"
             assert 0 <= spot.start_index < spot.end_index <= len(message.content)
             assert spot.title
+            said: Any = spot.model_dump()
+            assert said["quote"] in message.content[spot.start_index : spot.end_index]
+            assert client.vector_stores.files.retrieve(said["document"], vector_store_id="handbook")
         streamed: list[Any] = []
         text = ""
         for chunk in client.chat.completions.create(stream=True, **asked):
