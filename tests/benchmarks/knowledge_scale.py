@@ -253,7 +253,7 @@ def main() -> None:
     sections, rows = measured(args, found, asked, embed)
     for section in sections:
         print(render(section))
-    print(f"\nRouting: {len(asked):,} questions, a hundred bases\n\n{table(rows['routing'])}")
+    print(f"\nRouting: {len(asked):,} questions, {len(found)} bases\n\n{table(rows['routing'])}")
     if args.peer:
         rows["peer"] = beside(args, found, asked, embed)
         print(f"\nBeside it: {json.dumps(rows['peer'], indent=2) if rows['peer'] else 'LlamaIndex is not there.'}")

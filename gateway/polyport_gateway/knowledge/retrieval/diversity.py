@@ -45,7 +45,10 @@ def near_duplicates(texts: Sequence[str], threshold: float = 0.85) -> dict[int, 
     same: dict[int, int] = {}
     for place, text in enumerate(texts):
         own = shingles(text)
-        first = next((other for other, its in kept if resemblance(own, its) >= threshold), None)
+        # Two of different sizes can't share so much; to see that is quicker than to look what they share.
+        least, most = threshold * len(own), len(own) / threshold if threshold > 0 else float("inf")
+        alike = (other for other, its in kept if least <= len(its) <= most and resemblance(own, its) >= threshold)
+        first = next(alike, None)
         if first is None:
             kept.append((place, own))
         else:
