@@ -233,7 +233,7 @@ async def test_leaving_early_closes_the_model() -> None:
     model = Model("Employees get 30 days of paid holiday each year [1]. " * 50)
     answering = compose(AskRequest(query=QUESTION, stream=True), results(HOLIDAY), model=model)
     assert isinstance(await anext(answering), TextDelta)
-    await answering.aclose()  # type: ignore[attr-defined]
+    await answering.aclose()
     assert model.closed
 
 
