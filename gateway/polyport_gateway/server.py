@@ -209,7 +209,7 @@ class Gateway:
         )
         self.knowledge.connect(self.dispatcher, self.catalog)
         self.mcp = MCPWire(self.catalog, self.dispatcher, settings)
-        self.containers = Containers(self.sandbox)
+        self.containers = Containers(self.sandbox, self.files)
         self.responses_wire = ResponsesWire(
             self.dispatcher,
             self.catalog,
@@ -217,6 +217,7 @@ class Gateway:
             self.responses,
             containers=self.containers,
             searcher=None if self.vector_stores is None else self.vector_stores.searcher,
+            files=self.files,
         )
         self.served_sandboxes = self._serve_sandboxes()
         doors = self.served_sandboxes.doors if self.served_sandboxes else ()
@@ -231,7 +232,8 @@ class Gateway:
     def _make_vector_stores(self) -> VectorStores | None:
         if not self.knowledge.enabled:
             return None
-        plan = StorePlan(self.settings.vector_store_embedder, self.settings.vector_store_reranker)
+        settings = self.settings
+        plan = StorePlan(settings.vector_stores_max, settings.vector_store_embedder, settings.vector_store_reranker)
         return VectorStores(self.knowledge, VectorStoreRecords(self.database), self.files, plan)
 
     def routes(self) -> list[Route]:

@@ -41,6 +41,7 @@ class Citation:
         end: One past the last such character.
         page: 1-based page of the document.
         score: Relevance; higher is better.
+        source: What the document was added under in its knowledge base: a path, an address, the id of a file.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Citation:
     end: int | None = None
     page: int | None = None
     score: float | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tests.support.peers import clean_environment, free_port, wait_until_answeri
 
 TOUR = {"README.md": "Five minutes", "README.zh-CN.md": "五分钟"}
 SANDBOX = {"README.md": "Run untrusted code", "README.zh-CN.md": "运行不可信代码"}
+KNOWLEDGE = {"README.md": "Ask your documents", "README.zh-CN.md": "向文档提问"}
 DOCUMENTS = {"README.md": "Read any document", "README.zh-CN.md": "读取任何文档"}
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -118,7 +119,7 @@ def test_tour(document: str, reader: Reader) -> None:
 @pytest.mark.parametrize("document", TOUR)
 def test_commands_outside_the_tour_exist(document: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    elsewhere = {TOUR[document], SANDBOX[document], DOCUMENTS[document]}
+    elsewhere = {TOUR[document], SANDBOX[document], DOCUMENTS[document], KNOWLEDGE[document]}
     outside = [block for block in blocks(ROOT / document) if block.section not in elsewhere]
     assert outside
     for block in outside:
@@ -141,6 +142,18 @@ def test_the_documents_section_runs(document: str, reader: Reader) -> None:
     assert set(extras[1].split(",")) < set(
         tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     )
+    reader.follow(shell)
+
+
+@pytest.mark.parametrize("document", KNOWLEDGE)
+def test_the_knowledge_section_runs(document: str, reader: Reader) -> None:
+    install, app, shell = [block for block in blocks(ROOT / document) if block.section == KNOWLEDGE[document]]
+    extras = re.fullmatch(r'pip install "polyport\[([\w,]+)\]"', install.code.strip())
+    assert extras is not None
+    assert set(extras[1].split(",")) < set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    )
+    reader.follow(app)
     reader.follow(shell)
 
 

@@ -359,7 +359,6 @@ def test_the_model_can_be_made_to_use_it(client: openai.OpenAI, engine: Scripted
         ({"tools": [{"type": "code_interpreter"}]}, "tools.0.container", "required"),
         ({"tools": [{**AUTO, "container": {"type": "auto", "memory_limit": "2g"}}]}, None, "1g"),
         ({"tools": [{**AUTO, "container": {"type": "auto", "memory_limit": "64g"}}]}, None, "may be 1g"),
-        ({"tools": [{**AUTO, "container": {"type": "auto", "file_ids": ["file-1"]}}]}, None, "multipart"),
         ({"tools": [{**AUTO, "container": {"type": "auto", "gpu": 1}}]}, None, "gpu is not supported"),
         ({"tools": [{**AUTO, "allowed_callers": ["programmatic"]}]}, "tools.0.allowed_callers", "direct"),
         (
@@ -440,6 +439,27 @@ def test_a_container_that_is_not_there(client: openai.OpenAI) -> None:
     tool: Any = {"type": "code_interpreter", "container": "cntr_0"}
     with pytest.raises(openai.NotFoundError, match="cntr_0"):
         client.responses.create(model="model", input="hi", tools=[tool])
+
+
+def test_files_that_were_kept_before(client: openai.OpenAI) -> None:
+    file = client.files.create(file=("输入.txt", b"the input"), purpose="user_data")
+    tool: Any = {"type": "code_interpreter", "container": {"type": "auto", "file_ids": [file.id]}}
+    answer = client.responses.create(
+        model="model", input="run: cat 输入.txt", tools=[tool], include=["code_interpreter_call.outputs"]
+    )
+    assert answer.output[0].outputs[0].logs == "the input\n"
+    again = client.responses.create(
+        model="model",
+        input="run: cat 输入.txt",
+        tools=[tool],
+        include=["code_interpreter_call.outputs"],
+        previous_response_id=answer.id,
+    )
+    assert again.output[0].container_id == answer.output[0].container_id
+    client.files.delete(file.id)
+    with pytest.raises(openai.NotFoundError, match=file.id) as caught:
+        client.responses.create(model="model", input="hi", tools=[tool])
+    assert caught.value.param == "tools.0.container.file_ids"
 
 
 def test_chat_completions_have_no_code_interpreter(url: str) -> None:

@@ -142,7 +142,7 @@ def test_content_is_no_page_of_the_gateways(client: openai.OpenAI, url: str) -> 
         ({"name": 1}, "name", "string"),
         ({"name": "x", "memory_limit": "2g"}, "memory_limit", "1g"),
         ({"name": "x", "memory_limit": "16g"}, "memory_limit", "1g or 4g"),
-        ({"name": "x", "file_ids": ["file-1"]}, "file_ids", "multipart"),
+        ({"name": "x", "file_ids": [str(n) for n in range(51)]}, "file_ids", "more than 50"),
         ({"name": "x", "skills": [{"type": "skill_reference"}]}, "skills", "not supported"),
         ({"name": "x", "gpu": True}, "gpu", "not supported"),
         ({"name": "x", "expires_after": {"anchor": "created_at", "minutes": 1}}, "expires_after.anchor", "last_active"),
@@ -193,11 +193,12 @@ BOUNDARY = {"content-type": "multipart/form-data; boundary=b"}
 @pytest.mark.parametrize(
     ("options", "param", "words"),
     [
-        ({"json": {"file_id": "file-1"}}, "file_id", "multipart"),
+        ({"json": {}}, "file_id", "missing"),
+        ({"json": {"file_id": 1}}, "file_id", "string"),
         ({"content": b"x", "headers": {"content-type": "text/plain"}}, "file", "multipart"),
         ({"content": b""}, "file", "multipart"),
         ({"data": {"file": "text alone"}, "files": {"other": ("a", b"x")}}, "file", "no file"),
-        ({"data": {"file_id": "file-1"}, "files": {"file": ("a", b"x")}}, "file_id", "multipart"),
+        ({"data": {"file_id": "file-1"}, "files": {"file": ("a", b"x")}}, "file_id", "one of"),
         ({"files": {"other": ("a", b"x")}}, "file", "none"),
         ({"files": [("file", ("a", b"x")), ("file", ("b", b"x"))]}, "file", "has 2"),
         ({"files": {"file": ("../a", b"x")}}, "file", "a path"),
@@ -333,3 +334,24 @@ def test_every_caller_has_containers_of_their_own() -> None:
                 with pytest.raises(openai.NotFoundError, match="run_code"):
                     use()
             assert one.containers.retrieve(container).status == "running"
+
+
+def test_files_that_were_kept_before(client: openai.OpenAI) -> None:
+    kept = [client.files.create(file=("手册.md", text), purpose="user_data") for text in (b"one", b"two")]
+    container = client.containers.create(name="mine", file_ids=[file.id for file in kept]).id
+    found = {file.path.rpartition("/")[2]: file for file in client.containers.files.list(container)}
+    assert set(found) == {"手册.md", f"{kept[1].id}-手册.md"}
+    assert {file.source for file in found.values()} == {"user"}
+    content = client.containers.files.content.retrieve(found["手册.md"].id, container_id=container).content
+    assert content == b"one"
+    later = client.containers.create(name="later").id
+    for ask in ({"file_id": kept[0].id}, {"extra_body": {"file_id": kept[1].id}}):
+        made = client.containers.files.create(later, **ask)
+        assert (made.path, made.source) == ("/mnt/data/手册.md", "user")
+    for file in kept:
+        client.files.delete(file.id)
+    with pytest.raises(openai.NotFoundError, match=kept[0].id):
+        client.containers.create(name="x", file_ids=[kept[0].id])
+    with pytest.raises(openai.NotFoundError, match=kept[0].id):
+        client.containers.files.create(later, file_id=kept[0].id)
+    assert {one.id for one in client.containers.list()} == {container, later}

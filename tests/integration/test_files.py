@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from polyport import App
-from polyport.testing import gateway
+from polyport.testing import ScriptedEngine, gateway
 from tests.support.openai_spec import load_openai
 from tests.support.wires import bearer, eventually, head, speak
 from tests.support.wires import connection as connected
@@ -100,6 +100,7 @@ def test_the_same_bytes_are_kept_once_until_the_last_file_goes(client: openai.Op
     assert blobs(served[1]) == []
 
 
+@pytest.mark.slow
 def test_many_at_once(client: openai.OpenAI, served: tuple[str, Path]) -> None:
     """The same few contents are uploaded and deleted side by side: no file that is there loses its bytes."""
 
@@ -260,6 +261,42 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
                 small.files.create(file=("a.md", b"x"), purpose="user_data")
         answer = httpx.get(f"{running.url}/v1/files", headers=bearer("pp_wrong"))
         assert answer.status_code == 401
+
+
+def test_a_message_names_a_file_by_its_id(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def play(request: Any) -> str:
+        seen.extend(part.model_dump(exclude_none=True) for part in request.messages[-1].content)
+        return "read"
+
+    app = App("files")
+    app.model("model", engine=ScriptedEngine(*[play] * 5))
+    with (
+        gateway(app, data_dir=tmp_path, max_body_bytes=100_000) as running,
+        openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+
+        def ask(*parts: Any) -> Any:
+            seen.clear()
+            return client.responses.create(model="model", input=[{"role": "user", "content": list(parts)}])
+
+        text = client.files.create(file=("手册.md", "茶".encode()), purpose="user_data").id
+        picture = client.files.create(file=("a.png", b"\x89PNG"), purpose="vision").id
+        large = client.files.create(file=("b.md", b"x" * 200_000), purpose="user_data").id
+        answer = ask({"type": "input_file", "file_id": text}, {"type": "input_image", "file_id": picture})
+        assert seen[0]["file"] == {"filename": "手册.md", "file_data": "data:text/markdown;base64,6Iy2"}
+        assert seen[1]["image_url"]["url"] == "data:image/png;base64,iVBORw=="
+        # What is kept and listed names the file; its bytes are not repeated there.
+        (item,) = client.responses.input_items.list(answer.id).data
+        assert item.content[0].file_id == text
+        ask({"type": "input_file", "file_id": "file-of-upstream"})
+        assert seen[0]["file"] == {"file_id": "file-of-upstream"}
+        with pytest.raises(openai.BadRequestError, match="file of yours"):
+            ask({"type": "input_image", "file_id": "file-none"})
+        with pytest.raises(openai.APIStatusError, match="file_search") as caught:
+            ask({"type": "input_file", "file_id": large})
+        assert caught.value.status_code == 413
 
 
 @pytest.mark.requires("data")

@@ -119,6 +119,7 @@ def test_what_matched_is_marked_and_chinese_takes_its_room(at_terminal: Callable
     assert "It has" in said
 
 
+@pytest.mark.slow
 def test_a_bar_while_documents_are_taken_in(
     at_terminal: Callable[..., Terminal], memory: MemoryKnowledge, tmp_path: Path
 ) -> None:
@@ -141,7 +142,7 @@ def test_questions_that_follow_each_other(at_terminal: Callable[..., Terminal], 
     terminal.expect("Ctrl-D leaves.")
     terminal.expect("> ")
     terminal.type("green degrees\r")
-    assert GREEN in plain(terminal.expect("“Green tea"))
+    assert GREEN in plain(terminal.expect("[1]"))
     terminal.expect("> ")
     terminal.type("wait forever\r")
     terminal.expect("searching")
@@ -159,6 +160,7 @@ def test_questions_that_follow_each_other(at_terminal: Callable[..., Terminal], 
     assert terminal.close() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 1)])
 def test_it_is_asked_before_anything_is_removed(
     at_terminal: Callable[..., Terminal], memory: MemoryKnowledge, answer: str, left: int
@@ -169,3 +171,18 @@ def test_it_is_asked_before_anything_is_removed(
     terminal.rest()
     assert terminal.close() == (1 if answer == "n" else 0)
     assert len(memory.bases_by_name["tea"].documents) == left
+
+
+@pytest.mark.slow
+def test_whoever_interrupts_is_told_that_the_job_goes_on(
+    at_terminal: Callable[..., Terminal], memory: MemoryKnowledge
+) -> None:
+    memory.pause_s = 60
+    terminal = at_terminal("add", "tea", "https://example.org/a")
+    terminal.expect("queued")
+    terminal.type("\x03")
+    said = plain(terminal.rest())
+    assert terminal.close() == 130
+    job = max(memory.jobs_by_id, key=lambda name: int(name.removeprefix("job_")))
+    assert f"The job {job} goes on; polyport kb jobs {job}" in " ".join(said.split())
+    assert memory.jobs_by_id[job].status == "queued"

@@ -9,10 +9,12 @@ import asyncio
 import random
 import sqlite3
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument
+from polyport.errors import ConflictError
+from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument, Staged
 from polyport_gateway.storage.database import Database
 
 KEYS = [f"docs/文件{number}.md" for number in range(12)]
@@ -27,7 +29,7 @@ class Index:
     """Numbers that were put in and not taken out."""
 
     def __init__(self, file: Path) -> None:
-        self._connection = sqlite3.connect(file, isolation_level=None)
+        self._connection = sqlite3.connect(file, isolation_level=None, timeout=60)
         self._connection.execute("CREATE TABLE IF NOT EXISTS chunks (id INTEGER PRIMARY KEY)")
 
     def upsert(self, chunks: Sequence[int]) -> None:
@@ -48,8 +50,8 @@ class Index:
 class Writer:
     """The loops of ingestion and reindexing, in small."""
 
-    def __init__(self, catalogue: Catalogue, index: Index, chance: random.Random) -> None:
-        self.catalogue, self.index, self.chance = catalogue, index, chance
+    def __init__(self, catalogue: Catalogue, index: Index, chance: random.Random, *, alone: bool = True) -> None:
+        self.catalogue, self.index, self.chance, self._alone = catalogue, index, chance, alone
         self.base = catalogue.base("base") or catalogue.create("base", {}, shelf="main")
 
     def ingest(self) -> None:
@@ -69,9 +71,23 @@ class Writer:
                 for key in keys
             ],
         )
-        self.index.upsert([chunk for one in staged for chunk in one.chunks])
-        assert self.catalogue.publish(base.id, base.generation, staged) == []
+        self._publish(base.generation, staged)
         print("+", *(f"{key}={contents[key]}" for key in keys), flush=True)
+
+    def _publish(self, generation: int, staged: list[Staged]) -> None:
+        self.index.upsert([chunk for one in staged for chunk in one.chunks])
+        late = self.catalogue.publish(self.base.id, generation, staged)
+        assert late == [] or not self._alone
+
+    def step(self) -> None:
+        """Do something; alone, nothing may go wrong."""
+        step = self.chance.choices((self.ingest, self.remove, self.clear, self.reindex), (6, 1, 3, 1))[0]
+        try:
+            step()
+        except ConflictError:
+            if self._alone:
+                raise
+            self.base = self.catalogue.base_by_id(self.base.id) or self.base
 
     def remove(self) -> None:
         """A file is gone."""
@@ -98,8 +114,7 @@ class Writer:
                     for row in rows
                 ],
             )
-            self.index.upsert([chunk for one in staged for chunk in one.chunks])
-            assert self.catalogue.publish(base.id, following.generation, staged) == []
+            self._publish(following.generation, staged)
         self.base = self.catalogue.switch(base.id, following.generation)
         self.drop_former()
 
@@ -110,15 +125,19 @@ class Writer:
 
 
 def main() -> None:
-    """Go on until killed."""
+    """Go on until killed, or for some seconds beside another."""
     database = Database(sys.argv[1])
     asyncio.run(database.open())
-    writer = Writer(Catalogue(database), Index(Path(sys.argv[2])), random.Random(int(sys.argv[3])))
-    writer.drop_former()
+    seconds = float(sys.argv[4]) if len(sys.argv) > 4 else None
+    chance = random.Random(int(sys.argv[3]))
+    writer = Writer(Catalogue(database), Index(Path(sys.argv[2])), chance, alone=seconds is None)
+    if seconds is None:
+        writer.drop_former()
     print("open", flush=True)
-    while True:
-        step = writer.chance.choices((writer.ingest, writer.remove, writer.clear, writer.reindex), (6, 1, 3, 1))[0]
-        step()
+    ends_at = time.monotonic() + (seconds or float("inf"))
+    while time.monotonic() < ends_at:
+        writer.step()
+    asyncio.run(database.close())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
+from polyport.errors import NotFoundError
 from polyport_gateway.knowledge.catalogue import BaseRow, Catalogue, ChunkRow, Garbage
 from polyport_gateway.knowledge.chunkers import Chunker, parse_steps
 from polyport_gateway.knowledge.documents import Parsed
@@ -102,7 +103,8 @@ class Bench:
     def target(self, generation: int | None = None) -> Target:
         """Return what is built."""
         base = self.catalogue.base_by_id(self.base.id)
-        assert base is not None
+        if base is None:
+            raise NotFoundError("The base was deleted.")
         number = base.generation if generation is None else generation
         (row,) = [one for one in self.catalogue.generations(base.id) if one.generation == number]
         return Target(
@@ -160,6 +162,17 @@ class Bench:
         """Return the text that is seen of each document."""
         return {key: "".join(row.text for row in rows) for key, rows in self.seen().items()}
 
+    def told(self, chunks: set[int]) -> list[tuple[object, ...]]:
+        """Return what the catalogue says of some chunks, for whoever reads a failure."""
+        columns = (knowledge_chunks.c.id, *knowledge_builds.c)
+        query = select(*columns).join(knowledge_builds, knowledge_builds.c.id == knowledge_chunks.c.build, isouter=True)
+        some = sorted(chunks)[:5]
+        rows = self.database.read_sync(
+            lambda connection: connection.execute(query.where(knowledge_chunks.c.id.in_(some))).all()
+        )
+        known = {row[0] for row in rows}
+        return [*(tuple(row) for row in rows), *((id_, "unknown") for id_ in some if id_ not in known)]
+
     def check_live(self) -> None:
         """Check that all that is live is in the index, whatever else is."""
         target = self.target()
@@ -176,7 +189,7 @@ class Bench:
         while records := target.index.scroll(after=after, limit=500):
             held |= {record.id for record in records if record.metadata["part"] == target.part}
             after = records[-1].id
-        assert held == live, f"lacks {sorted(live - held)[:9]}, has too many {sorted(held - live)[:9]}"
+        assert held == live, f"lacks {self.told(live - held)}, has too many {self.told(held - live)}"
         assert target.index.count() == len(live), "of other generations nothing is left"
         rows = self.database.read_sync(
             lambda connection: (

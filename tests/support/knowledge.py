@@ -311,7 +311,8 @@ class MemoryKnowledge:
             citations = [
                 KnowledgeCitation(
                     start=0, end=len(text), number=1, knowledge=hit.knowledge, document=hit.document, chunk=hit.chunk,
-                    title=hit.title, quote=text, source=hit.source, page=hit.page, heading_path=hit.heading_path,
+                    title=hit.title, quote="In other words." if "quoted" in question else text,
+                    source=hit.source, page=hit.page, heading_path=hit.heading_path,
                 )
             ]  # fmt: skip
         for piece in re.findall(r"\S+\s*|\s+", text):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from secrets import token_hex
 
-from polyport.events import Result, ServerToolCall, ServerToolResult
-from polyport_gateway.agents.file_search import FILE_SEARCH, FileSearch
+from polyport.events import CitationAdded, Result, ServerToolCall, ServerToolResult
+from polyport_gateway.agents.file_search import FILE_SEARCH, FileSearch, SearchOutput
 from polyport_gateway.call import Call, Caller, CallEvent
 
 __all__ = ["SearchedAnswer"]
@@ -49,11 +50,17 @@ class SearchedAnswer:
         arguments = json.dumps({"queries": [self._question]}, ensure_ascii=False)
         id_ = f"call_{token_hex(12)}"
         yield ServerToolCall(id_, FILE_SEARCH, arguments, await self._tool.open())
+        names: dict[str, str] = {}
         async with aclosing(self._tool.invoke(self._call, arguments)) as found:
             async for event in found:
                 if isinstance(event, Result):
+                    if isinstance(event.value, SearchOutput):
+                        names = {source.file_id: source.filename for source in event.value.sources.values()}
                     yield ServerToolResult(id_, FILE_SEARCH, event.text, value=event.value)
         async with aclosing(self._call.run()) as events:
             async for event in events:
-                if not isinstance(event, Result):
+                if isinstance(event, CitationAdded):
+                    name = names.get(event.citation.source or "", event.citation.title)
+                    yield CitationAdded(replace(event.citation, title=name))
+                elif not isinstance(event, Result):
                     yield event

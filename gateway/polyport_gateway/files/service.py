@@ -215,6 +215,10 @@ class FileService:
                 raise NotFoundError(f"No such File object: {id_[:80]}", param=param)
         return found
 
+    async def find_some(self, ids: Collection[str], caller: Caller) -> dict[str, StoredFile]:
+        """Return those of some files that are there and the caller's, by id."""
+        return await self._store.get_all(ids, caller.id)
+
     async def names(self, ids: Collection[str]) -> dict[str, str]:
         """Return the names of some files by id, for whoever may see what was made of them."""
         return await self._store.names(ids)
@@ -247,6 +251,19 @@ class FileService:
             NotFoundError: They are gone.
         """
         return self._blobs().open(file.sha256)
+
+    async def read(self, file: StoredFile) -> bytes:
+        """Return a file's bytes; for what must have them whole, and has looked at their number.
+
+        Raises:
+            NotFoundError: They are gone.
+        """
+
+        def whole() -> bytes:
+            with self.open(file) as opened:
+                return opened.read()
+
+        return await asyncio.to_thread(whole)
 
     async def _remove(self, file: StoredFile) -> None:
         for do in self._deleting:

@@ -12,9 +12,11 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary, WeakSet
 
-from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError
+from polyport.errors import BadRequestError, NotFoundError, ServiceUnavailableError, UnsupportedOperationError
 from polyport_gateway.call import Caller
+from polyport_gateway.files.service import FileService
 from polyport_gateway.sandboxes.service import SandboxService
+from polyport_gateway.storage.files import StoredFile
 
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session
@@ -33,6 +35,7 @@ _LIFETIME_S = 86_400.0
 _CELL_S = 60.0
 _MOST_GONE = 1000
 _MOST_MINUTES = 1440
+_LARGEST_BROUGHT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,14 @@ class ContainerSpec:
         memory: One of `SIZES`.
         allow_hosts: Domains that its code may reach; none for no network.
         minutes: How long it lives after it was last used.
+        file_ids: Files of ``/v1/files`` that are put into it first.
     """
 
     name: str = "auto"
     memory: str = "1g"
     allow_hosts: tuple[str, ...] = ()
     minutes: int = int(IDLE_S / 60)
+    file_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +94,13 @@ class Containers:
 
     Args:
         service: The sandbox.
+        files: Where files of ``/v1/files`` are; None where there are none.
         rest_s: Seconds without use after which a container that a response made for itself makes room for another.
     """
 
-    def __init__(self, service: SandboxService, *, rest_s: float = 60.0) -> None:
+    def __init__(self, service: SandboxService, files: FileService | None = None, *, rest_s: float = 60.0) -> None:
         self._service = service
+        self._files = files
         self._rest_s = rest_s
         self._auto: WeakSet[Session] = WeakSet()
         # A session does not outlive the process, so neither need the ids of its files.
@@ -148,13 +155,73 @@ class Containers:
 
         Raises:
             BadRequestError: It can't be given as asked.
+            NotFoundError: The caller has no such file.
             SandboxBusyError: There are too many.
             SandboxUnavailableError: Nothing can run.
         """
         self.check_spec(spec)
+        brought = await self.brought(spec, caller)
         session = await self._open(caller, spec)
+        try:
+            await self.bring(session, brought)
+        except BaseException:
+            await session.aclose()
+            raise
         self._note(session)
         return session
+
+    async def brought(self, spec: ContainerSpec, caller: Caller, where: str = "") -> dict[str, StoredFile]:
+        """Return the files that a container is to have, by the names that they will have there.
+
+        Args:
+            spec: What the container is to be.
+            caller: Whose the files must be.
+            where: What stands before the members' names, such as ``tools.0.container.``.
+
+        Raises:
+            UnsupportedOperationError: This gateway keeps no files.
+            NotFoundError: The caller has no such file.
+            BadRequestError: One is too large.
+        """
+        if not spec.file_ids:
+            return {}
+        found = await self._kept().find_all(spec.file_ids, caller, param=f"{where}file_ids")
+        names: dict[str, StoredFile] = {}
+        for file in found.values():
+            if file.bytes > _LARGEST_BROUGHT:
+                raise BadRequestError(
+                    f"{file.id} has {file.bytes} bytes; a file that is put into a container may have "
+                    f"{_LARGEST_BROUGHT}.",
+                    param=f"{where}file_ids",
+                )
+            names[file.filename if file.filename not in names else f"{file.id}-{file.filename}"] = file
+        return names
+
+    async def bring(self, session: Session, files: Mapping[str, StoredFile]) -> None:
+        """Put files into a container; those whose names are there already are left as they are."""
+        if not files:
+            return
+        there = {info.name for info in await session.list()}
+        for name, file in files.items():
+            if name not in there:
+                await self.add_file(session, name, await self._kept().read(file))
+
+    async def bring_one(self, session: Session, file_id: str, caller: Caller) -> ContainerFile:
+        """Put a file of ``/v1/files`` into a container.
+
+        Raises:
+            UnsupportedOperationError: This gateway keeps no files.
+            NotFoundError: The caller has no such file.
+            BadRequestError: It is too large.
+        """
+        brought = await self.brought(ContainerSpec(file_ids=(file_id,)), caller)
+        ((name, file),) = brought.items()
+        return await self.add_file(session, name, await self._kept().read(file))
+
+    def _kept(self) -> FileService:
+        if self._files is None:
+            raise UnsupportedOperationError("This gateway keeps no files.", param="file_ids")
+        return self._files
 
     async def create_auto(self, caller: Caller, spec: ContainerSpec) -> Session:
         """Open a container for a response's own use.

@@ -144,14 +144,14 @@ def _found(hit: KnowledgeHit, member: StoreFile | None, files: Mapping[str, str]
 def score_of(hit: KnowledgeHit) -> float:
     """Return a hit's score from 0 to 1, in the order of its own.
 
-    A knowledge base counts in deviations above the mean of all that it holds: one of them is 0.5 here, three are 0.75,
-    nine 0.9. A reranker's probability is left as it is, and its logit becomes one.
+    A knowledge base counts in deviations from the mean of all that it holds: the mean is 0.5 here, one deviation above
+    it 0.75, three 0.875, nine 0.95. A reranker's probability is left as it is, and its logit becomes one.
     """
     score = hit.score
     if "rerank" in hit.scores:
         share = score if 0 <= score <= 1 else 1 / (1 + math.exp(-max(-60.0, min(60.0, score))))
     else:
-        share = max(0.0, score) / (1 + max(0.0, score))
+        share = (1 + score / (1 + abs(score))) / 2
     return round(share, 4)
 
 

@@ -21,7 +21,7 @@ __all__ = ["AskDecoder", "AskEvent", "AsyncKnowledgeStream", "JobDecoder", "Know
 AskEvent: TypeAlias = TextDelta | CitationAdded | Progress | KnowledgeAnswer
 """A piece of the answer, a source of what came so far, what is being done; and last the whole answer."""
 
-_CITED = ("title", "url", "document", "text", "start", "end", "page", "score")
+_CITED = ("title", "url", "document", "text", "start", "end", "page", "score", "source")
 
 
 class AskDecoder:

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from polyport import App
@@ -16,7 +17,7 @@ from polyport.testing import gateway
 from polyport.types.knowledge import KnowledgeHop, KnowledgeJob, LeftOut
 from polyport_gateway.cli.kb.adding import pairs
 from polyport_gateway.cli.kb.changing import fields_of
-from polyport_gateway.cli.kb.display import chain_lines, left_out_lines, matching, passage, sizes, summary
+from polyport_gateway.cli.kb.display import chain_lines, left_out_lines, matching, passage, sizes, summary, wrapped
 from polyport_gateway.cli.kb.evaluating import configuration
 from polyport_gateway.cli.kb.searching import names_of
 from polyport_gateway.cli.root import app
@@ -139,7 +140,8 @@ class TestFinding:
 
     def test_an_answer(self, run):
         done = run("ask", "tea", "green degrees")
-        assert done.stdout == f"{GREEN}\n\n[1] green  green.md · page 1 · Part › green\n    “{GREEN}”\n"
+        assert done.stdout == f"{GREEN}\n\n[1] green  green.md · page 1 · Part › green\n"
+        assert run("ask", "tea", "green quoted").stdout.endswith("› green\n    “In other words.”\n")
         assert json.loads(run("ask", "tea", "green degrees", "--json").stdout)["text"] == GREEN
         assert run("ask", "tea", input="green degrees").stdout.startswith(GREEN)
 
@@ -314,6 +316,25 @@ class TestWords:
         assert len(shown) < 500
         assert passage(text, "zebra", None) == text.strip()
         assert passage("\x1b[2J茶\n\n水", "") == "␛[2J茶 水"
+
+    @pytest.mark.parametrize(
+        ("text", "lines"),
+        [
+            ("补助 出差补助为每天一百二十元，当天往返。", ["补助 出差补", "助为每天一百", "二十元，当天", "往返。"]),
+            ("Green tea is steeped.", ["Green tea is", "steeped."]),
+            ("abcdefghijklmnopqrstuvwxyz 茶", ["abcdefghijkl", "mnopqrstuvwx", "yz 茶"]),
+            ("", []),
+        ],
+    )
+    def test_lines_are_broken_where_each_script_breaks_them(self, text, lines):
+        assert [text[start:end] for start, end in wrapped(text, 12)] == lines
+
+    @given(st.text(), st.integers(2, 20))
+    def test_no_line_is_too_wide_and_nothing_but_spaces_is_lost(self, text, width):
+        text = " ".join(text.split())
+        lines = wrapped(text, width)
+        assert all(cell_len(text[start:end]) <= width for start, end in lines)
+        assert "".join(text[start:end] for start, end in lines).replace(" ", "") == text.replace(" ", "")
 
     @given(st.lists(st.sampled_from(["a=1", "b=x", "c=true", "d:=[1]", "e=", "f=1.5", "g=null", 'h="q"'])))
     def test_pairs(self, words):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from polyport.errors import BadRequestError, ConfigurationError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.jobs.context import JobContext
@@ -134,6 +134,26 @@ async def test_a_job_that_kills_its_workers_fails(store: JobStore, database: Dat
     assert ended is not None
     assert ended.status == "failed"
     assert "begun 3 times" in str(ended.error)
+
+
+async def test_a_job_that_gets_further_each_time_is_never_given_up(store: JobStore, database: Database) -> None:
+    await store.submit("work")
+    for attempt in range(1, 9):
+        job = await claim(store)
+        assert job is not None
+        assert (job.attempts, job.fruitless) == (attempt, 1)
+        if attempt % 2:
+            assert await store.keep(job, JobProgress(attempt), [])
+        else:
+            assert await store.keep(job, JobProgress(1), [], {"at": attempt})
+        await expire(database)
+    for _ in range(3):
+        job = await claim(store)
+        assert job is not None
+        await store.keep(job, JobProgress(1), [], {"at": 8})  # as far as before
+        await expire(database)
+    assert await claim(store) is None
+    assert (await store.find())[0].status == "failed"
 
 
 async def test_a_cancelled_job_whose_worker_died_is_cancelled(store: JobStore, database: Database) -> None:
@@ -272,7 +292,7 @@ async def test_what_runs_when_the_gateway_stops_goes_on_at_its_next_start(store:
     attempts: list[Any] = []
 
     async def handler(context: JobContext) -> str:
-        attempts.append((context.state, context.job.attempts))
+        attempts.append((context.state, context.job.fruitless))
         if context.state is None:
             context.progress(5)
             await context.checkpoint({"at": 5})
@@ -315,18 +335,26 @@ async def test_a_thread_is_never_left_behind(store: JobStore) -> None:
         assert ended == [True]
 
 
-async def test_a_database_that_is_away_loses_no_job(
-    store: JobStore, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = False
-    run = database.run
+class Unreliable:
+    """A database that can be away for writers."""
 
-    async def unreliable(work: Any) -> Any:
-        if away:
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.away = False
+        self._run = database.run
+        monkeypatch.setattr(database, "run", self._write)
+
+    async def _write(self, work: Any) -> Any:
+        if self.away:
             raise ServiceUnavailableError("away")
-        return await run(work)
+        return await self._run(work)
 
-    monkeypatch.setattr(database, "run", unreliable)
+
+@pytest.fixture
+def unreliable(database: Database, monkeypatch: pytest.MonkeyPatch) -> Unreliable:
+    return Unreliable(database, monkeypatch)
+
+
+async def test_a_database_that_is_away_loses_no_job(store: JobStore, unreliable: Unreliable) -> None:
     gate, attempts = asyncio.Event(), []
 
     async def handler(context: JobContext) -> str:
@@ -340,13 +368,69 @@ async def test_a_database_that_is_away_loses_no_job(
     async with running(store, handler) as runner:
         id_ = (await runner.submit("work")).id
         await until(lambda: attempts == [1])
-        away = True
+        unreliable.away = True
         gate.set()
         await asyncio.sleep(0.5)
         assert not (await runner.get(id_)).finished  # type: ignore[union-attr]
-        away = False
+        unreliable.away = False
         ended = await runner.wait(id_)
     assert (ended.status, ended.result, attempts) == ("completed", "done", [1, 2])
+
+
+async def test_who_can_not_renew_a_lease_gives_its_job_up(store: JobStore, unreliable: Unreliable) -> None:
+    reasons: list[str | None] = []
+
+    async def handler(context: JobContext) -> str:
+        try:
+            while unreliable.away or not reasons:
+                await asyncio.sleep(0.02)
+                context.progress(context.snapshot().progress.done + 1)
+                context.check()
+        finally:
+            reasons.append(context.stop_reason)
+        return "done"
+
+    async with running(store, handler, lease_s=0.4) as runner:
+        id_ = (await runner.submit("work")).id
+        await until(lambda: len(runner._running) == 1)
+        unreliable.away = True
+        await until(lambda: bool(reasons))
+        unreliable.away = False
+        assert (await runner.wait(id_)).result == "done"
+    assert reasons == ["lost", None]
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailableError("the model is away"), asyncio.CancelledError()])
+async def test_what_fails_for_a_while_is_begun_again_but_not_for_ever(store: JobStore, error: BaseException) -> None:
+    async def handler(context: JobContext) -> None:
+        raise error
+
+    async with running(store, handler, most_attempts=2) as runner:
+        ended = await runner.wait((await runner.submit("work")).id)
+    assert (ended.status, ended.attempts) == ("failed", 2)
+    assert "begun 2 times" in str(ended.error)
+
+
+async def test_a_handler_that_does_not_stop_is_left_behind(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    async def handler(context: JobContext) -> None:
+        def work() -> None:
+            inside.set()
+            leave.wait(20)
+
+        await context.run(work)
+
+    runner = JobRunner(store, poll_s=0.05, patience_s=0.1)
+    runner.register("work", handler)
+    await runner.start()
+    await runner.submit("work")
+    await until(inside.is_set)
+    task = next(iter(runner._running.values())).task
+    await runner.stop(timeout_s=0.3)
+    assert "does not stop" in caplog.text
+    leave.set()
+    await asyncio.wait({task})
 
 
 async def test_a_job_that_was_lost_is_left_to_the_other(store: JobStore, database: Database) -> None:
@@ -370,12 +454,18 @@ async def test_a_job_that_was_lost_is_left_to_the_other(store: JobStore, databas
         assert (job.status, job.worker) == ("running", "thief")
 
 
-async def test_leases_are_renewed(store: JobStore) -> None:
+async def test_leases_are_renewed(store: JobStore, database: Database) -> None:
+    def lease(connection: Connection) -> object:
+        return connection.execute(select(jobs.c.lease_until)).scalar_one()
+
     async def handler(context: JobContext) -> int:
-        await asyncio.sleep(1.2)
+        seen = {await database.read(lease)}
+        while len(seen) < 3:
+            await asyncio.sleep(0.05)
+            seen.add(await database.read(lease))
         return context.job.attempts
 
-    async with running(store, handler, lease_s=0.6) as one, running(store, handler, lease_s=0.6):
+    async with running(store, handler, lease_s=2) as one, running(store, handler, lease_s=2):
         assert (await one.wait((await one.submit("work")).id)).result == 1
 
 

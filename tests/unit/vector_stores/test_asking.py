@@ -130,7 +130,7 @@ def test_scores_are_shares_in_the_same_order(scores: list[float], reranked: bool
 
 def test_a_probability_stays_what_it_is() -> None:
     assert score_of(hit(0.25, rerank=0.25)) == 0.25
-    assert score_of(hit(3.0)) == 0.75
+    assert [score_of(hit(score)) for score in (-1.0, 0.0, 1.0, 3.0, 9.0)] == [0.25, 0.5, 0.75, 0.875, 0.95]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyport.client.sources import find_sources
+from polyport.client.sources import Found, find_sources
 from polyport.errors import ConfigurationError, NotFoundError
 from polyport_gateway.cli.answer import note
 from polyport_gateway.cli.docs.show import on_one_line
@@ -93,12 +92,13 @@ def add_documents(target: Target, adding: Adding) -> None:
     """Send documents, show how far they are, and say what came of them."""
     began = time.monotonic()
     metadata = pairs(adding.metadata, "--meta")
-    sources = _sources(adding)
+    sources, found = _sources(adding)
 
     async def run(client: AsyncClient) -> KnowledgeJob:
         if adding.create:
             await _ensure(client, adding.name)
         with JobLine() as line:
+            line.sending(len(found.files), sum(file.size for file in found.files.values()))
             job = await client.knowledge.add(
                 adding.name,
                 *sources,
@@ -111,7 +111,7 @@ def add_documents(target: Target, adding: Adding) -> None:
                 on_progress=line.show,
             )
         if adding.receipts and adding.wait and not adding.as_json:
-            await _show_receipts(client, adding, sources)
+            await _show_receipts(client, adding, [*found.files, *found.urls])
         return job
 
     job = work(target, run)
@@ -123,19 +123,19 @@ def add_documents(target: Target, adding: Adding) -> None:
         note(f"The job {job.id} goes on; polyport kb jobs {job.id} follows it.")
 
 
-def _sources(adding: Adding) -> list[Source]:
-    """Return what is named, standard input among it, and say what of it is left out."""
+def _sources(adding: Adding) -> tuple[list[Source], Found]:
+    """Return what is named, standard input among it, and what of it is files; say what is left out."""
     sources: list[Source] = [sys.stdin.buffer if place == "-" else place for place in adding.places]
-    if sys.stdin.buffer in sources and adding.key is None:
-        raise ConfigurationError("standard input has no name: say what it is known by, with --key")
-    folders = [place for place in adding.places if place != "-" and "://" not in place and Path(place).is_dir()]
-    if folders:
-        found = find_sources(list(folders), hidden=adding.hidden)
-        if found.hidden:
-            note(f"{amount(found.hidden, 'hidden file or folder')} left out; --hidden takes them")
-        if found.special:
-            note(f"{amount(found.special, 'entry')} left out that are no files")
-    return sources
+    if sys.stdin.buffer in sources:
+        if adding.key is None:
+            raise ConfigurationError("standard input has no name: say what it is known by, with --key")
+        return sources, Found()
+    found = find_sources(sources, key=adding.key, hidden=adding.hidden)
+    if found.hidden:
+        note(f"{amount(found.hidden, 'hidden file or folder')} left out; --hidden takes them")
+    if found.special:
+        note(f"{amount(found.special, 'special file')} left out")
+    return sources, found
 
 
 async def _ensure(client: AsyncClient, name: str) -> None:
@@ -146,13 +146,9 @@ async def _ensure(client: AsyncClient, name: str) -> None:
         note(f"The knowledge base {on_one_line(name)} is made.")
 
 
-async def _show_receipts(client: AsyncClient, adding: Adding, sources: Sequence[Source]) -> None:
+async def _show_receipts(client: AsyncClient, adding: Adding, sent: Sequence[str]) -> None:
     """List what came of each document that was sent."""
-    if sys.stdin.buffer in sources:
-        keys = [adding.key or ""]
-    else:
-        found = await asyncio.to_thread(find_sources, sources, key=adding.key, hidden=adding.hidden)
-        keys = [*found.files, *found.urls]
+    keys = sent or [adding.key or ""]
     at_once = asyncio.Semaphore(_RECEIPTS_AT_ONCE)
 
     async def one(key: str) -> Sequence[str] | None:

@@ -120,6 +120,7 @@ async def _answered(
 
 
 def _show_sources(answer: KnowledgeAnswer) -> None:
+    said = " ".join(answer.text.split())
     sources: dict[int, list[KnowledgeCitation]] = {}
     for citation in answer.citations:
         sources.setdefault(citation.number, []).append(citation)
@@ -133,7 +134,8 @@ def _show_sources(answer: KnowledgeAnswer) -> None:
         typer.echo(f"{style(f'[{number}]', fg='cyan')} {style(on_one_line(first.title), bold=True)}{base}", nl=False)
         typer.echo(style(f"  {where}", dim=True) if where else "")
         for quote in dict.fromkeys(citation.quote for citation in cited):
-            typer.echo(f"    “{passage(quote, '', _QUOTED)}”")
+            if " ".join(quote.split()) not in said:  # an answer of sentences as they are has shown it
+                typer.echo(f"    “{passage(quote, '', _QUOTED)}”")
     for line in chain_lines(answer.chain):
         typer.echo(style(f"    {line}", dim=True))
     for text in (*left_out_lines(answer.left_out), *map(fit, answer.notes)):

@@ -28,12 +28,19 @@ __all__ = [
     "sizes",
     "summary",
     "when",
+    "wrapped",
 ]
 
 _SHOWN = 480
 """Characters of a passage that are shown unless all of it is asked for."""
 _IDEOGRAPHS = "⺀-鿿豈-﫿぀-ヿ가-힯𠀀-𯿿"
 _WORDS = re.compile(rf"[{_IDEOGRAPHS}]+|(?:(?![{_IDEOGRAPHS}])[^\W_])+")
+_PIECES = re.compile(
+    rf"(?:[{_IDEOGRAPHS}]|[^\s{_IDEOGRAPHS}]+?(?=[{_IDEOGRAPHS}\s]|$)|\S)[，。！？；：、）》」』”’…,.!?;:)\]}}]*\s*"
+)
+"""What is not broken: an ideograph or a word, with what closes it."""
+_INDENT = "    "
+_LEAST_WIDTH = 20
 _COMMON = frozenset(
     {
         "a", "an", "and", "are", "as", "at", "be", "by", "can", "did", "do", "does", "for", "from", "has", "have",
@@ -134,30 +141,60 @@ def show_hit(number: int, hit: KnowledgeHit, query: str, *, several: bool, whole
         typer.echo("\t".join(" ".join(fit(cell).split()) for cell in cells))
         return
     from rich.console import Console
-    from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     head = Text.assemble(
-        (f"{number:>2}  ", "dim"), (on_one_line(hit.title) or "(no title)", "bold"), (f"  {hit.score:.3f}", "cyan")
-    )
+        (f"{number:>2}  ", "dim"), _marked(on_one_line(hit.title) or "(no title)", query, "bold"),
+        (f"  {hit.score:.3f}", "cyan"),
+    )  # fmt: skip
     if several:
         head.append(f"  in {on_one_line(hit.knowledge)}", "magenta")
     console.print(head)
-    if where := place_of(hit):
-        console.print(Padding(Text(where, "dim"), (0, 0, 0, 4), expand=False))
-    console.print(
-        Padding(_marked(passage(hit.text, query, None if whole else _SHOWN), query), (0, 0, 0, 4), expand=False)
-    )
-    for line in _why(hit):
-        console.print(Padding(Text(line, "dim italic"), (0, 0, 0, 4), expand=False))
+    width = max(_LEAST_WIDTH, console.width - len(_INDENT) - 1)
+    shown = passage(hit.text, query, None if whole else _SHOWN)
+    marked = _marked(shown, query)
+    blocks = [(place_of(hit), "dim", None), (shown, "", marked), *((line, "dim italic", None) for line in _why(hit))]
+    for text, how, ready in blocks:
+        for start, end in wrapped(text, width):
+            line = Text(text[start:end], how) if ready is None else ready[start:end]
+            console.print(Text.assemble(_INDENT, line))
     console.print()
 
 
-def _marked(text: str, query: str) -> Text:
+def wrapped(text: str, width: int) -> list[tuple[int, int]]:
+    """Return where the lines of a text lie that is no wider than so many columns, of which ideographs take two.
+
+    Lines break at spaces and beside ideographs, and none begins with the mark that closes what stands before it.
+
+    >>> [text[start:end] for text in ["GPU 服务器有八块。"] for start, end in wrapped(text, 10)]
+    ['GPU 服务器', '有八块。']
+    """
+    from rich.cells import cell_len
+
+    lines: list[tuple[int, int]] = []
+    start = end = used = 0
+    for piece in _PIECES.finditer(text):
+        wide = cell_len(piece[0].rstrip())
+        if used and used + wide > width:
+            lines.append((start, end))
+            start, used = piece.start(), 0
+        used += cell_len(piece[0])
+        end = piece.start() + len(piece[0].rstrip())
+        while used > width and end - start > 1 and cell_len(text[start:end]) > width:
+            # A word longer than a line.
+            cut = next(
+                place for place in range(end, start, -1) if cell_len(text[start:place]) <= width or place == start + 1
+            )
+            lines.append((start, cut))
+            start, used = cut, cell_len(text[cut : piece.end()])
+    return [*lines, (start, end)] if end > start else lines
+
+
+def _marked(text: str, query: str, how: str = "") -> Text:
     from rich.text import Text
 
-    shown = Text(text)
+    shown = Text(text, how)
     for start, end in matching(text, query):
         shown.stylize("bold yellow", start, end)
     return shown
@@ -167,7 +204,8 @@ def _why(hit: KnowledgeHit) -> Iterator[str]:
     scores = " ".join(f"{stage} {score:.3f}" for stage, score in hit.scores.items())
     if hit.why or scores:
         yield fit(" ".join(filter(None, (hit.why, f"({scores})" if scores else ""))))
-    yield from chain_lines(hit.chain)
+    if len(hit.chain) > 1:  # of a single step, why it was chosen says as much
+        yield from chain_lines(hit.chain)
     if hit.duplicates:
         yield f"The same stands in {', '.join(map(on_one_line, hit.duplicates))}."
 

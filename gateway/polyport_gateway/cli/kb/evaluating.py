@@ -13,6 +13,7 @@ import typer
 
 from polyport.errors import BadRequestError, ConfigurationError
 from polyport.events import Progress
+from polyport_gateway.cli.docs.show import on_one_line
 from polyport_gateway.cli.kb.searching import names_of
 from polyport_gateway.cli.kb.target import Target, work
 from polyport_gateway.cli.output import print_json, print_table
@@ -137,7 +138,9 @@ def _middle(ks: Sequence[int]) -> int:
 
 
 def _print(table: Table) -> None:
-    print_table([header.upper() for header in table.headers], table.rows)
+    # Questions and titles are others' texts.
+    rows = [[on_one_line(cell) for cell in row] for row in table.rows]
+    print_table([on_one_line(header).upper() for header in table.headers], rows)
 
 
 async def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import typer
 from polyport.events import Progress
 from polyport_gateway.cli.answer import note
 from polyport_gateway.cli.docs.show import fit, on_one_line
-from polyport_gateway.cli.kb.display import summary
+from polyport_gateway.cli.kb.display import amount, sizes, summary
 from polyport_gateway.cli.output import ExitCode, is_terminal, print_json, style
 from polyport_gateway.cli.progress import ProgressLine
 
@@ -30,15 +31,25 @@ class JobLine:
     def __init__(self) -> None:
         self._line = ProgressLine()
         self._said_at = time.monotonic()
+        self._job: KnowledgeJob | None = None
 
     def __enter__(self) -> JobLine:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._line.clear()
+        if kind is asyncio.CancelledError and self._job is not None and not self._job.finished:
+            # Ctrl-C ends the command; the job outlives it.
+            note(f"The job {self._job.id} goes on; polyport kb jobs {self._job.id} follows it, --cancel ends it.")
+
+    def sending(self, files: int, size: int) -> None:
+        """Show that documents are on their way."""
+        if files and is_terminal(sys.stderr):
+            self._line.show(Progress(0, None, f"sending {amount(files, 'file')}, {sizes(size)}"))
 
     def show(self, job: KnowledgeJob) -> None:
         """Show how far it is."""
+        self._job = job
         message = on_one_line(job.message or job.status)
         if is_terminal(sys.stderr):
             self._line.show(Progress(job.done, job.total, message))

@@ -28,7 +28,8 @@ from polyport.types.knowledge import KnowledgeHit
 from polyport_gateway.knowledge.retrieval.bm25 import BM25, BM25Index, SparseVector
 from polyport_gateway.knowledge.retrieval.terms import Analyzer, fold
 
-from .facts import Facts, facts_of
+from .facts import facts_of
+from .found import LONGEST_QUESTION
 from .kinds import AnswerKind, asked_for, has_kind
 from .support import LONGEST_PASSAGE, Likeness
 from .units import Unit, units_of
@@ -55,16 +56,16 @@ class ExtractWeights:
         kind: That it has what is asked for.
         likeness: Of sentence and question, where vectors or a model can tell.
         repeated: What a word counts when a taken sentence has it already, and again each time.
-        enough: A sentence that gains less than this share of the best one's is not taken.
+        enough: A sentence that gains less than this share of the first one's, ranks aside, is not taken.
     """
 
     title: float = 0.5
     before: float = 0.3
     rank: float = 0.3
     kind: float = 0.2
-    likeness: float = 1.0
+    likeness: float = 0.3
     repeated: float = 0.8
-    enough: float = 0.4
+    enough: float = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,6 @@ class Extract:
 class _Candidate:
     hit: int
     unit: Unit
-    facts: Facts
     gains: dict[int, float] = field(default_factory=dict)
     base: float = 0.0
 
@@ -124,6 +124,7 @@ def extract(
         weights: What counts how much.
     """
     weights = weights or ExtractWeights()
+    question = question[:LONGEST_QUESTION]
     kind = asked_for(question)
     candidates = _candidates(hits)
     if not candidates:
@@ -140,7 +141,7 @@ def _candidates(hits: Sequence[KnowledgeHit]) -> list[_Candidate]:
     found: list[_Candidate] = []
     for place, hit in enumerate(hits):
         found.extend(
-            _Candidate(place, unit, facts_of(unit.text))
+            _Candidate(place, unit)
             for unit in units_of(hit.text[:LONGEST_PASSAGE], place)
             if unit.kind != "heading" and len(unit.shown) <= _LONGEST
         )
@@ -210,8 +211,8 @@ def _add_bases(
     for candidate in candidates:
         if not candidate.gains and not candidate.base:
             continue
-        candidate.base += weights.rank / (candidate.hit + 1)
-        if has_kind(kind, candidate.unit.text, candidate.facts, asked):
+        candidate.base += _rank(candidate, weights)
+        if kind is not AnswerKind.OTHER and has_kind(kind, candidate.unit.text, facts_of(candidate.unit.text), asked):
             candidate.base += weights.kind
 
 
@@ -227,16 +228,21 @@ def _taken(
         worth = {place: _worth(candidates[place], seen, weights) for place in free}
         best = max(free, key=lambda place: (worth[place], -place))
         free.discard(best)
-        if taken and worth[best] < weights.enough * first:
-            break
         candidate = candidates[best]
+        says = worth[best] - _rank(candidate, weights)
+        if taken and says < weights.enough * first:
+            break
         if any(_same(candidate.unit.text, other.unit.text) for other in taken):
             continue
-        first = first or worth[best]
+        first = first or says
         taken.append(Extracted(candidate.hit, candidate.unit, worth[best]))
         seen.update(candidate.gains.keys())
         taken.extend(_steps(hits, candidates, candidate.hit, taken, most))
     return taken
+
+
+def _rank(candidate: _Candidate, weights: ExtractWeights) -> float:
+    return weights.rank / (candidate.hit + 1)
 
 
 def _worth(candidate: _Candidate, seen: Counter[int], weights: ExtractWeights) -> float:

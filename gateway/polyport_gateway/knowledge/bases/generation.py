@@ -11,7 +11,7 @@ from typing import Any
 from polyport_gateway.knowledge.indexes import FieldType, Schema
 from polyport_gateway.knowledge.retrieval import BM25, Analyzer, Weights
 
-__all__ = ["SYSTEM_FIELDS", "EmbedderInfo", "Generation"]
+__all__ = ["SYSTEM_FIELDS", "EmbedderInfo", "Generation", "analyzer"]
 
 SYSTEM_FIELDS: Mapping[str, FieldType] = {
     "part": "integer",
@@ -76,7 +76,7 @@ class Generation:
     @property
     def bm25(self) -> BM25:
         """What makes its sparse vectors."""
-        return BM25(_analyzer()) if self.mean_length is None else BM25(_analyzer(), mean_length=self.mean_length)
+        return BM25(analyzer()) if self.mean_length is None else BM25(analyzer(), mean_length=self.mean_length)
 
     def same_build(self, other: Generation) -> bool:
         """Whether both cut, embed and index alike."""
@@ -122,7 +122,7 @@ class Generation:
 _kept: list[Analyzer] = []
 
 
-def _analyzer() -> Analyzer:
+def analyzer() -> Analyzer:
     """Return the one that all share: it remembers the stems of words."""
     if not _kept:
         _kept.append(Analyzer())

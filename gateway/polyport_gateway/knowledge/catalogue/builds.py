@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from polyport.errors import BadRequestError, ConflictError, NotFoundError
+from polyport.errors import BadRequestError, ConflictError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import (
     documents_table,
@@ -146,9 +147,10 @@ class Builds(Records):
             if generation != row.generation and any(one.change for one in staged):
                 raise _overtaken(row, generation)
             lost = _too_late(connection, row, generation, staged)
-            live = [one for one in staged if one not in lost]
+            late = set(lost)
+            live = [one for one in staged if one not in late]
             changed = [one for one in live if one.change]
-            _kill(connection, base, generation, [one.document.id for one in live], LIVE)
+            _kill(connection, base, generation, [one.document.id for one in live if not one.change], LIVE)
             _kill(connection, base, None, [one.document.id for one in changed], LIVE)
             for some in batches([one.build for one in live]):
                 query = update(knowledge_builds).where(knowledge_builds.c.id.in_(some))
@@ -175,9 +177,14 @@ class Builds(Records):
         return lost
 
     def abandon(self, staged: Sequence[Staged]) -> None:
-        """Make garbage of what will not be published; what is published already stays."""
-        self._write(lambda connection: bury(connection, [one.build for one in staged]))
+        """Make garbage of what will not be published; what is published already stays.
+
+        Raises nothing while the database is away: it is the last step of something that failed, and what is not written
+        down here, `garbage` finds by itself.
+        """
         self._let_go(staged)
+        with contextlib.suppress(ServiceUnavailableError):
+            self._write(lambda connection: bury(connection, [one.build for one in staged]))
 
     def _let_go(self, staged: Sequence[Staged]) -> None:
         for one in staged:

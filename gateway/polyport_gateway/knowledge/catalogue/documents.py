@@ -163,6 +163,19 @@ class Documents(Records):
 
         return self._look_into(base, work)
 
+    def parsed_of(self, keys: Sequence[str]) -> set[str]:
+        """Return which keys of blobs are those of parsed documents, of any base."""
+
+        def work(connection: Connection) -> set[str]:
+            found: set[str] = set()
+            for base in connection.execute(select(knowledge_bases.c.id)).scalars():
+                column = documents_table(base).c.parsed
+                for some in batches(keys):
+                    found.update(connection.execute(select(column).where(column.in_(some))).scalars())
+            return found
+
+        return self._look(work)
+
     def all_keys(self, base: int) -> dict[str, int]:
         """Return the number of each document by its key.
 
@@ -225,6 +238,8 @@ class Documents(Records):
     ) -> DocumentRow:
         """Write down that a file could not be taken in; an earlier version of it is searched as before.
 
+        What is written down already, of the same file, is not written again.
+
         Raises:
             NotFoundError: The base is gone.
             BadRequestError: The key is too long.
@@ -236,6 +251,8 @@ class Documents(Records):
             table = documents_table(base)
             now = now_ms()
             known = documents_by(connection, table, table.c.key, [key])
+            if known and (known[0].error, known[0].failed_sha256) == (error, failure.sha256):
+                return known[0]
             values: dict[str, Any] = {"error": error, "failed_sha256": failure.sha256, "updated_at": now}
             if not known or known[0].version == 0:
                 values |= {
@@ -255,6 +272,28 @@ class Documents(Records):
             return row
 
         return self._write(work)
+
+    def keep_receipts(self, base: int, receipts: Sequence[tuple[int, int, Mapping[str, Any]]]) -> None:
+        """Give documents other receipts; nothing else of them changes, and their versions stay.
+
+        Args:
+            base: The base's number.
+            receipts: The number of each document, the version that it has still, and its receipt; one that has changed
+                meanwhile keeps its own.
+
+        Raises:
+            NotFoundError: The base is gone.
+        """
+
+        def work(connection: Connection) -> None:
+            locked_base(connection, base)
+            table = documents_table(base)
+            for id_, version, receipt in receipts:
+                here = (table.c.id == id_) & (table.c.version == version)
+                connection.execute(update(table).where(here).values(receipt=dict(receipt)))
+
+        if receipts:
+            self._write(work)
 
     def remove(self, base: int, ids: Sequence[int], *, job: str | None = None, by: str | None = None) -> int:
         """Delete documents; none of them is seen from now on. How many there were.

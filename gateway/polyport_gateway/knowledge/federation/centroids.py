@@ -17,7 +17,7 @@ from polyport_gateway.knowledge.retrieval.dense import normalized
 
 __all__ = ["Centroids"]
 
-_MOST = 8
+_MOST = 16
 _ROUNDS = 4
 
 

@@ -24,7 +24,7 @@ __all__ = ["Answer", "fuse", "on_one_scale"]
 
 _ALIKE = 0.85
 _LOOKED_AT = 4
-"""Times the limit: so many of the best hits are compared by their shingles; the others by their words as a whole."""
+"""Times the limit: what stands after that is only compared word by word once enough is found, for it is not shown."""
 _ROUTE = 0.4
 
 
@@ -101,7 +101,7 @@ class _Kept:
         digest = blake2b("".join(filter(str.isalnum, fold(hit.text))).encode("utf-8", "surrogatepass")).digest()
         place = self._chunks.get(key, self._texts.get(digest))
         own = frozenset[int]()
-        if place is None and near:
+        if place is None and (near or len(self._hits) < self._limit):
             own = shingles(hit.text)
             place = next((at for at, its in enumerate(self._shingles) if _alike(own, its)), None)
         if place is not None:

@@ -87,8 +87,14 @@ class IndexRetriever:
         self._among = among
         self._samples = samples or Samples(index)
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best chunks; without vectors, those that share a term with the query."""
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best chunks; without vectors, those that share a term with the query.
+
+        Args:
+            query: What to find.
+            limit: How many, at most.
+            reserves: Keep places for what each retriever puts first, where the fused scores do not.
+        """
         terms = self._bm25.query(query)
         share = self._share(query)
         wide = max(limit, self._candidates)
@@ -104,9 +110,9 @@ class IndexRetriever:
         scores = self._fused(terms, normalized(vector), share, ids)
         order = np.lexsort((ids, -scores))
         fused = Ranking(ids[order], scores[order])
-        if share == 1:
+        if share == 1 or not reserves:
             return Ranking(fused.documents[:limit], fused.scores[:limit])
-        return with_reserves(fused, near.documents, lexical.documents, share, limit)
+        return with_reserves(fused, near, lexical, share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some chunks, on the scale of `search`; -∞ where the filter fails."""

@@ -1,8 +1,9 @@
 """What the scores over an index, or over a part of it, are spread like: from a sample, kept for the next question.
 
 Bases share an index, and each is asked for itself: its scores are to be seen against its own chunks. So a sample is of
-the chunks that a filter leaves. Taking one reads two thousand vectors, so it is kept until the chunks have become a
-fifth more or fewer, which is looked at every few seconds.
+the chunks that a filter leaves. Taking one reads two thousand vectors (70 ms), so it is kept until the chunks have
+become a fifth more or fewer, which is looked at every few seconds. Ten of a hundred bases can be asked together in more
+ways than can be kept: what a sample of the whole index has of them serves, where it has enough (8 ms).
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .base import VectorIndex, Where
 __all__ = ["Sample", "Samples"]
 
 _SIZE = 2000
+_WHOLE = 4000
+_ENOUGH = 300
+"""Of the whole index's sample, for a mean within 6 % of a deviation, and a deviation within 4 %."""
 _STALE = 0.2
 _LOOK_AGAIN_S = 3.0
 _KEPT = 64
@@ -53,6 +57,7 @@ class Samples:
     def __init__(self, index: VectorIndex, *, kept: int = _KEPT) -> None:
         self._index, self._most = index, kept
         self._known: OrderedDict[tuple[str | None, str], tuple[float, Sample]] = OrderedDict()
+        self._wholes: dict[str | None, tuple[int, NDArray[np.int64], NDArray[np.float32]]] = {}
         self._lock = threading.Lock()
 
     def of(self, name: str | None, where: Where) -> Sample:
@@ -75,9 +80,31 @@ class Samples:
         return sample._replace(chunks=chunks)
 
     def _take(self, name: str | None, where: Where, chunks: int) -> Sample:
-        ids, vectors = self._index.sample(name, _SIZE, where)
+        ids, vectors = self._drawn(name, where, chunks)
         if not len(ids):
             return Sample(chunks, ids, np.empty(0, np.float32), np.empty((0, 0), np.float32))
         mean = vectors.mean(axis=0)
         spread = vectors - mean
         return Sample(chunks, ids, mean, np.asarray(spread.T @ spread / len(ids), np.float32))
+
+    def _drawn(self, name: str | None, where: Where, chunks: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        if where and chunks > _SIZE:
+            total = self._index.count()
+            if chunks * _WHOLE >= _ENOUGH * total:
+                ids, vectors = self._whole(name, total)
+                met = self._index.meeting(ids, where)
+                if int(met.sum()) >= _ENOUGH:
+                    return ids[met], vectors[met]
+        return self._index.sample(name, _SIZE, where)
+
+    def _whole(self, name: str | None, total: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        with self._lock:
+            size, ids, vectors = self._wholes.get(name, _NO_SAMPLE)
+        if abs(total - size) > _STALE * size:
+            ids, vectors = self._index.sample(name, _WHOLE)
+            with self._lock:
+                self._wholes[name] = total, ids, vectors
+        return ids, vectors
+
+
+_NO_SAMPLE = 0, np.empty(0, np.int64), np.empty((0, 0), np.float32)

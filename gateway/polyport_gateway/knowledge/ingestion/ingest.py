@@ -45,13 +45,15 @@ class _Known:
     key: str
     sha256: str
     failed_sha256: str | None
+    error: str | None
     ready: bool
     parsed: str | None
     origin: Origin | None
 
     @classmethod
     def of(cls, row: DocumentRow) -> _Known:
-        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.version > 0, row.parsed, origin_of(row))
+        origin = origin_of(row)
+        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.error, row.version > 0, row.parsed, origin)
 
 
 def origin_of(row: DocumentRow) -> Origin | None:
@@ -94,6 +96,8 @@ class _Ingest:
         self._work, self._report, self._job, self._force = work, report, job, force
         self._known: Mapping[str, _Known] = {}
         self._roots: dict[str, str | None] = {}
+        self._origins: dict[int, Origin] = {}
+        """What has been learned of files that have not changed, so that the next look at them is a shorter one."""
 
     def run(self, sources: Sequence[Source], *, whole: bool) -> None:
         report = self._report
@@ -103,6 +107,7 @@ class _Ingest:
         items = self._items(listings)
         report.expect(len(items))
         report.say("taking in files")
+        items = self._changed(items)
         for _ in range(_ROUNDS):
             items = Pipeline(self._job, self._prepare, self._is_new).run(items)
             if not items:
@@ -111,6 +116,7 @@ class _Ingest:
         for _, item in items:
             report.problem(Problem(item.key, "It was changed by others meanwhile, again and again.", "overtaken"))
         self._remove(sources, listings, whole=whole)
+        self._keep_origins()
         report.say("clearing away")
         self._job.clear()
         report.flush()
@@ -155,31 +161,54 @@ class _Ingest:
                 found.setdefault(item.key, (source.label, item))
         return list(found.values())
 
+    def _changed(self, items: Sequence[Found]) -> list[Found]:
+        """Return what has to be looked at more closely: of a folder that has not changed, nothing."""
+        left: list[Found] = []
+        for label, item in items:
+            known = self._known.get(item.key)
+            stamp = self._stamp(known)
+            if stamp is None or stamp != item.stamp or item.metadata or item.tags:
+                left.append((label, item))
+            else:
+                self._unchanged(known, item, Origin(label, stamp, self._roots.get(label)))
+        self._report.count(done=len(items) - len(left), unchanged=len(items) - len(left))
+        return left
+
+    def _is_whole(self, known: _Known | None) -> bool:
+        return known is not None and known.ready and not self._force and self._work.parsed.has(known.parsed)
+
+    def _stamp(self, known: _Known | None) -> str | None:
+        """Return what a file's stamp was; None where it is to be read whatever that is."""
+        if known is None or known.origin is None or known.origin.stamp is None or not self._is_whole(known):
+            return None
+        return known.origin.stamp
+
     def _prepare(self, label: str, item: Item) -> Outcome:
         """Read a file, if it has changed; called from the threads of the readers."""
         known = self._known.get(item.key)
-        whole = known is not None and known.ready and self._work.parsed.has(known.parsed) and not self._force
-        stamp = known.origin.stamp if known is not None and known.origin is not None and whole else None
+        whole, stamp = self._is_whole(known), self._stamp(known)
         if stamp is not None and stamp == item.stamp:
-            return self._unchanged(known, item)
+            return self._unchanged(known, item, Origin(label, stamp, self._roots.get(label)))
         loaded: Loaded | None = None
+        parsed: Parsed | None = None
         try:
             loaded = item.load(stamp)
             if loaded is None:
                 return self._unchanged(known, item)
             sha256 = hashlib.sha256(loaded.data).hexdigest()
+            origin = Origin(label, loaded.stamp, self._roots.get(label))
             if known is not None and not self._force:
                 if known.failed_sha256 == sha256:
-                    return Unchanged(
-                        Problem(item.key, "It could not be read before, and has not changed.", "unchanged")
-                    )
+                    return Unchanged(Problem(item.key, known.error or "It could not be read before.", "unchanged"))
                 if whole and known.sha256 == sha256:
-                    return self._unchanged(known, item)
-            origin = Origin(label, loaded.stamp, self._roots.get(label))
-            return self._draft(item, loaded, sha256, origin, self._work.parse(loaded.data, loaded.name))
+                    return self._unchanged(known, item, origin)
+            parsed = self._work.parse(loaded.data, loaded.name)
+            return self._draft(item, loaded, sha256, origin, parsed)
         except CallCancelledError:
             raise
         except CallError as error:
+            if parsed is not None and isinstance(error, ServiceUnavailableError):
+                raise  # the disk is full, or the database gone, and every file would fail for it
             if known is not None and error.code == "page_removed":
                 return Gone(known.id)
             self._fail(label, item, loaded, error)
@@ -195,8 +224,10 @@ class _Ingest:
         known = self._known.get(key)
         return known is None or not known.ready
 
-    def _unchanged(self, known: _Known | None, item: Item) -> Draft | Unchanged:
+    def _unchanged(self, known: _Known | None, item: Item, origin: Origin | None = None) -> Draft | Unchanged:
         """Return that nothing has changed; but for metadata and tags, which may be given anew with the same file."""
+        if known is not None and origin is not None and known.origin is not None and origin != known.origin:
+            self._origins[known.id] = origin
         if known is None or not (item.metadata or item.tags):
             return Unchanged()
         row = self._work.catalogue.by_ids(self._work.base, [known.id]).get(known.id)
@@ -260,6 +291,16 @@ class _Ingest:
             receipt={_ORIGIN: Origin(label, None if loaded is None else loaded.stamp, self._roots.get(label)).dump()},
         )
         self._work.catalogue.record_failure(self._work.base, failure, job=self._job.id, by=self._job.by)
+
+    def _keep_origins(self) -> None:
+        ids = list(self._origins)
+        for start in range(0, len(ids), _PAGE):
+            rows = self._work.catalogue.by_ids(self._work.base, ids[start : start + _PAGE])
+            receipts = [
+                (row.id, row.version, {**(row.receipt or {}), _ORIGIN: self._origins[row.id].dump()})
+                for row in rows.values()
+            ]
+            self._work.catalogue.keep_receipts(self._work.base, receipts)
 
     def _remove(self, sources: Sequence[Source], listings: Sequence[tuple[Source, Listing]], *, whole: bool) -> None:
         """Remove what complete sources that could be read do not have any more."""

@@ -13,6 +13,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 from polyport.errors import InvalidOutputError
@@ -25,9 +26,11 @@ __all__ = ["BuiltInKeywords", "FunctionKeywords", "KeywordMaker", "headings_of",
 _COUNT = 10
 _MOST = 64
 _LONGEST = 200
-_READ = 200_000
+_READ = 50_000
 """Characters of a text that are looked at."""
 _LONGEST_PHRASE = 5
+_SHARE = 0.4
+"""Of the occurrences of a phrase's commonest word, that are in the phrase."""
 _PASSAGE = 400
 """Characters; how many of these a word is in says how widely it is used."""
 
@@ -120,12 +123,13 @@ def keywords_of(text: str, *, title: str = "", headings: Sequence[str] = (), cou
         count: How many at most.
     """
     whole = "\n".join((title, *headings[:200], text[:_READ]))
-    terms = [term for term in terms_of(whole) if not term.text.isdigit() and len(term.text) > 1]
+    terms = [term for term in terms_of(whole) if len(term.text) > 1 and not term.text.isdigit()]
     if not terms:
         return []
-    weights = _weights(whole, terms, title, headings)
-    phrases = _phrases(whole, terms, weights)
-    return _chosen(whole, terms, phrases, count)
+    words = [term.text for term in terms]
+    together = [_adjoin(whole, one, other) for one, other in pairwise(terms)]
+    weights = _weights(whole, terms, together, title, headings)
+    return _chosen(whole, terms, _phrases(words, together, weights), count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +139,23 @@ class _Phrase:
     first: int
 
 
-def _weights(text: str, terms: Sequence[Term], title: str, headings: Sequence[str]) -> dict[str, float]:
-    counts = Counter(term.text for term in terms)
+def _weights(
+    text: str, terms: Sequence[Term], together: Sequence[bool], title: str, headings: Sequence[str]
+) -> dict[str, float]:
+    counts: Counter[str] = Counter()
     passages: dict[str, set[int]] = defaultdict(set)
     beside: dict[str, set[str]] = defaultdict(set)
     names: Counter[str] = Counter()
-    for place, term in enumerate(terms):
-        passages[term.text].add(term.start // _PASSAGE)
-        if place and _adjoin(text, terms[place - 1], term):
-            beside[term.text].add(terms[place - 1].text)
-            beside[terms[place - 1].text].add(term.text)
-        names[term.text] += _is_name(text, term)
+    before = ""
+    for place, (word, start, end) in enumerate(terms):
+        counts[word] += 1
+        passages[word].add(start // _PASSAGE)
+        if place and together[place - 1]:
+            beside[word].add(before)
+            beside[before].add(word)
+        if text[start].isupper() and _is_name(text, start, end):
+            names[word] += 1
+        before = word
     in_title = {term.text for term in terms_of(title)}
     in_headings = {term.text for heading in headings for term in terms_of(heading)}
     early = {term.text for term in terms[: max(20, len(terms) // 10)]}
@@ -159,39 +169,43 @@ def _weights(text: str, terms: Sequence[Term], title: str, headings: Sequence[st
     return found
 
 
-def _is_name(text: str, term: Term) -> bool:
-    """Whether a word is written large where no sentence begins."""
-    if not text[term.start].isupper():
-        return False
-    before = text[max(0, term.start - 2) : term.start]
-    return text[term.start : term.end].isupper() or not (before.strip() == "" or before.strip()[-1] in ".!?:。！？\"'")
+def _is_name(text: str, start: int, end: int) -> bool:
+    """Whether a word with a large letter stands where no sentence begins, or is large as a whole."""
+    if text[start:end].isupper():
+        return True
+    before = text[max(0, start - 2) : start].strip()
+    return bool(before) and before[-1] not in ".!?:。！？\"'"
 
 
 def _adjoin(text: str, one: Term, other: Term) -> bool:
     """Whether two terms stand together: with a blank or a dash between them, or as pairs that share a character."""
     if other.start == one.start + 1 and other.end == one.end + 1:
         return True
-    return other.start >= one.end and text[one.end : other.start] in (" ", "-")
+    return other.start == one.end + 1 and text[one.end] in " -"
 
 
-def _phrases(text: str, terms: Sequence[Term], weights: Mapping[str, float]) -> list[_Phrase]:
-    counts = Counter(term.text for term in terms)
-    places: dict[tuple[str, ...], list[int]] = {}
-    for index in range(len(terms)):
-        words: tuple[str, ...] = ()
-        for length in range(_LONGEST_PHRASE):
-            at = index + length
-            if at >= len(terms) or (length and not _adjoin(text, terms[at - 1], terms[at])):
-                break
-            words = (*words, terms[at].text)
-            places.setdefault(words, []).append(index)
-    found: list[_Phrase] = []
-    for words, where in places.items():
-        share = len(where) / max(counts[word] for word in words)
-        if len(words) > 1 and (len(where) < 2 or share < 0.4):
-            continue
-        mean = sum(weights[word] for word in words) / len(words)
-        found.append(_Phrase(words, mean * math.sqrt(share) * (1 + 0.3 * (len(words) - 1)), where[0]))
+def _phrases(words: Sequence[str], together: Sequence[bool], weights: Mapping[str, float]) -> list[_Phrase]:
+    counts = Counter(words)
+    firsts: dict[str, int] = {}
+    for place, word in enumerate(words):
+        firsts.setdefault(word, place)
+    found = [_Phrase((word,), weights[word], first) for word, first in firsts.items()]
+    # What occurs twice as a whole has parts that do: so only these are made longer.
+    begun = [place for place, joined in enumerate(together) if joined]
+    for length in range(2, _LONGEST_PHRASE + 1):
+        places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for place in begun:
+            if place + length <= len(words) and together[place + length - 2]:
+                places[tuple(words[place : place + length])].append(place)
+        begun = []
+        for phrase, where in places.items():
+            if len(where) < 2:
+                continue
+            begun += where
+            share = len(where) / max(counts[word] for word in phrase)
+            if share >= _SHARE:
+                mean = sum(weights[word] for word in phrase) / length
+                found.append(_Phrase(phrase, mean * math.sqrt(share) * (1 + 0.3 * (length - 1)), where[0]))
     return sorted(found, key=lambda phrase: (-phrase.score, phrase.first))
 
 

@@ -28,7 +28,7 @@ _SHARE = 10
 @dataclass(eq=False, slots=True)
 class _Watched:
     sources: Sequence[Source]
-    changed: Callable[[], None]
+    changed: Callable[[], bool | None]
     told: bytes
     """What was there when a change was last told."""
     seen: bytes
@@ -57,13 +57,16 @@ class Watcher:
         self._every_s, self._quiet_s, self._clock = every_s, quiet_s, clock
         self._watched: dict[str, _Watched] = {}
 
-    def add(self, name: str, sources: Sequence[Source], changed: Callable[[], None]) -> None:
+    def add(self, name: str, sources: Sequence[Source], changed: Callable[[], bool | None]) -> None:
         """Watch the sources of a base from how they are now on; those that were watched for it no more are.
+
+        It looks at all files once, so call it from a worker thread.
 
         Args:
             name: Of the base.
             sources: Folders and files; others never tell of a change.
-            changed: Called from a worker thread, to start an ingestion.
+            changed: Called from a worker thread, to start an ingestion; where it returns False, as one that is under
+                way may have looked already, it is called again a little later.
         """
         there = _snapshot(sources)
         self._watched[name] = _Watched(sources, changed, there, there, self._clock())
@@ -94,8 +97,9 @@ class Watcher:
                 return False
             if self._watched.get(name) is not watched:
                 return False  # removed meanwhile
+            if watched.changed() is False:
+                return False
             watched.told, watched.differs_since = there, None
-            watched.changed()
             return True
         except Exception:  # noqa: BLE001 - what is wrong with one base must not end the watch over the others
             _log.exception("the sources of %r can't be watched", name)

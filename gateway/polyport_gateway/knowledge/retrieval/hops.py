@@ -131,7 +131,7 @@ class MultiHop:
 
     def search(self, question: str, limit: int = 5) -> list[Result]:
         """Return the best passages, each with the chain that led to it."""
-        ranking = self._retriever.search(question, max(limit, self._pool))
+        ranking = self._retriever.search(question, max(limit, self._pool), reserves=False)
         scores = dict(zip(ranking.documents.tolist(), map(float, ranking.scores), strict=True))
         if not scores:
             return []

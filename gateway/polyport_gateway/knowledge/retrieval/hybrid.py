@@ -27,8 +27,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 class Retriever(Protocol):
     """What `hops` goes by: an index in memory, or one that is asked over a wire."""
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best documents."""
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best documents; without reserves, by their scores alone."""
         ...
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
@@ -107,16 +107,22 @@ class HybridRetriever:
     def _lexical(self, queries: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._index.scores(self._bm25.query(query)) for query in queries])
 
-    def search(self, query: str, limit: int) -> Ranking:
-        """Return the best documents; without vectors, those that share a term with the query."""
+    def search(self, query: str, limit: int, *, reserves: bool = True) -> Ranking:
+        """Return the best documents; without vectors, those that share a term with the query.
+
+        Args:
+            query: What to find.
+            limit: How many, at most.
+            reserves: Keep places for what each retriever puts first, where the fused scores do not.
+        """
         if self._dense is None or self._embed is None:
             return best(self.scores([query])[0], limit, above=0.0)
         share = self._weights.of(query)
-        if share in (0, 1):
+        if share in (0, 1) or not reserves:
             return best(self.scores([query])[0], limit)
         near, lexical = self._dense.scores(self._embed([query]))[0], self._lexical([query])[0]
         found = best(combined(near, lexical, share), limit + RESERVED)
-        return with_reserves(found, best(near, limit).documents, best(lexical, limit).documents, share, limit)
+        return with_reserves(found, best(near, limit + RESERVED), best(lexical, limit + RESERVED), share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some documents."""

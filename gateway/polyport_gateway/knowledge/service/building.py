@@ -6,17 +6,16 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import CallError, ConfigurationError, FunctionError, NotFoundError
+from polyport.errors import CallError, ConfigurationError, ConflictError, FunctionError, NotFoundError
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.knowledge.bases import Generation, Shelf, Shelves
 from polyport_gateway.knowledge.catalogue import BaseCounts, Catalogue, Garbage
@@ -32,18 +31,11 @@ from polyport_gateway.knowledge.ingestion.repair import Repaired, recover, repai
 from polyport_gateway.knowledge.ingestion.work import Work
 from polyport_gateway.knowledge.links import Passage
 from polyport_gateway.knowledge.links.rows import rows_of
-from polyport_gateway.knowledge.links.settling import settle
 from polyport_gateway.knowledge.links.store import LinkStore
 from polyport_gateway.knowledge.links.store import Part as LinkPart
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
-from polyport_gateway.knowledge.retrieval import (
-    BM25,
-    BM25Index,
-    DenseIndex,
-    Weights,
-    learn_weights,
-    make_probes,
-)
+from polyport_gateway.knowledge.retrieval import BM25
+from polyport_gateway.storage.blobs import BlobStore
 
 from .plan import KnowledgePlan
 from .recipes import fingerprint_of
@@ -52,11 +44,6 @@ from .registry import OpenBase, Registry
 __all__ = ["Building", "Parser"]
 
 _log = logging.getLogger("polyport.knowledge")
-
-_SAMPLE = 2000
-_PROBES = 400
-_GROWN = 1.5
-"""How much a base has to grow for its weights to be learned anew."""
 
 
 class Parser:
@@ -108,7 +95,6 @@ class Building:
         catalog: Has models and functions.
         parser: Reads files.
         declared: What the app says of bases.
-        links: Between passages.
     """
 
     def __init__(
@@ -123,9 +109,7 @@ class Building:
         catalog: Catalog,
         parser: Parser,
         declared: Sequence[KnowledgeDeclaration],
-        links: LinkStore,
     ) -> None:
-        self._links = links
         self._plan, self._registry, self._catalogue = plan, registry, catalogue
         self._shelves, self._models, self._cache, self._catalog = shelves, models, cache, catalog
         self._parser = parser
@@ -213,7 +197,11 @@ class Building:
 
     def index_of(self, garbage: Garbage) -> VectorIndex | None:
         """Return the index that garbage lies in; None where it can't be reached now."""
-        shelf = self._shelves.find(garbage.shelf)
+        try:
+            shelf = self._shelves.find(garbage.shelf)
+        except ConflictError as error:  # it is another gateway's, which clears it by itself
+            _log.info("the index %s is not cleared here: %s", garbage.shelf, error)
+            return None
         return None if shelf is None else shelf.index
 
     def _writing(self, garbage: Garbage) -> AbstractContextManager[Any]:
@@ -224,45 +212,6 @@ class Building:
         """Return the index of a base."""
         return self._shelves.get(base.generation)
 
-    def learn(self, target: Target) -> None:
-        """Learn how much the vectors of a generation are to say beside its words, if it has grown since last time.
-
-        Raises:
-            CallError: A model fails.
-        """
-        base = self._registry.refresh(target.base)
-        if base is None or not target.embedders:
-            return
-        current = base.generation.number == target.generation
-        settings = base.generation if current else self._other(base, target.generation)
-        texts = dict(self._catalogue.chunk_texts(target.base, target.generation, sample=_SAMPLE))
-        known = (base.state("learned_of") or {}).get(str(target.generation), 0)
-        size = target.index.count({"part": target.part})
-        if not texts or known / _GROWN < size < known * _GROWN:
-            return
-        learned = dict(settings.embedders)
-        sample = list(texts.values())
-        index, bm25 = BM25Index.of(sample, bm25=settings.bm25)
-        probes = make_probes(sample, _PROBES)
-        for name, embedder in target.embedders.items():
-            weights = learn_weights(
-                probes,
-                index=index,
-                bm25=bm25,
-                dense=DenseIndex(np.asarray(embedder.documents(sample))),
-                embed=embedder.documents,
-                start=Weights(),
-            )
-            _log.info("%s: vectors of %s weigh %s beside words", base.name, name, weights)
-            learned[name] = replace(learned[name], weights=weights)
-        self._registry.keep_learned(base, replace(settings, embedders=learned))
-        learned_of = {**(base.state("learned_of") or {}), str(target.generation): size}
-        self._registry.keep_state(base, {"learned_of": learned_of})
-
-    def settle_links(self, target: Target) -> None:
-        """Find where titles are mentioned in the texts of a generation."""
-        settle(self._links, LinkPart(target.base, target.generation))
-
     def counts(self, base: OpenBase) -> BaseCounts:
         """Return how much a base holds."""
         return self._catalogue.counts([base.id]).get(base.id, BaseCounts())
@@ -270,6 +219,10 @@ class Building:
     def clear(self) -> int:
         """Clear away what nothing needs any more."""
         return clear(self._catalogue, self.index_of, writing=self._writing)
+
+    def sweep(self, blobs: BlobStore, waiting: Collection[str]) -> int:
+        """Remove blobs that no document is kept in and no job waits for."""
+        return blobs.sweep(lambda keys: self._catalogue.parsed_of(keys) | (set(keys) & set(waiting)))
 
     def recover(self) -> int:
         """Finish what a killed process left half done."""

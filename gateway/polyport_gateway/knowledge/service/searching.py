@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from polyport.errors import BadRequestError
+import numpy as np
+from numpy.typing import NDArray
+
+from polyport.errors import BadRequestError, CallError
 from polyport.types.knowledge import KnowledgeResults, KnowledgeRoute, LeftOut, SearchMode, SearchRequest
 from polyport_gateway.call import Call, Caller
 from polyport_gateway.knowledge.bases import Finder, Part, Shelves
@@ -23,12 +27,17 @@ from polyport_gateway.knowledge.indexes import VectorIndex, Where
 from polyport_gateway.knowledge.indexes.filters import fields_of, parse
 from polyport_gateway.knowledge.links.store import LinkStore
 
+from .conditions import conditions_of
 from .plan import KnowledgePlan
 from .query_models import QueryModels, QueryVectors
 from .registry import OpenBase, Registry, parts_of
+from .routes import Routes
 
 __all__ = ["Searching"]
 
+_LOOKED_AT = 50
+_SWITCHES = 3
+_ROUTES_SHOWN = 10
 _NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
 
 
@@ -38,6 +47,7 @@ class _Found:
 
     answer: Answer
     mode: SearchMode
+    bases: tuple[OpenBase, ...]
     unknown: tuple[str, ...] = ()
 
 
@@ -69,6 +79,7 @@ class Searching:
         self._plan, self._registry, self._shelves = plan, registry, shelves
         self._catalogue, self._models, self._links = catalogue, models, links
         self._gatherer = Gatherer()
+        self._routes = Routes()
         self.vectors = QueryVectors()
         self.doing: Callable[[OpenBase], bool] = lambda base: False
 
@@ -102,28 +113,32 @@ class Searching:
         bases = self.chosen(request.knowledge, call.caller)
         for base in bases:
             _check_filter(base, request.filter)
-        routed: list[KnowledgeRoute] = []
-        groups = parts_of(bases)
+        asked, read = _with_conditions(request, bases)
         models = self._models.for_call(call)
         try:
-            found, left_out = await asyncio.to_thread(
-                self._gathered, groups, request, QueryModels(models, self.vectors)
-            )
+            queries = QueryModels(models, self.vectors)
+            found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
+            if read and not any(one.answer.hits for one in found):
+                # What looked like a condition may have been what the question is about.
+                asked, read = request, ()
+                found, left_out, routed = await asyncio.to_thread(self._found, bases, asked, queries)
         finally:
             models.close()
         hits = fuse(on_one_scale(one.answer for one in found), request.limit)
         modes = {one.mode for one in found}
         mode: SearchMode = next(iter(modes)) if len(modes) == 1 else "auto"
-        missing = {left.knowledge for left in left_out}
         return KnowledgeResults(
             query=request.query,
             data=hits,
             mode=mode,
-            searched=[base.name for base in bases if base.name not in missing],
+            searched=sorted(base.name for one in found for base in one.bases),
             routed=routed,
             left_out=left_out,
-            filter=request.filter,
-            notes=self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+            filter=asked.filter,
+            notes=[
+                *self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+                *(f"Taken for a condition: {line}." for line in read),
+            ],
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
@@ -148,6 +163,37 @@ class Searching:
                 code="query_too_long",
             )
 
+    def _found(
+        self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels
+    ) -> tuple[list[_Found], list[LeftOut], list[KnowledgeRoute]]:
+        """Search the bases that are named, or those of all that the question concerns."""
+        if request.knowledge is not None or len(bases) < 2:
+            return *self._gathered(parts_of(bases), request, models), []
+        quick = request.model_copy(
+            update={"limit": _LOOKED_AT, "hops": False, "rerank": False, "expand": "none", "max_tokens": None}
+        )
+        looked, left_out = self._gathered(parts_of(bases), quick, models)
+        hits = on_one_scale(one.answer for one in looked)
+        routing = self._routes.route(request.query, bases, hits, self._vectors(bases, request, models))
+        routes = [
+            KnowledgeRoute(knowledge=route.knowledge, score=round(route.score, 4), why=route.why)
+            for route in routing.routes[:_ROUTES_SHOWN]
+        ]
+        chosen = [base for base in bases if base.name in routing.chosen]
+        found, missing = self._gathered(parts_of(chosen or bases), request, models)
+        left = {one.knowledge: one for one in (*left_out, *missing)}
+        return found, list(left.values()), routes
+
+    def _vectors(
+        self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels
+    ) -> dict[str, NDArray[np.float32]]:
+        names = {name for base in bases for name in base.generation.embedders} if request.mode != "bm25" else set()
+        found: dict[str, NDArray[np.float32]] = {}
+        for name in names:
+            with suppress(CallError):  # what it is asked for may still be found by words
+                found[name] = models.embed(name, [request.query])
+        return found
+
     def _gathered(
         self, groups: Mapping[str, Sequence[OpenBase]], request: SearchRequest, models: QueryModels
     ) -> tuple[list[_Found], list[LeftOut]]:
@@ -162,10 +208,21 @@ class Searching:
     def _shelf(
         self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
     ) -> _Found:
-        parts = [base.part for base in bases]
-        shelf = self._shelves.get(parts[0].generation)
-        finder = Finder(shelf, self._catalogue, models, self._links)
-        found = finder.find(parts, request, request.filter, wanted=request.limit)
+        again = False
+        for _ in range(_SWITCHES):
+            parts = [base.part for base in bases]
+            shelf = self._shelves.get(parts[0].generation)
+            finder = Finder(shelf, self._catalogue, models, self._links)
+            found = finder.find(parts, request, request.filter, wanted=request.limit)
+            # Where a base was switched to another build meanwhile, what it has was looked for in the former one; and
+            # what was replaced meanwhile was found as it was, and is not there any more.
+            if not found.dropped and len(found.candidates) >= request.limit:
+                break
+            switched = self._switched(bases)
+            if switched is None and (again or not found.dropped):
+                break
+            again = switched is None
+            bases = switched or bases
         shower = Shower(self._catalogue)
         expand = request.expand or parts[0].config.expand
         hits = shower.hits(
@@ -179,7 +236,16 @@ class Searching:
         # Scores compare where the same is measured: on one shelf, in one way.
         answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
         unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
-        return _Found(answer, found.mode, unknown)
+        return _Found(answer, found.mode, tuple(bases), unknown)
+
+    def _switched(self, bases: Sequence[OpenBase]) -> Sequence[OpenBase] | None:
+        """Return bases as they are now, those still on the first one's shelf; None where none was switched."""
+        present = self._catalogue.present(base.id for base in bases)
+        if all(present.get(base.id, base.generation.number) == base.generation.number for base in bases):
+            return None
+        renewed = [found for base in bases if (found := self._registry.refresh(base.id)) is not None]
+        first = renewed[0].generation.shelf if renewed else None
+        return [base for base in renewed if base.generation.shelf == first] or None
 
 
 def _counter(request: SearchRequest) -> Callable[[str], int]:
@@ -188,6 +254,17 @@ def _counter(request: SearchRequest) -> Callable[[str], int]:
     from polyport_gateway.knowledge.tokenizers import get_tokenizer
 
     return get_tokenizer("auto").count
+
+
+def _with_conditions(request: SearchRequest, bases: Sequence[OpenBase]) -> tuple[SearchRequest, tuple[str, ...]]:
+    """Return a request whose filter has the conditions that its question states, and what they are."""
+    if not request.self_query:
+        return request, ()
+    read = conditions_of(request.query, bases)
+    if read.where is None:
+        return request, ()
+    where = dict(read.where) if request.filter is None else {"and": [request.filter, dict(read.where)]}
+    return request.model_copy(update={"query": read.question, "filter": where}), read.why
 
 
 def _check_filter(base: OpenBase, where: Where) -> None:

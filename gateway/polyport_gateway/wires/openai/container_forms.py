@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from polyport.errors import BadRequestError, UnsupportedParameterError
@@ -21,12 +22,9 @@ from polyport_gateway.sandboxes import containers as sandbox
 if TYPE_CHECKING:
     from polyport_sandbox.session import Session
 
-__all__ = ["NO_FILES", "container_body", "file_body", "read_spec"]
+__all__ = ["container_body", "file_body", "read_spec"]
 
-NO_FILES = (
-    "files of /v1/files are not put into containers by this gateway. Upload their content into one: "
-    "POST /v1/containers/{container_id}/files as multipart/form-data, member file"
-)
+_MOST_FILES = 50
 
 
 def read_spec(given: ContainerRequest | AutoContainer, where: str = "") -> sandbox.ContainerSpec:
@@ -40,8 +38,6 @@ def read_spec(given: ContainerRequest | AutoContainer, where: str = "") -> sandb
         UnsupportedParameterError: It asks for what the gateway doesn't do.
         BadRequestError: The domains don't go with the policy.
     """
-    if given.file_ids:
-        raise UnsupportedParameterError(f"{where}file_ids can't be used: {NO_FILES}.", param=f"{where}file_ids")
     if given.skills:
         raise UnsupportedParameterError(
             f"{where}skills are not supported by this gateway; leave them out.", param=f"{where}skills"
@@ -53,14 +49,15 @@ def read_spec(given: ContainerRequest | AutoContainer, where: str = "") -> sandb
             )
     memory = given.memory_limit or "1g"
     hosts = _hosts(given.network_policy, f"{where}network_policy")
+    files = tuple(dict.fromkeys(given.file_ids or ()))
+    if len(files) > _MOST_FILES:
+        raise BadRequestError(f"{where}file_ids names more than {_MOST_FILES} files.", param=f"{where}file_ids")
     if not isinstance(given, ContainerRequest):
-        return sandbox.ContainerSpec(memory=memory, allow_hosts=hosts)
+        return sandbox.ContainerSpec(memory=memory, allow_hosts=hosts, file_ids=files)
     if not given.name.isprintable():
         raise BadRequestError("name must be printable text.", param="name")
-    spec = sandbox.ContainerSpec(name=given.name, memory=memory, allow_hosts=hosts)
-    if given.expires_after is None:
-        return spec
-    return sandbox.ContainerSpec(given.name, memory, hosts, given.expires_after.minutes)
+    spec = sandbox.ContainerSpec(name=given.name, memory=memory, allow_hosts=hosts, file_ids=files)
+    return spec if given.expires_after is None else replace(spec, minutes=given.expires_after.minutes)
 
 
 def _hosts(policy: NetworkPolicyRequest | None, where: str) -> tuple[str, ...]:

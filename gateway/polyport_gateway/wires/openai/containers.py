@@ -17,7 +17,7 @@ from polyport.types.containers import (
 )
 from polyport_gateway.call import Dispatch
 from polyport_gateway.errors import invalid_request
-from polyport_gateway.sandboxes.containers import Containers
+from polyport_gateway.sandboxes.containers import ContainerFile, Containers
 from polyport_gateway.settings import Settings
 from polyport_gateway.wires.http import (
     Receive,
@@ -135,9 +135,15 @@ class ContainersWire:
         """``POST /v1/containers/{container_id}/files``."""
         await self._containers.check(info_of(scope).caller)
         session = await self._running(scope)
-        name, data = await read_upload(scope, receive, self._settings)
-        adding = self._do(scope, lambda: self._containers.add_file(session, name, data), session)
-        file = await run_until_disconnect(receive, adding)
+        given = await read_upload(scope, receive, self._settings)
+        caller = info_of(scope).caller
+
+        async def add() -> ContainerFile:
+            if isinstance(given, str):
+                return await self._containers.bring_one(session, given, caller)
+            return await self._containers.add_file(session, *given)
+
+        file = await run_until_disconnect(receive, self._do(scope, add, session))
         await send_json(send, file_body(file))
 
     async def list_files(self, scope: Scope, send: Send) -> None:

@@ -215,6 +215,7 @@ def test_removed_while_it_is_built(catalogue: Catalogue, base: BaseRow, database
 
 def test_failures(catalogue: Catalogue, base: BaseRow) -> None:
     new = catalogue.record_failure(base.id, Failure(key="bad.pdf", error="no\0 text", sha256="1", bytes=3), job="j")
+    assert catalogue.record_failure(base.id, Failure(key="bad.pdf", error="no\0 text", sha256="1", bytes=3)) == new
     assert (new.status, new.version, new.error, new.title) == ("failed", 0, "no\ufffd text", "bad.pdf")
     assert catalogue.stale(base.id, 1) == []
     row = add(catalogue, base, "a.md", "one").document

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from polyport_gateway.knowledge.catalogue import Catalogue
+from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import knowledge_chunks
 from tests.support.catalogue_writer import Index, Writer, texts
@@ -90,7 +90,7 @@ def check(url: str, file: Path, said: list[str], known: dict[str, str]) -> None:
 def test_nothing_is_lost_or_doubled(records_url: str, tmp_path: Path) -> None:
     known: dict[str, str] = {}
     for seed in range(2):
-        said = killed(records_url, tmp_path / "index", seed, 0.3 + 0.4 * seed)
+        said = killed(records_url, tmp_path / "index", seed, 0.2 + 0.3 * seed)
         check(records_url, tmp_path / "index", said, known)
 
 
@@ -102,6 +102,81 @@ def test_nothing_is_lost_or_doubled_however_often(records_url: str, tmp_path: Pa
     for seed in range(50):
         said = killed(records_url, tmp_path / "index", seed, chance.uniform(0.01, 1.5))
         check(records_url, tmp_path / "index", said, known)
+
+
+FULL = """
+import asyncio, resource, signal, sys
+from polyport.errors import ServiceUnavailableError
+from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument
+from polyport_gateway.storage.database import Database
+
+database = Database(sys.argv[1])
+asyncio.run(database.open())
+catalogue = Catalogue(database)
+base = catalogue.create("base", {}, shelf="main")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    for number in range(1000):
+        item = NewDocument(key=str(number), title="T", sha256="0"), [NewChunk("x" * 20_000)]
+        staged = catalogue.stage(base.id, 1, [item])
+        catalogue.publish(base.id, 1, staged)
+        print(number, flush=True)
+except ServiceUnavailableError:
+    catalogue.abandon(staged)
+    assert len(catalogue.live(range(1, 1000))) == number
+    print("full")
+"""
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """What was acknowledged is there, readers go on, and once there is room again, so do writers."""
+    url = f"sqlite:///{tmp_path}/records.sqlite3"
+    done = subprocess.run([sys.executable, "-c", FULL, url], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
+    *acknowledged, last = done.stdout.split()
+    assert last == "full"
+    assert len(acknowledged) > 2
+    with opened(url) as database:
+        catalogue = Catalogue(database)
+        base = catalogue.base("base")
+        assert base is not None
+        assert set(seen(catalogue, database)) == set(acknowledged)
+        while garbage := catalogue.garbage():
+            for some in garbage:
+                catalogue.forget(some.chunks)
+        staged = catalogue.stage(base.id, 1, [(NewDocument(key="new", title="T", sha256="0"), [NewChunk("x")])])
+        assert catalogue.publish(base.id, 1, staged) == []
+        assert set(seen(catalogue, database)) == {*acknowledged, "new"}
+
+
+def test_two_processes_write_to_one_base(records_url: str, tmp_path: Path) -> None:
+    """They get in each other's way, and are told so; what is seen is whole all the same."""
+    with opened(records_url) as database:
+        catalogue = Catalogue(database)
+        base = catalogue.create("base", {}, shelf="main")
+        command = [sys.executable, "-m", "tests.support.catalogue_writer", records_url, str(tmp_path / "index")]
+        writers = [
+            subprocess.Popen([*command, str(seed), "2.5"], cwd=ROOT, stdout=subprocess.DEVNULL) for seed in (1, 2)
+        ]
+        assert [writer.wait(90) for writer in writers] == [0, 0]
+        found = seen(catalogue, database)
+        rows = {row.key: row for row in catalogue.documents(base.id).rows}
+        assert set(found) == set(rows)
+        for key, shown in found.items():
+            content, generation = map(int, shown[0].split()[1:3])
+            assert str(content) == rows[key].sha256
+            assert shown == texts(key, content, generation)
+        index = Index(tmp_path / "index")
+        writer = Writer(catalogue, index, random.Random(0))
+        writer.drop_former()
+        while garbage := catalogue.garbage():
+            for some in garbage:
+                index.delete(some.chunks)
+                catalogue.forget(some.chunks)
+        ids = database.read_sync(lambda connection: connection.execute(select(knowledge_chunks.c.id)).scalars().all())
+        assert index.all() == set(ids)
+        assert seen(catalogue, database) == found
+        index.close()
 
 
 def test_questions_asked_meanwhile_see_one_version_of_each_document(records_url: str) -> None:

@@ -42,7 +42,7 @@ def found(draw: st.DrawFn) -> list[KnowledgeHit]:
     return hits
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(found(), st.integers(1, 12), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_nothing(hits: list[KnowledgeHit], limit: int, chance: random.Random) -> None:
     shuffled = list(hits)
@@ -50,7 +50,7 @@ def test_the_order_of_arrival_changes_nothing(hits: list[KnowledgeHit], limit: i
     assert fuse(shuffled, limit) == fuse(hits, limit)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(found(), st.integers(1, 12))
 def test_fusing_again_changes_nothing(hits: list[KnowledgeHit], limit: int) -> None:
     once = fuse(hits, limit)
@@ -58,7 +58,7 @@ def test_fusing_again_changes_nothing(hits: list[KnowledgeHit], limit: int) -> N
     assert fuse([*once, *once], limit) == once
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(found(), st.integers(1, 12))
 def test_what_is_shown_is_the_best_and_nothing_is_lost(hits: list[KnowledgeHit], limit: int) -> None:
     fused = fuse(hits, limit)

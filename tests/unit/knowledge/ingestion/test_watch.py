@@ -87,6 +87,14 @@ def test_a_change_that_is_undone_is_none(watched: Watched) -> None:
     assert watched.look_for(30) == 0
 
 
+def test_a_change_that_cannot_be_followed_now_is_told_again(watched: Watched) -> None:
+    answers = [False, False, None]
+    watched.watcher.add("base", [Folder(watched.folder, "docs")], lambda: answers.pop(0))
+    (watched.folder / "b.md").write_text("b")
+    watched.look_for(30)
+    assert answers == []
+
+
 def test_a_base_that_is_removed_is_not_watched(watched: Watched) -> None:
     (watched.folder / "b.md").write_text("b")
     watched.watcher.remove("base")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -343,3 +345,78 @@ async def test_switched_off_is_said(docs: Path, tmp_path: Path) -> None:
         assert desk.service.state == "disabled"
         with pytest.raises(UnsupportedOperationError, match="POLYPORT_KNOWLEDGE=none"):
             await desk.service.bases(LOCAL)
+
+
+async def test_conditions_in_a_question_become_a_filter(tmp_path: Path) -> None:
+    async with opened(App("t"), tmp_path) as desk:
+        await desk.service.create(wanted("notes"), caller=LOCAL)
+        for year in (2023, 2024):
+            await desk.add("notes", {f"{year}.md": LEAVE}, metadata={"year": year, "author": "Ann Lee"})
+        await desk.add("notes", {"other.md": LEAVE}, metadata={"year": 2024, "author": "Bo Chen"})
+        found = await desk.search("days of leave in 2024 by Ann Lee", "notes", self_query=True)
+        assert [hit.source for hit in found.data] == ["2024.md"]
+        assert any("Ann Lee" in note for note in found.notes)
+        plain = await desk.search("days of leave in 2024 by Ann Lee", "notes")
+        assert plain.filter is None
+        assert len(plain.data[0].duplicates) == 2
+        # Nothing is of that year: the words are searched for as they are.
+        assert (await desk.search("days of leave in 1999", "notes", self_query=True)).data
+
+
+async def test_a_question_that_names_no_base_goes_to_those_it_concerns(tmp_path: Path) -> None:
+    async with opened(App("t"), tmp_path) as desk:
+        for name, text in (("people", LEAVE), ("travel", TRAIN), ("trips", CHINESE)):
+            await desk.service.create(wanted(name), caller=LOCAL)
+            await desk.add(name, {f"{number}.md": f"{text}\nNumber {number}.\n" for number in range(5)})
+        for question, name in (("How many days of leave?", "people"), ("上海的住宿标准是多少？", "trips")):
+            found = await desk.search(question)
+            assert (found.searched, found.routed[0].knowledge) == ([name], name)
+            assert found.routed[0].why
+            assert {hit.knowledge for hit in found.data} == {name}
+        assert (await desk.search("days", ["travel"])).routed == []
+
+
+async def test_callers_name_only_what_they_may_use(docs: Path, tmp_path: Path) -> None:
+    app = App("t")
+    app.model("writer", engine=ScriptedEngine("Yes."))
+    app.function("shout")(_shout)
+    alice = Caller("alice", "alice", frozenset({"mine", "shout"}))
+    async with opened(app, tmp_path) as desk:
+        with pytest.raises(BadRequestError, match="no model or function 'writer'"):
+            await desk.service.create(wanted("mine", model="writer"), caller=alice)
+        with pytest.raises(PermissionDeniedError, match="index_options"):
+            await desk.service.create(wanted("mine", index_options={"folder": str(docs)}), caller=alice)
+        await desk.service.create(wanted("mine", keywords="shout"), caller=alice)
+        with pytest.raises(BadRequestError, match="no model or function 'writer'"):
+            await desk.service.configure("mine", {"model": "writer"}, alice)
+        with pytest.raises(PermissionDeniedError, match="index_options"):
+            await desk.service.reindex("mine", {"index_options": {"folder": str(docs)}}, alice)
+        assert (await desk.service.configure("mine", {"description": "Mine."}, alice)).description == "Mine."
+
+
+async def test_bases_are_made_changed_and_dropped_while_questions_are_asked(docs: Path, tmp_path: Path) -> None:
+    async with opened(declared(docs), tmp_path, wait=["handbook"]) as desk:
+        seen: list[list[str | None]] = []
+
+        async def ask() -> None:
+            while True:
+                found = await desk.search("How many days of leave?")
+                assert found.left_out == []
+                seen.append([hit.source for hit in found.data if hit.knowledge == "handbook"])
+
+        asking = asyncio.ensure_future(ask())
+        for number in range(3):
+            name = f"more-{number}"
+            await desk.service.create(wanted(name), caller=LOCAL)
+            await desk.add(name, {"a.md": TRAIN})
+            await desk.done(
+                await desk.service.reindex("handbook", {"chunker": f"Sentences(max_tokens={32 + number})"}, LOCAL)
+            )
+            await desk.done((await desk.service.rekey("handbook", LOCAL, changes={"batch": True})).job)
+            await desk.service.delete(name, LOCAL)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        assert len(seen) > 3
+        # Never two builds of a document, and never none.
+        assert {tuple(dict.fromkeys(sources)) for sources in seen} == {("docs/leave.md",)}

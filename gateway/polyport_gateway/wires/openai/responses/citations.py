@@ -23,16 +23,16 @@ def citation_annotation(citation: Citation, length: int) -> dict[str, Any]:
     """
     start = citation.start or 0
     end = length if citation.end is None else citation.end
-    source = citation.url or ""
-    if "://" in source or not citation.document:
+    if citation.url or not citation.document:
         return {
             "type": "url_citation",
-            "url": source,
+            "url": citation.url or "",
             "title": citation.title,
             "start_index": start,
             "end_index": end,
         }
     # A document that was made of a file of /v1/files is known by it there.
+    source = citation.source or ""
     of_file = source.startswith(FILE_PREFIX)
     name = citation.title if of_file else file_name(source) or citation.title
     more = {"quote": citation.text, "page": citation.page}

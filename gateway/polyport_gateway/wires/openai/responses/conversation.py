@@ -239,13 +239,13 @@ def _chat_part(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image(part: Mapping[str, Any]) -> dict[str, Any]:
-    url = part.get("image_url")
-    if url is None:
+    url, file_id = part.get("image_url"), part.get("file_id")
+    if url is None and file_id is None:
         raise UnsupportedParameterError(
-            "input_image needs image_url (an address or a data URL); pictures by file_id are not supported.",
-            param="input",
+            "input_image needs image_url (an address or a data URL), or the file_id of a file of yours.", param="input"
         )
-    image = {"url": url}
+    # A file's id is not the chat's to carry: `Attachments` puts the picture itself there.
+    image = {"url": url} if url is not None else {"file_id": file_id}
     if part.get("detail", "auto") != "auto":
         image["detail"] = part["detail"]
     return {"type": "image_url", "image_url": image}

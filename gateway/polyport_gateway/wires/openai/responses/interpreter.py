@@ -64,11 +64,16 @@ async def plan_interpreter(
         return await _in(session, containers, caller)
     spec = read_spec(asked.container, f"{where}.container.")
     containers.check_spec(spec, f"{where}.container.")
+    brought = await containers.brought(spec, caller, f"{where}.container.")
     used = [str(item["container_id"]) for item in earlier if item.get("type") == "code_interpreter_call"]
     last = await _still_there(used[-1], containers, caller) if used else None
     if last is not None and containers.matches(last, spec):
+        await containers.bring(last, brought)
         return await _in(last, containers, caller, spec=spec)
-    return Interpreter(CodeInterpreter(containers, caller, spec=spec, renewed=bool(used)))
+    expected = [
+        ContainerFile("", "", name, file.bytes, file.created_at // 1000, "user") for name, file in brought.items()
+    ]
+    return Interpreter(CodeInterpreter(containers, caller, spec=spec, files=expected, renewed=bool(used)))
 
 
 async def _still_there(container_id: str, containers: Containers, caller: Caller) -> Session | None:

@@ -26,6 +26,7 @@ from polyport_gateway.jobs.responses import ResponseArchive
 from polyport_gateway.sandboxes.containers import ContainerFile, Containers
 from polyport_gateway.storage.responses import StoredResponse
 from polyport_gateway.vector_stores.search import VectorStoreSearcher, read_tool
+from polyport_gateway.wires.openai.responses.attachments import Attachments
 from polyport_gateway.wires.openai.responses.conversation import Conversation
 from polyport_gateway.wires.openai.responses.ids import ItemIds, new_response_id, response_of_item
 from polyport_gateway.wires.openai.responses.interpreter import plan_interpreter
@@ -134,6 +135,7 @@ class Planner:
         store: Whether responses are kept at all.
         containers: Where code is run; None for a gateway that runs none.
         searcher: Searches vector stores; None for a gateway that has none.
+        attachments: Puts files into messages.
     """
 
     def __init__(
@@ -144,9 +146,11 @@ class Planner:
         store: bool,
         containers: Containers | None = None,
         searcher: VectorStoreSearcher | None = None,
+        attachments: Attachments | None = None,
     ) -> None:
         self._catalog = catalog
         self._searcher = searcher
+        self._attachments = attachments or Attachments()
         self._containers = containers
         self._archive = archive
         self._store = store
@@ -196,7 +200,8 @@ class Planner:
             None if asks else search,
         )
         own = tuple(tool for tool in given if tool is not None)
-        chat = _chat(request, tooling, conversation, kind, own)
+        messages = await self._attachments.attach(conversation.messages(), caller)
+        chat = _chat(request, tooling, conversation, messages, kind, own)
         if asks and (capability := self._catalog.find(request.model)) is not None:
             # It is asked in another form, which has no place for what a chat can't have either.
             check_features(capability, chat)
@@ -356,10 +361,10 @@ def _chat(
     request: ResponseRequest,
     tooling: Tooling,
     conversation: Conversation,
+    messages: list[dict[str, Any]],
     kind: Kind,
     own: tuple[RequestTool, ...],
 ) -> Chat:
-    messages = conversation.messages()
     if request.instructions:
         messages.insert(0, {"role": "system", "content": request.instructions})
     if not messages:

@@ -12,6 +12,7 @@ from polyport.types.responses import ResponseDeleted, ResponseItemList
 from polyport_gateway.agents.searched_answer import SearchedAnswer
 from polyport_gateway.call import Call, Dispatch
 from polyport_gateway.catalog import Catalog
+from polyport_gateway.files.service import FileService
 from polyport_gateway.jobs.background import BackgroundTasks
 from polyport_gateway.jobs.responses import MemoryResponseStore, ResponseArchive, ResponseStoreLike
 from polyport_gateway.sandboxes.containers import Containers
@@ -28,6 +29,7 @@ from polyport_gateway.wires.openai.queries import (
     read_order,
     read_query,
 )
+from polyport_gateway.wires.openai.responses.attachments import Attachments
 from polyport_gateway.wires.openai.responses.kept import show, show_item
 from polyport_gateway.wires.openai.responses.plan import Plan, Planner, check_include
 from polyport_gateway.wires.openai.responses.replay import replay
@@ -57,6 +59,7 @@ class ResponsesWire:
         store: Where they are kept; in memory by default.
         containers: Where the code interpreter runs; None for a gateway that has none.
         searcher: Searches vector stores; None for a gateway that has none.
+        files: Where files are that messages name; None for a gateway that keeps none.
 
     Attributes:
         routes: Each path, method and endpoint.
@@ -70,11 +73,17 @@ class ResponsesWire:
         store: ResponseStoreLike | None = None,
         containers: Containers | None = None,
         searcher: VectorStoreSearcher | None = None,
+        files: FileService | None = None,
     ) -> None:
         self.archive = ResponseArchive(store or MemoryResponseStore())
         self.tasks = BackgroundTasks()
         planner = Planner(
-            catalog, self.archive, store=settings.store_responses, containers=containers, searcher=searcher
+            catalog,
+            self.archive,
+            store=settings.store_responses,
+            containers=containers,
+            searcher=searcher,
+            attachments=Attachments(files, settings.max_body_bytes),
         )
         stored = _Stored(self.archive, self.tasks)
         self.routes = [
