@@ -119,6 +119,7 @@ def test_what_matched_is_marked_and_chinese_takes_its_room(at_terminal: Callable
     assert "It has" in said
 
 
+@pytest.mark.slow
 def test_a_bar_while_documents_are_taken_in(
     at_terminal: Callable[..., Terminal], memory: MemoryKnowledge, tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_questions_that_follow_each_other(at_terminal: Callable[..., Terminal], 
     assert terminal.close() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 1)])
 def test_it_is_asked_before_anything_is_removed(
     at_terminal: Callable[..., Terminal], memory: MemoryKnowledge, answer: str, left: int
@@ -171,6 +173,7 @@ def test_it_is_asked_before_anything_is_removed(
     assert len(memory.bases_by_name["tea"].documents) == left
 
 
+@pytest.mark.slow
 def test_whoever_interrupts_is_told_that_the_job_goes_on(
     at_terminal: Callable[..., Terminal], memory: MemoryKnowledge
 ) -> None:

@@ -192,6 +192,7 @@ def run(*arguments: str, folder: Path, **variables: str) -> subprocess.Completed
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_line_on_an_app(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/green.md").write_text(GREEN)

@@ -20,6 +20,8 @@ from polyport.testing import gateway
 from tests.support.knowledge import MemoryKnowledge, install
 from tests.support.wires import connection, head
 
+HTTP = httpx.Client(timeout=20)
+"""One for all tests: each loads the machine's certificates anew, which takes longer than most of them."""
 GREEN, BLACK = "Green tea is steeped at 75 degrees.", "红茶用沸水冲泡。Black tea is steeped in boiling water."
 
 
@@ -47,7 +49,7 @@ def base(served: Any, memory: MemoryKnowledge) -> str:
 def settled(base: str, job: dict[str, Any]) -> dict[str, Any]:
     url = base.rpartition("/")[0] + f"/jobs/{job['id']}"
     end = time.monotonic() + 10
-    while (found := httpx.get(url).json())["status"] in ("queued", "running"):
+    while (found := HTTP.get(url).json())["status"] in ("queued", "running"):
         assert time.monotonic() < end
         time.sleep(0.02)
     return dict(found)
@@ -57,9 +59,9 @@ class TestDocuments:
     def test_a_form_as_curl_sends_it(self, base: str) -> None:
         files = [("file", ("手册/oolong.md", b"Oolong", "text/markdown")), ("file", ("a.md", b"A"))]
         fields = {"metadata": '{"year": 2025}', "tag": ["公开", "hr"], "url": ["https://example.org/x"]}
-        job = settled(base, httpx.post(f"{base}/documents", files=files, data=fields).json())
+        job = settled(base, HTTP.post(f"{base}/documents", files=files, data=fields).json())
         assert (job["added"], job["total"], job["failed"]) == (3, 3, 0)
-        found = {one["source"]: one for one in httpx.get(f"{base}/documents").json()["data"]}
+        found = {one["source"]: one for one in HTTP.get(f"{base}/documents").json()["data"]}
         assert found["手册/oolong.md"]["metadata"] == {"year": 2025}
         assert found["https://example.org/x"]["tags"] == found["a.md"]["tags"] == ["公开", "hr"]
 
@@ -72,32 +74,32 @@ class TestDocuments:
             "metadata": {"a": 1, "b": 1},
             "tags": ["s"],
         }
-        job = settled(base, httpx.post(f"{base}/documents", json=body).json())
+        job = settled(base, HTTP.post(f"{base}/documents", json=body).json())
         assert (job["added"], job["failed"], job["errors"][0]["source"]) == (1, 1, "b.bin")
-        document = httpx.get(f"{base}/documents/a.md").json()
+        document = HTTP.get(f"{base}/documents/a.md").json()
         assert (document["metadata"], document["tags"]) == ({"a": 1, "b": 2}, ["s", "t"])
 
     def test_nothing_is_done_twice(self, base: str) -> None:
         files = {"file": ("green.md", GREEN.encode())}
-        job = settled(base, httpx.post(f"{base}/documents", files=files).json())
+        job = settled(base, HTTP.post(f"{base}/documents", files=files).json())
         assert (job["unchanged"], job["added"], job["updated"]) == (1, 0, 0)
 
     def test_pages(self, base: str) -> None:
-        first = httpx.get(f"{base}/documents", params={"limit": 1}).json()
+        first = HTTP.get(f"{base}/documents", params={"limit": 1}).json()
         assert (first["total"], first["has_more"], len(first["data"])) == (2, True, 1)
-        second = httpx.get(f"{base}/documents", params={"limit": 1, "after": first["next"]}).json()
+        second = HTTP.get(f"{base}/documents", params={"limit": 1, "after": first["next"]}).json()
         assert [one["source"] for one in second["data"]] == ["docs/black 红.md"]
-        assert httpx.get(f"{base}/documents", params={"query": "红"}).json()["total"] == 1
+        assert HTTP.get(f"{base}/documents", params={"query": "红"}).json()["total"] == 1
 
     @pytest.mark.parametrize("key", ["docs/black 红.md", "docs%2Fblack%20%E7%BA%A2.md"])
     def test_a_document_by_its_key(self, base: str, key: str) -> None:
-        assert httpx.get(f"{base}/documents/{key}").json()["title"] == "black 红"
-        assert httpx.get(f"{base}/documents/{key}/text").json()["text"] == BLACK
-        changed = httpx.patch(f"{base}/documents/{key}", json={"title": "红茶"}).json()
+        assert HTTP.get(f"{base}/documents/{key}").json()["title"] == "black 红"
+        assert HTTP.get(f"{base}/documents/{key}/text").json()["text"] == BLACK
+        changed = HTTP.patch(f"{base}/documents/{key}", json={"title": "红茶"}).json()
         assert (changed["title"], changed["source"]) == ("红茶", "docs/black 红.md")
-        assert httpx.delete(f"{base}/documents/{key}").json()["documents"] == [changed["id"]]
-        assert httpx.get(f"{base}/documents/{key}").status_code == 404
-        assert httpx.delete(f"{base}/documents/{key}").json()["error"]["code"] == "document_not_found"
+        assert HTTP.delete(f"{base}/documents/{key}").json()["documents"] == [changed["id"]]
+        assert HTTP.get(f"{base}/documents/{key}").status_code == 404
+        assert HTTP.delete(f"{base}/documents/{key}").json()["error"]["code"] == "document_not_found"
 
     def test_a_key_that_looks_like_an_address(self, served: Any, base: str) -> None:
         with Client(served.url) as client:
@@ -137,7 +139,7 @@ class TestDocuments:
         ],
     )
     def test_what_can_not_be_added(self, base: str, send: dict[str, Any], message: str) -> None:
-        answer = httpx.post(f"{base}/documents", **send)
+        answer = HTTP.post(f"{base}/documents", **send)
         assert answer.status_code == 400
         assert message in answer.json()["error"]["message"]
 
@@ -163,17 +165,17 @@ class TestDocuments:
                 )
                 + b'--x\r\ncontent-disposition: form-data; name="file"; '
             )
-        assert httpx.get(f"{base}/documents").json()["total"] == 2
+        assert HTTP.get(f"{base}/documents").json()["total"] == 2
 
 
 class TestBases:
     def test_what_is_said_of_one(self, base: str) -> None:
-        found = httpx.get(base).json()
+        found = HTTP.get(base).json()
         assert (found["name"], found["documents"], found["description"]) == ("tea", 2, "About tea")
-        changed = httpx.patch(base, json={"description": None, "threshold": 0.5}).json()
+        changed = HTTP.patch(base, json={"description": None, "threshold": 0.5}).json()
         assert changed["description"] is None
-        assert [one["name"] for one in httpx.get(base.rpartition("/")[0]).json()["data"]] == ["tea"]
-        assert [one["action"] for one in httpx.get(f"{base}/changes").json()["data"]] == ["added", "added"]
+        assert [one["name"] for one in HTTP.get(base.rpartition("/")[0]).json()["data"]] == ["tea"]
+        assert [one["action"] for one in HTTP.get(f"{base}/changes").json()["data"]] == ["added", "added"]
 
     @pytest.mark.parametrize(
         ("method", "path", "body", "message"),
@@ -196,7 +198,7 @@ class TestBases:
         ],
     )
     def test_what_is_refused(self, base: str, method: str, path: str, body: dict[str, Any], message: str) -> None:
-        answer = httpx.request(method, base.rpartition("/")[0] + path, json=body)
+        answer = HTTP.request(method, base.rpartition("/")[0] + path, json=body)
         assert answer.status_code == 400
         assert message in answer.json()["error"]["message"]
 
@@ -212,7 +214,7 @@ class TestBases:
         ],
     )
     def test_queries_that_are_refused(self, base: str, path: str, message: str) -> None:
-        answer = httpx.get(base.rpartition("/")[0] + path)
+        answer = HTTP.get(base.rpartition("/")[0] + path)
         assert answer.status_code == 400
         assert message in answer.json()["error"]["message"]
 
@@ -220,7 +222,7 @@ class TestBases:
         "path", ["/none", "/none/documents", "/none/changes", "/tea/documents/none", "/jobs/none", "/jobs/none/events"]
     )
     def test_what_is_not_there(self, base: str, path: str) -> None:
-        answer = httpx.get(base.rpartition("/")[0] + path)
+        answer = HTTP.get(base.rpartition("/")[0] + path)
         assert answer.status_code == 404
         assert answer.json()["error"]["code"].endswith("_not_found")
 
@@ -235,26 +237,26 @@ class TestBases:
             ).result(10)
             headers = {"authorization": f"Bearer {made[1]}"}
             url = f"{running.url}/v1/knowledge"
-            assert [one["name"] for one in httpx.get(url, headers=headers).json()["data"]] == ["coffee"]
+            assert [one["name"] for one in HTTP.get(url, headers=headers).json()["data"]] == ["coffee"]
             for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/documents"), ("GET", "/documents/green.md")):
-                assert httpx.request(method, f"{url}/tea{path}", headers=headers).status_code == 404
+                assert HTTP.request(method, f"{url}/tea{path}", headers=headers).status_code == 404
             files = {"file": ("a.md", b"")}
-            assert httpx.post(f"{url}/tea/documents", files=files, headers=headers).status_code == 404
-            assert httpx.get(f"{url}/tea").status_code == 401
+            assert HTTP.post(f"{url}/tea/documents", files=files, headers=headers).status_code == 404
+            assert HTTP.get(f"{url}/tea").status_code == 401
 
 
 class TestAsking:
     def test_searching(self, base: str, memory: MemoryKnowledge) -> None:
         body = {"query": "How is green tea steeped?", "limit": 1, "filter": {}}
-        found = httpx.post(f"{base}/search", json=body).json()
+        found = HTTP.post(f"{base}/search", json=body).json()
         assert (found["object"], found["data"][0]["text"]) == ("knowledge.results", GREEN)
         assert memory.asked[-1].knowledge == "tea"
-        assert httpx.post(base.rpartition("/")[0] + "/search", json={"query": "红茶"}).json()["searched"] == ["tea"]
+        assert HTTP.post(base.rpartition("/")[0] + "/search", json={"query": "红茶"}).json()["searched"] == ["tea"]
 
     def test_an_answer_and_its_events(self, base: str) -> None:
-        whole = httpx.post(f"{base}/ask", json={"query": "green degrees"}).json()
+        whole = HTTP.post(f"{base}/ask", json={"query": "green degrees"}).json()
         assert (whole["text"], whole["found"], whole["citations"][0]["quote"]) == (GREEN, True, GREEN)
-        answer = httpx.post(f"{base}/ask", json={"query": "green degrees", "stream": True})
+        answer = HTTP.post(f"{base}/ask", json={"query": "green degrees", "stream": True})
         assert answer.headers["content-type"].startswith("text/event-stream")
         events = [event.split("\n") for event in answer.text.strip().split("\n\n")]
         kinds = [kind.removeprefix("event: ") for kind, _ in events]
@@ -264,7 +266,7 @@ class TestAsking:
         assert data[-1]["answer"] == whole
 
     def test_one_that_breaks_off(self, base: str) -> None:
-        answer = httpx.post(f"{base}/ask", json={"query": "green break", "stream": True})
+        answer = HTTP.post(f"{base}/ask", json={"query": "green break", "stream": True})
         assert answer.text.count("event: text") == 1
         last = json.loads(answer.text.strip().rpartition("data: ")[2])
         assert last["error"]["message"] == "It broke off."
@@ -273,7 +275,7 @@ class TestAsking:
     def test_whoever_goes_away_is_not_answered_further(self, base: str, memory: MemoryKnowledge) -> None:
         before = memory.cancelled
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{base}/ask", json={"query": "forever", "stream": True}, timeout=0.3)
+            HTTP.post(f"{base}/ask", json={"query": "forever", "stream": True}, timeout=0.3)
         end = time.monotonic() + 5
         while memory.cancelled == before:
             assert time.monotonic() < end
@@ -301,23 +303,23 @@ class TestJobs:
     ) -> None:
         monkeypatch.setattr("polyport_gateway.wires.rest.knowledge._BEAT_S", 0.05)
         memory.pause_s = 1.5
-        job = httpx.post(f"{base}/documents", files={"file": ("slow.md", b"slow")}).json()
-        events = httpx.get(base.rpartition("/")[0] + f"/jobs/{job['id']}/events").text
+        job = HTTP.post(f"{base}/documents", files={"file": ("slow.md", b"slow")}).json()
+        events = HTTP.get(base.rpartition("/")[0] + f"/jobs/{job['id']}/events").text
         assert events.count("event: job") >= 5
 
     def test_cancelling(self, base: str, memory: MemoryKnowledge) -> None:
         memory.pause_s = 30
-        job = httpx.post(f"{base}/documents", files={"file": ("slow.md", b"slow")}).json()
+        job = HTTP.post(f"{base}/documents", files={"file": ("slow.md", b"slow")}).json()
         url = base.rpartition("/")[0] + f"/jobs/{job['id']}"
-        assert httpx.post(f"{url}/cancel").json()["status"] == "cancelled"
-        assert '"status":"cancelled"' in httpx.get(f"{url}/events").text
+        assert HTTP.post(f"{url}/cancel").json()["status"] == "cancelled"
+        assert '"status":"cancelled"' in HTTP.get(f"{url}/events").text
 
     def test_the_others(self, base: str) -> None:
-        assert settled(base, httpx.post(f"{base}/refresh").json())["kind"] == "ingest"
-        assert settled(base, httpx.post(f"{base}/reindex", json={"embedder": "minilm"}).json())["kind"] == "reindex"
-        assert httpx.get(base).json()["embedders"] == ["minilm"]
-        assert httpx.post(f"{base}/rekey", json={"version": 3}).json()["job"] is None
-        assert httpx.post(f"{base}/rekey", json={"batch": True}).json()["job"]["kind"] == "rekey"
+        assert settled(base, HTTP.post(f"{base}/refresh").json())["kind"] == "ingest"
+        assert settled(base, HTTP.post(f"{base}/reindex", json={"embedder": "minilm"}).json())["kind"] == "reindex"
+        assert HTTP.get(base).json()["embedders"] == ["minilm"]
+        assert HTTP.post(f"{base}/rekey", json={"version": 3}).json()["job"] is None
+        assert HTTP.post(f"{base}/rekey", json={"batch": True}).json()["job"]["kind"] == "rekey"
 
 
 class TestClients:

@@ -56,22 +56,28 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def _sync(method: str, *args: Any, **kwargs: Any) -> Any:
-    with Client(URL, max_retries=0) as client:
-        return getattr(client.knowledge, method)(*args, **kwargs)
+@pytest.fixture(scope="module")
+def clients() -> Iterator[tuple[Client, AsyncClient, asyncio.Runner]]:
+    """One of each for all tests: each loads the machine's certificates, which takes longer than most of them."""
+    with asyncio.Runner() as runner, Client(URL, max_retries=0) as client:
+        other = AsyncClient(URL, max_retries=0)
+        yield client, other, runner
+        runner.run(other.close())
 
 
-def _async(method: str, *args: Any, **kwargs: Any) -> Any:
-    async def work() -> Any:
-        async with AsyncClient(URL, max_retries=0) as client:
-            return await getattr(client.knowledge, method)(*args, **kwargs)
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest, clients: tuple[Client, AsyncClient, asyncio.Runner]) -> Ask:
+    client, other, runner = clients
 
-    return asyncio.run(work())
+    async def work(method: str, args: Any, kwargs: Any) -> Any:
+        return await getattr(other.knowledge, method)(*args, **kwargs)
 
+    def do(method: str, *args: Any, **kwargs: Any) -> Any:
+        if request.param == "sync":
+            return getattr(client.knowledge, method)(*args, **kwargs)
+        return runner.run(work(method, args, kwargs))
 
-@pytest.fixture(params=[_sync, _async], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    return request.param
+    return do
 
 
 def body(route: respx.Route) -> Any:

@@ -35,11 +35,13 @@ class Shelf:
         index: To search and write.
         samples: Of what is in it, by which scores are seen.
         writing: Held while chunks are written, so that a batch of one base does not fall between those of another.
+        changed: Documents that have come, gone or changed since it was last put in order.
     """
 
     key: str
     index: VectorIndex
     writing: threading.Lock = field(default_factory=threading.Lock)
+    changed: int = 0
     samples: Samples = field(init=False)
 
     def __post_init__(self) -> None:

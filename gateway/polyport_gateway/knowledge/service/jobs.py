@@ -422,8 +422,14 @@ class KnowledgeJobs:
             self._learning.learn(target)
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
-        if changed * 10 > _MANY and target.index.count() > _MANY:
+        shelf = self._building.shelf(base)
+        shelf.changed += changed
+        chunks = target.index.count()
+        # By what has changed in all bases together: a hundred that are filled one after the other share an index, and
+        # each time the whole of it is made anew.
+        if chunks > _MANY and shelf.changed * 10 > max(_MANY, chunks // 2):
             report.say("putting the index in order")
+            shelf.changed = 0
             target.index.optimize()
 
     async def _sweep(self) -> None:
