@@ -47,7 +47,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     app = App("stores")
     app.knowledge("handbook", sources=[str(docs)])
     app.model("echo", engine="echo")
-    with gateway(app, data_dir=folder / "data") as running:
+    with gateway(app, data_dir=folder / "data", documents_max_bytes=1 << 20) as running:
         with openai.OpenAI(base_url=f"{running.url}/v1", api_key="none") as client:
             eventually(
                 lambda: client.vector_stores.retrieve("handbook").file_counts.completed == 2, 30, "handbook is read"
@@ -220,6 +220,16 @@ class TestFiles:
         assert {file.id for file in failed} == {broken, unknown}
         with pytest.raises(openai.NotFoundError):
             client.vector_stores.files.content(broken, vector_store_id=store)
+
+    def test_one_that_is_too_large_keeps_no_other(self, client: openai.OpenAI) -> None:
+        large, fine = upload(client, "large.md", b"x" * ((1 << 20) + 1)), upload(client)
+        store = client.vector_stores.create().id
+        batch = client.vector_stores.file_batches.create_and_poll(store, file_ids=[large, fine])
+        assert (batch.file_counts.failed, batch.file_counts.completed) == (1, 1)
+        alone = client.vector_stores.files.create_and_poll(large, vector_store_id=store)
+        assert alone.status == "failed"
+        assert alone.last_error is not None
+        assert "largest" in alone.last_error.message
 
     def test_attributes_change_and_are_filtered_by(self, client: openai.OpenAI) -> None:
         file = upload(client)
