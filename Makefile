@@ -6,6 +6,7 @@
 #   make check     format, lint, types, layers, tables in the docs
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
 #   make bench-documents DATA=FOLDER  what the readers and chunkers find, beside others
+#   make bench-knowledge DATA=FOLDER  a hundred knowledge bases: routing, latency, filling (BENCH="--scale 0.1" for a part)
 #   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
 #   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
@@ -20,7 +21,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents knowledge-peer-venv bench-knowledge
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,10 @@ chunking-peer-venv:
 documents-peer-venv:
 	@scripts/venv .venv-documents --group documents-peer || \
 		echo "markitdown and docling do not install here; the benchmarks run without them"
+
+knowledge-peer-venv:
+	@scripts/venv .venv-knowledge --group knowledge-peer || \
+		echo "LlamaIndex does not install here; the benchmark runs without it"
 
 serve: gateway-venv
 	$(BIN)/polyport serve $(APP) --host $(HOST) --port $(PORT)
@@ -83,6 +88,11 @@ bench-documents: setup documents-peer-venv chunking-peer-venv
 	$(BIN)/python tests/benchmarks/documents.py $(DATA)/documents --peers .venv-documents/bin/python
 	$(BIN)/python tests/benchmarks/chunking.py $(DATA) --peer .venv-chunking/bin/python $(BENCH)
 	$(BIN)/python tests/benchmarks/topics.py $(DATA) --peer .venv-chunking/bin/python
+
+# Works in a folder of its own: apt writes Debian's lists into it, and vectors are kept there for the next run.
+bench-knowledge: setup knowledge-peer-venv
+	@test -n "$(DATA)" || { echo "make bench-knowledge DATA=FOLDER: name a folder to keep texts and vectors in" >&2; exit 2; }
+	$(BIN)/python tests/benchmarks/knowledge_scale.py "$(DATA)" --peer .venv-knowledge/bin/python $(BENCH)
 
 sandbox-image: setup
 	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,6 +219,7 @@ class Factory:
     @contextmanager
     def run_in_thread(self, app: App, **settings: Any) -> Iterator[RunningGateway]:
         """Serve over HTTP from a thread, on a free loopback port unless told otherwise, while inside."""
+        _finish_imports()
         chosen = load_settings(**{"port": 0, **settings})
         gateway = create_gateway(app, chosen)
         listener = bind(chosen)
@@ -248,6 +251,16 @@ class Factory:
             with contextlib.suppress(RuntimeError):
                 loops[0].call_soon_threadsafe(stop.set)
             thread.join(timeout=chosen.shutdown_grace_s + 10)
+
+
+def _finish_imports() -> None:
+    """Load httpx2 here where OpenAI's client is loaded, rather than in the gateway's thread when MCP first needs it.
+
+    The client takes what it finds in `sys.modules`, and would find it half-made there.
+    """
+    if "openai" in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("httpx2")
 
 
 factory = Factory()

@@ -232,7 +232,8 @@ class Gateway:
     def _make_vector_stores(self) -> VectorStores | None:
         if not self.knowledge.enabled:
             return None
-        plan = StorePlan(self.settings.vector_store_embedder, self.settings.vector_store_reranker)
+        settings = self.settings
+        plan = StorePlan(settings.vector_stores_max, settings.vector_store_embedder, settings.vector_store_reranker)
         return VectorStores(self.knowledge, VectorStoreRecords(self.database), self.files, plan)
 
     def routes(self) -> list[Route]:

@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     knowledge_search_timeout_s: float = Field(
         default=10.0, gt=0, description="Seconds after which a knowledge base that has not answered is left out."
     )
+    vector_stores_max: int = Field(default=1000, ge=0, description="Vector stores that one key may have.")
     vector_store_embedder: str | None = Field(
         default=None, description="Model that embeds vector stores of OpenAI's wire; BM25 alone without."
     )

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Question", "Text", "Topic", "fetch", "questions", "topics"]
+__all__ = ["Question", "Text", "Topic", "fetch", "filled", "questions", "topics"]
 
 _HELPER = Path("/usr/lib/apt/apt-helper")
 _TEAM = re.compile(r"\b(team|group|maintainers|packagers|developers|project|task force|strike force)\b", re.IGNORECASE)
@@ -113,8 +113,14 @@ def topics(folder: Path, count: int, most: int) -> list[Topic]:
     return found
 
 
-def questions(found: Sequence[Topic], each: int) -> list[Question]:
-    """Return up to so many questions of each base, the same each time."""
+def questions(found: Sequence[Topic], each: int, *, skip: int = 0) -> list[Question]:
+    """Return up to so many questions of each base, the same each time.
+
+    Args:
+        found: The bases.
+        each: How many of each.
+        skip: How many are left out before: the first twenty were looked at when the router's constants were chosen.
+    """
     times = Counter(synopsis for topic in found for synopsis in topic.synopses)
     asked = []
     for number, topic in enumerate(found):
@@ -123,20 +129,25 @@ def questions(found: Sequence[Topic], each: int) -> list[Question]:
             for text, synopsis in zip(topic.texts, topic.synopses, strict=True)
             if times[synopsis] == 1
         ]
-        asked += random.Random(topic.name).sample(own, min(each, len(own)))
+        random.Random(topic.name).shuffle(own)
+        asked += own[skip : skip + each]
     return asked
 
 
-def filled(topic: Topic, count: int) -> list[Text]:
-    """Return a base's documents, and as many made of its own sentences as are missing."""
+def filled(topic: Topic, count: int) -> list[tuple[Text, tuple[int, int]]]:
+    """Return a base's documents, and as many made of its own sentences as are missing.
+
+    With each, the numbers of the two documents that its sentences are of: for Debian's own, its own number twice.
+    """
     chance = random.Random(topic.name)
-    sentences = [part.strip() for text in topic.texts for part in re.split(r"(?<=[.:])\s+|\n\n", text.text) if part]
-    texts = list(topic.texts)
-    while len(texts) < count:
-        pair = chance.sample(topic.texts, 2)
-        title = f"{pair[0].title}-{pair[1].title}-{len(texts)}"
-        texts.append(Text(title, " ".join(chance.sample(sentences, min(5, len(sentences)))), made=True))
-    return texts
+    found = [(text, (number, number)) for number, text in enumerate(topic.texts)]
+    while len(found) < count:
+        one, other = chance.sample(range(len(topic.texts)), 2)
+        pair = topic.texts[one], topic.texts[other]
+        sentences = [part.strip() for text in pair for part in re.split(r"(?<=[.:])\s+|\n\n", text.text) if part]
+        words = " ".join(chance.sample(sentences, max(1, len(sentences) // 2)))
+        found.append((Text(f"{pair[0].title}-{pair[1].title}-{len(found)}", words, made=True), (one, other)))
+    return found
 
 
 def _team(maintainer: str) -> str:

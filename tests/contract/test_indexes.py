@@ -344,12 +344,25 @@ def test_samples(make: Make, corpus: Corpus) -> None:
     rows = DenseIndex(corpus.vectors["small"]).vectors
     np.testing.assert_allclose(vectors, rows[ids], rtol=1e-4, atol=1e-6)
     assert len(index.sample(None, 1000)[0]) == 121
+    recent = {"year": {"gte": 2020}}
+    met = index.meeting(np.arange(120), recent)
+    ids, vectors = index.sample("small", 1000, recent)
+    assert ids.tolist() == np.flatnonzero(met).tolist()
+    np.testing.assert_allclose(vectors, rows[ids], rtol=1e-4, atol=1e-6)
+    few = index.sample("small", 3, recent)[0]
+    assert len(set(few.tolist())) == 3
+    assert met[few].all()
+    assert len(index.sample("small", 5, {"year": 1900})[0]) == 0
+    chosen = index.sample("small", 20, {"open": True})[0]
+    assert len(set(chosen.tolist())) == 20
+    assert all(record.metadata["open"] for record in index.fetch(chosen.tolist()))
 
 
 def test_an_empty_index_answers(make: Make) -> None:
     index = make()
     assert index.count() == 0
     assert index.scroll() == []
+    assert index.sample("small", 5)[1].shape[0] == index.sample(None, 5)[1].shape[0] == 0
     assert len(index.search_dense("small", np.ones(8, np.float32), 5)[0].documents) == 0
     assert (
         len(index.search_sparse([SparseVector(np.array([1], np.uint32), np.ones(1, np.float32))], 5)[0].documents) == 0

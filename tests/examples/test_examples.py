@@ -50,8 +50,8 @@ def test_openai_client(quickstart: Server, tmp_path: Path) -> None:
         "names: add, count_words, countdown, handbook, handbook_search, lookup, desk, parrot, helper",
         "parrot: Hello, 你好!",
         "add: 3",
-        "handbook: Travel by train is booked through the front desk. [1] Flights are taken where the train needs more than "
-        "six hours. [1] A trip of more than 1,000 euros is approved by the head of Finance before it is booked. [1]",
+        "handbook: Travel by train is booked through the front desk. [1] Flights are taken where the train needs more "
+        "than six hours. [1] A trip of more than 1,000 euros is approved by the head of Finance before it is booked. [1]",
         "  from Travel",
         "desk: The canteen is open from half past eleven to two.",
         "helper: 42",
@@ -85,8 +85,8 @@ def test_mcp_client(quickstart: Server, tmp_path: Path) -> None:
     assert run(tmp_path, EXAMPLES / "mcp_client.py", quickstart.url).splitlines() == [
         "tools: add, count_words, countdown, handbook, handbook_search, lookup, desk, parrot, helper",
         "add: {'result': 3}",
-        "handbook: The head of Engineering decides whether customers are told, and within 72 hours the authority is. [1] "
-        "from handbook/security.pdf page 2",
+        "handbook: The head of Engineering decides whether customers are told, and within 72 hours the authority is. "
+        "[1] from handbook/security.pdf page 2",
         "  1 of 3: 3 …",
         "  2 of 3: 2 …",
         "  3 of 3: 1 …",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -267,27 +266,6 @@ def test_who_does_not_take_the_tool(served: Any, client: openai.OpenAI) -> None:
         client.responses.create(model="model", input="hi", tool_choice={"type": "file_search"})
 
 
-def test_only_stores_that_the_caller_may_use(tmp_path: Path) -> None:
-    pytest.importorskip("qdrant_edge")
-    app = App("search")
-    app.model("echo", engine="echo")
-    app.knowledge("handbook", sources=[])
-    with gateway(app, data_dir=tmp_path) as running:
-
-        def key(name: str, allow: list[str] | None) -> openai.OpenAI:
-            made = asyncio.run_coroutine_threadsafe(running.gateway.keys.create(name, allow), running.loop)
-            return openai.OpenAI(base_url=f"{running.url}/v1", api_key=made.result(10)[1], max_retries=0)
-
-        with key("me", ["files", "echo"]) as me, key("you", ["echo"]) as you:
-            store = me.vector_stores.create().id
-            me.vector_stores.files.upload_and_poll(vector_store_id=store, file=("s.md", SHIPPING.encode()))
-            asked: Any = {"model": "echo", "input": '/tool file_search {"queries": ["Hamburg"]}'}
-            assert "Hamburg" in me.responses.create(tools=[tool(store)], **asked).output_text
-            for who, what in ((you, store), (you, "handbook"), (me, "handbook")):
-                with pytest.raises(openai.NotFoundError):
-                    who.responses.create(tools=[tool(what)], **asked)
-
-
 class TestKnowledgeBase:
     def test_it_answers_from_stores_besides_itself(self, client: openai.OpenAI, store: tuple[str, str]) -> None:
         asked = "Where are goods shipped from?"
@@ -313,7 +291,7 @@ class TestKnowledgeBase:
             assert (note["type"], note["filename"]) == ("file_citation", "手册.md")
             assert note["file_id"] in files
             assert 0 <= note["start_index"] < note["end_index"] == note["index"] <= len(part.text)
-            assert note["quote"]
+            assert note["quote"] in part.text[note["start_index"] : note["end_index"]]
 
     def test_its_citations_in_a_chat(self, client: openai.OpenAI) -> None:
         asked: Any = {"model": "handbook", "messages": [{"role": "user", "content": "保修期多久？"}]}
@@ -326,6 +304,9 @@ class TestKnowledgeBase:
             assert note.type == "url_citation"
             assert 0 <= spot.start_index < spot.end_index <= len(message.content)
             assert spot.title
+            said: Any = spot.model_dump()
+            assert said["quote"] in message.content[spot.start_index : spot.end_index]
+            assert client.vector_stores.files.retrieve(said["document"], vector_store_id="handbook")
         streamed: list[Any] = []
         text = ""
         for chunk in client.chat.completions.create(stream=True, **asked):
@@ -387,6 +368,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.requires("openai3")
 def test_with_the_next_major_version(served: Any) -> None:
     command = [str(openai3_python()), "-c", OPENAI_3, f"{served.url}/v1"]

@@ -100,6 +100,7 @@ def test_the_same_bytes_are_kept_once_until_the_last_file_goes(client: openai.Op
     assert blobs(served[1]) == []
 
 
+@pytest.mark.slow
 def test_many_at_once(client: openai.OpenAI, served: tuple[str, Path]) -> None:
     """The same few contents are uploaded and deleted side by side: no file that is there loses its bytes."""
 

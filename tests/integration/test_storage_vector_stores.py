@@ -171,6 +171,7 @@ async def test_a_store_and_its_files(db: Database) -> None:
     assert [await records.get(name) for name in ("handbook", "vs\0")] == [None, None]
     assert await records.all("me") == [made] == await records.all()
     assert await records.all("you") == []
+    assert [await records.count(owner) for owner in ("me", "you")] == [1, 0]
     await records.change(made.base, label="x", expires_days=None)
     assert await records.get("vs_1") == replace(made, label="x", expires_days=None)
 

@@ -234,6 +234,7 @@ class TestFiles:
         assert client.vector_stores.files.retrieve(file, vector_store_id=store).attributes == {}
         eventually(lambda: not client.vector_stores.search(store, **query).data, 10, "they are gone")
 
+    @pytest.mark.slow
     def test_chunks_are_as_long_as_asked(self, client: openai.OpenAI) -> None:
         words = " ".join(f"word{number}" for number in range(3000))
         file = upload(client, "long.txt", words)
@@ -247,6 +248,7 @@ class TestFiles:
         assert all(len(text) < 1500 for text in found)
         assert "word1500" in found[0]
 
+    @pytest.mark.slow
     def test_lists_come_in_pages_and_by_status(self, client: openai.OpenAI) -> None:
         files = [upload(client, f"{number}.md", f"# {number}\n\nText {number}.\n") for number in range(5)]
         store = client.vector_stores.create().id
@@ -259,6 +261,7 @@ class TestFiles:
         assert client.vector_stores.files.list(store, filter="in_progress").data == []
         assert len(client.vector_stores.files.list(store, filter="completed").data) == 5
 
+    @pytest.mark.slow
     def test_the_packages_own_upload(self, client: openai.OpenAI) -> None:
         store = client.vector_stores.create().id
         made = client.vector_stores.files.upload_and_poll(vector_store_id=store, file=("茶.md", b"# Tea\n\nSteamed.\n"))
@@ -270,6 +273,7 @@ class TestFiles:
 
 
 class TestBatches:
+    @pytest.mark.slow
     def test_files_of_their_own_kind(self, client: openai.OpenAI) -> None:
         first, second = upload(client), upload(client, "茶.md", "# 茶\n\n绿茶是蒸的。\n")
         store = client.vector_stores.create().id
@@ -297,6 +301,7 @@ class TestBatches:
         )
         assert {hit.file_id for hit in found} == {second}
 
+    @pytest.mark.slow
     def test_many_at_once(self, client: openai.OpenAI) -> None:
         """Batches side by side, in one store and in several: every file is there once."""
         stores = [client.vector_stores.create(name=str(number)).id for number in range(2)]
@@ -318,6 +323,7 @@ class TestBatches:
                 hits = client.vector_stores.search(store, query=f"number{number}").data
                 assert (bool(hits) and hits[0].file_id == file) == (file in mine)
 
+    @pytest.mark.slow
     def test_one_that_is_cancelled(self, client: openai.OpenAI) -> None:
         files = [upload(client, f"{number}.md", f"# T{number}\n\n" + "Long text. " * 4000) for number in range(12)]
         store = client.vector_stores.create().id
@@ -475,13 +481,14 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
     (docs / "a.md").write_text(SHIPPING)
     app = App("stores")
     app.knowledge("handbook", sources=[str(docs)])
-    with gateway(app, data_dir=tmp_path / "data") as running:
+    app.model("echo", engine="echo")
+    with gateway(app, data_dir=tmp_path / "data", vector_stores_max=1) as running:
 
         def key(name: str, allow: list[str] | None) -> openai.OpenAI:
             made = asyncio.run_coroutine_threadsafe(running.gateway.keys.create(name, allow), running.loop)
             return openai.OpenAI(base_url=f"{running.url}/v1", api_key=made.result(10)[1], max_retries=0)
 
-        with key("me", ["files"]) as me, key("you", None) as you, key("small", ["handbook"]) as small:
+        with key("me", ["files", "echo"]) as me, key("you", None) as you, key("small", ["handbook", "echo"]) as small:
             file = upload(me)
             store = filled(me, file)
             assert me.vector_stores.search(store, query="Hamburg").data[0].file_id == file
@@ -514,10 +521,25 @@ def test_other_keys_see_none_of_it(tmp_path: Path) -> None:
                 )
                 assert found.status_code == 404, found.text
                 assert store not in httpx.get(f"{running.url}/v1/knowledge", headers=headers).text
+            asked: Any = {"model": "echo", "input": '/tool file_search {"queries": ["Hamburg"]}'}
+            for who, what, may in (
+                (me, store, True),
+                (me, "handbook", False),
+                (you, store, False),
+                (small, store, False),
+            ):
+                tools: Any = [{"type": "file_search", "vector_store_ids": [what]}]
+                if may:
+                    assert "Hamburg" in who.responses.create(tools=tools, **asked).output_text
+                else:
+                    with pytest.raises(openai.NotFoundError):
+                        who.responses.create(tools=tools, **asked)
             with pytest.raises(openai.NotFoundError):
                 you.vector_stores.files.create("handbook", file_id=file)
             with pytest.raises(openai.PermissionDeniedError):
                 small.vector_stores.create(name="x")
+            with pytest.raises(openai.ConflictError, match="vector_stores_max"):
+                me.vector_stores.create(name="one more")
             assert eventually(lambda: small.vector_stores.search("handbook", query="Hamburg").data, 20) is not None
 
 
@@ -533,6 +555,7 @@ def test_a_file_that_expires_goes_from_its_stores(client: openai.OpenAI, served:
     assert client.vector_stores.search(store, query="Hamburg").data == []
 
 
+@pytest.mark.slow
 def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
     pytest.importorskip("qdrant_edge")
     for turn in range(2):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import func, select
 
+from polyport.errors import NotFoundError
 from polyport_gateway.knowledge.catalogue import BaseRow, Catalogue, ChunkRow, Garbage
 from polyport_gateway.knowledge.chunkers import Chunker, parse_steps
 from polyport_gateway.knowledge.documents import Parsed
@@ -102,7 +103,8 @@ class Bench:
     def target(self, generation: int | None = None) -> Target:
         """Return what is built."""
         base = self.catalogue.base_by_id(self.base.id)
-        assert base is not None
+        if base is None:
+            raise NotFoundError("The base was deleted.")
         number = base.generation if generation is None else generation
         (row,) = [one for one in self.catalogue.generations(base.id) if one.generation == number]
         return Target(

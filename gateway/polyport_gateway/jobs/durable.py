@@ -54,7 +54,8 @@ class JobRunner:
         concurrency: How many run at a time in this process.
         lease_s: How long a process holds a job without a sign of life.
         poll_s: How often to look for what other processes have submitted or cancelled.
-        most_attempts: How often a job is begun before it is given up.
+        most_attempts: How often a job is begun without getting further, before it is given up. It has got further when
+            more is done than the attempt before left, or with another checkpoint.
         patience_s: How long a handler that was asked to stop may go on before it is cancelled.
 
     Example::
@@ -294,12 +295,14 @@ class JobRunner:
     def _begin(self, job: JobRow) -> None:
         context = JobContext(job, self.store, lambda: self._changed(job.id), self._threads)
         task = asyncio.create_task(self._work(context), name=f"job {job.id}")
-        self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
-        task.add_done_callback(lambda _: self._ended(job.id))
+        running = self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
+        task.add_done_callback(lambda _: self._ended(running))
         self._tell()
 
-    def _ended(self, id_: str) -> None:
-        self._running.pop(id_, None)
+    def _ended(self, running: _Running) -> None:
+        # What was put back into the queue may have been begun anew before this is told.
+        if self._running.get(running.context.id) is running:
+            del self._running[running.context.id]
         self._wake.set()
         self._tell()
 
@@ -406,7 +409,7 @@ class JobRunner:
 
     def _again(self, context: JobContext, error: BaseException) -> Callable[[], Awaitable[bool]]:
         """Try a job once more, a little later each time, until it has been begun too often."""
-        attempts = context.job.attempts
+        attempts = context.job.fruitless
         if attempts >= self._most_attempts:
             said = str(error) or f"Its handler ended with {type(error).__name__}."
             return self._finished(context, "failed", error=f"{said} It was begun {attempts} times.")

@@ -7,7 +7,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -74,6 +87,7 @@ class JobRow:
         result: What its handler returned.
         error: Why it failed.
         attempts: How often it was begun.
+        fruitless: How often of late, this time included, without getting further than before.
         worker: Who runs it.
         cancelling: Whether it was cancelled while it ran.
         created_at: Milliseconds since 1970, as all times here.
@@ -95,6 +109,7 @@ class JobRow:
     result: Any
     error: str | None
     attempts: int
+    fruitless: int
     worker: str | None
     cancelling: bool
     created_at: int
@@ -153,6 +168,7 @@ class JobStore:
             "progress": asdict(JobProgress()),
             "errors": [],
             "attempts": 0,
+            "fruitless": 0,
             "cancelling": False,
             "created_at": now_ms(),
         }
@@ -231,14 +247,14 @@ class JobStore:
     async def claim(self, worker: str, kinds: Collection[str], *, lease_ms: int, most_attempts: int) -> JobRow | None:
         """Take the next job, and hold it for a while; None if there is nothing to do.
 
-        Jobs whose worker has ended, or has not renewed its lease, are taken over. One that was begun too often fails:
-        whatever ends its workers would go on doing so.
+        Jobs whose worker has ended, or has not renewed its lease, are taken over. One that was begun too often without
+        getting further fails: whatever ends its workers would go on doing so.
 
         Args:
             worker: Who asks.
             kinds: Which jobs it can do.
             lease_ms: How long it holds the job, from now; `renew` prolongs it.
-            most_attempts: How often a job is begun.
+            most_attempts: How often a job is begun without getting further.
         """
         if not await self._database.read(lambda connection: _anything(connection, kinds)):
             return None
@@ -321,7 +337,7 @@ class JobStore:
             job: As it was claimed.
             progress: Now.
             errors: All so far.
-            counted: Whether this attempt counts.
+            counted: Whether this attempt counts as fruitless, unless it got further.
             after_ms: How long nobody is to begin it again.
         """
         values = {
@@ -329,7 +345,7 @@ class JobStore:
             "status": "queued",
             "worker": None,
             "lease_until": None,
-            "attempts": job.attempts if counted else job.attempts - 1,
+            "fruitless": jobs.c.fruitless if counted else _one_less(),
             "due_at": now_ms() + after_ms if after_ms else None,
         }
         query = update(jobs).where(_held(job)).values(values)
@@ -394,8 +410,10 @@ def _claim(
     over = update(jobs).where(jobs.c.kind.in_(kinds), _expired())
     ended = {"finished_at": now, "lease_until": None}
     connection.execute(over.where(jobs.c.cancelling.is_(True)).values(status="cancelled", **ended))
-    error = f"It was begun {most_attempts} times, and each time the process that ran it ended before it was done."
-    connection.execute(over.where(jobs.c.attempts >= most_attempts).values(status="failed", error=error, **ended))
+    error = (
+        f"It was begun {most_attempts} times, and each time the process that ran it ended before it got any further."
+    )
+    connection.execute(over.where(jobs.c.fruitless >= most_attempts).values(status="failed", error=error, **ended))
     chosen = (
         select(jobs.c.number)
         .where(jobs.c.kind.in_(kinds), or_(_ready(), _expired()))
@@ -412,10 +430,15 @@ def _claim(
         "worker": worker,
         "lease_until": now + lease_ms,
         "attempts": jobs.c.attempts + 1,
+        "fruitless": jobs.c.fruitless + 1,
         "due_at": None,
         "started_at": func.coalesce(jobs.c.started_at, now),
     }
     return _job(connection.execute(query.values(values).returning(jobs)).one())
+
+
+def _one_less() -> ColumnElement[int]:
+    return case((jobs.c.fruitless > 0, jobs.c.fruitless - 1), else_=0)
 
 
 def _progress_values(progress: JobProgress, errors: Sequence[JobProblem]) -> dict[str, Any]:
@@ -428,6 +451,8 @@ def _keeping(
     values = _progress_values(progress, errors)
     if state is not None:
         values["state"] = state
+    if progress.done > job.progress.done or (state is not None and state != job.state):
+        values["fruitless"] = 0
     query = update(jobs).where(_held(job)).values(values)
     return lambda connection: connection.execute(query).rowcount > 0
 
@@ -452,6 +477,7 @@ def _job(row: Row[Any]) -> JobRow:
         result=row.result,
         error=row.error,
         attempts=row.attempts,
+        fruitless=row.fruitless,
         worker=row.worker,
         cancelling=bool(row.cancelling),
         created_at=row.created_at,

@@ -158,6 +158,11 @@ class VectorStoreRecords:
             query = query.where(vector_stores.c.owner == owner)
         return await self._db.read(lambda connection: [_store(row) for row in connection.execute(query)])
 
+    async def count(self, owner: str) -> int:
+        """Return how many stores an owner has."""
+        query = select(func.count()).select_from(vector_stores).where(vector_stores.c.owner == owner)
+        return await self._db.read(lambda connection: int(connection.execute(query).scalar_one()))
+
     async def change(self, base: int, **values: Any) -> None:
         """Set members of a store."""
         query = update(vector_stores).where(vector_stores.c.base == base).values(**values)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
-from polyport.errors import BadRequestError, CallError, NotFoundError
+from polyport.errors import BadRequestError, CallError, ConflictError, NotFoundError
 from polyport.types.knowledge import KnowledgeCreateRequest
 from polyport_gateway.call import Caller
 from polyport_gateway.files.service import FileService
@@ -31,13 +31,15 @@ _KEPT_EXPIRED_MS = 7 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """How stores that callers make are searched.
+    """How stores that callers make are searched, and how many there may be.
 
     Attributes:
+        most: Stores that one key may have.
         embedder: The name of the model that embeds them; without, they are searched by words alone.
         reranker: The name of a model; none reranks without.
     """
 
+    most: int = 1000
     embedder: str | None = None
     reranker: str | None = None
 
@@ -64,7 +66,7 @@ class VectorStores:
         knowledge: The knowledge bases.
         records: What is known of stores besides.
         files: Where files are.
-        plan: How stores are searched.
+        plan: How stores are searched, and how many there may be.
 
     Attributes:
         members: Their files.
@@ -114,9 +116,15 @@ class VectorStores:
 
         Raises:
             PermissionDeniedError: The caller may not.
+            ConflictError: The caller has as many as there may be.
             NotFoundError: The caller has no such file.
         """
         self._files.check(caller)
+        if (count := await self._records.count(caller.id)) >= self._plan.most:
+            raise ConflictError(
+                f"You have {count} vector stores, the most there may be (vector_stores_max); delete some.",
+                code="too_many_vector_stores",
+            )
         await self._files.find_all([addition.file_id for addition in additions], caller)
         name = f"vs_{token_hex(12)}"
         request = KnowledgeCreateRequest(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from polyport.errors import BadRequestError, ConfigurationError, NotFoundError, ServiceUnavailableError
 from polyport_gateway.jobs.context import JobContext
@@ -134,6 +134,26 @@ async def test_a_job_that_kills_its_workers_fails(store: JobStore, database: Dat
     assert ended is not None
     assert ended.status == "failed"
     assert "begun 3 times" in str(ended.error)
+
+
+async def test_a_job_that_gets_further_each_time_is_never_given_up(store: JobStore, database: Database) -> None:
+    await store.submit("work")
+    for attempt in range(1, 9):
+        job = await claim(store)
+        assert job is not None
+        assert (job.attempts, job.fruitless) == (attempt, 1)
+        if attempt % 2:
+            assert await store.keep(job, JobProgress(attempt), [])
+        else:
+            assert await store.keep(job, JobProgress(1), [], {"at": attempt})
+        await expire(database)
+    for _ in range(3):
+        job = await claim(store)
+        assert job is not None
+        await store.keep(job, JobProgress(1), [], {"at": 8})  # as far as before
+        await expire(database)
+    assert await claim(store) is None
+    assert (await store.find())[0].status == "failed"
 
 
 async def test_a_cancelled_job_whose_worker_died_is_cancelled(store: JobStore, database: Database) -> None:
@@ -272,7 +292,7 @@ async def test_what_runs_when_the_gateway_stops_goes_on_at_its_next_start(store:
     attempts: list[Any] = []
 
     async def handler(context: JobContext) -> str:
-        attempts.append((context.state, context.job.attempts))
+        attempts.append((context.state, context.job.fruitless))
         if context.state is None:
             context.progress(5)
             await context.checkpoint({"at": 5})
@@ -434,12 +454,18 @@ async def test_a_job_that_was_lost_is_left_to_the_other(store: JobStore, databas
         assert (job.status, job.worker) == ("running", "thief")
 
 
-async def test_leases_are_renewed(store: JobStore) -> None:
+async def test_leases_are_renewed(store: JobStore, database: Database) -> None:
+    def lease(connection: Connection) -> object:
+        return connection.execute(select(jobs.c.lease_until)).scalar_one()
+
     async def handler(context: JobContext) -> int:
-        await asyncio.sleep(1.2)
+        seen = {await database.read(lease)}
+        while len(seen) < 3:
+            await asyncio.sleep(0.05)
+            seen.add(await database.read(lease))
         return context.job.attempts
 
-    async with running(store, handler, lease_s=0.6) as one, running(store, handler, lease_s=0.6):
+    async with running(store, handler, lease_s=2) as one, running(store, handler, lease_s=2):
         assert (await one.wait((await one.submit("work")).id)).result == 1
 
 

@@ -70,7 +70,7 @@ async def test_two_processes_do_each_job_once(records_url: str, tmp_path: Path) 
         async with Database(records_url) as database:
             store = JobStore(database)
             for n in range(24):
-                await store.submit("work", {"steps": 1, "pause_s": 0.01}, lane=f"{n % 12}")
+                await store.submit("work", {"steps": 2, "pause_s": 0.25}, lane=f"{n % 12}")
             jobs = await finished(store)
         assert {(job.status, job.attempts) for job in jobs} == {("completed", 1)}
         assert check_lanes(file, set()) == {job.id: 1 for job in jobs}
@@ -115,7 +115,7 @@ async def test_told_to_stop_it_leaves_its_jobs_in_the_queue(records_url: str, tm
             one.terminate()
             assert await asyncio.to_thread(one.wait, 30) == 0
             (job,) = await store.find()
-    assert (job.status, job.attempts, job.worker) == ("queued", 0, None)
+    assert (job.status, job.fruitless, job.worker) == ("queued", 0, None)
     assert job.state > 0
     assert job.progress.done in (job.state - 1, job.state)
 

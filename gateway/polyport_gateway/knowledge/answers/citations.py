@@ -9,6 +9,7 @@ large language models to generate text with citations", EMNLP 2023, made a condi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from polyport.content import Citation
 from polyport.types.knowledge import KnowledgeCitation, KnowledgeHit
 
 from .facts import Facts, facts_of
+from .found import LONGEST_QUESTION
 from .support import Body, Evidence, Likeness, Support, share
 
 __all__ = ["CLEAR", "SUPPORTED", "CitationChecker", "Judge", "Verdict", "citation_of", "wire_citation"]
@@ -27,6 +29,8 @@ SUPPORTED = 0.6
 """From this on, a marker that is set stands."""
 CLEAR = 0.75
 """From this on, a sentence without a marker gets one."""
+_SHOWN = re.compile(r"\s?\[\d{1,3}\]")
+"""Markers inside a claim, which are no numbers of it."""
 _SAID = 0.5
 """What words of the question weigh in the answer: to repeat them is to say what one talks about."""
 _SHORT = 2.0
@@ -74,8 +78,8 @@ class CitationChecker:
     ) -> None:
         self.hits = list(hits)
         self._evidence = [Evidence(hit, likeness) for hit in hits]
-        self._question = question
-        self._asked = facts_of(question, question=True)
+        self._question = question[:LONGEST_QUESTION]
+        self._asked = facts_of(self._question, question=True)
         self._judge = judge
         self._supported, self._clear = supported, clear
 
@@ -88,9 +92,10 @@ class CitationChecker:
         """Return which of the passages named support a claim.
 
         Args:
-            claim: The words before a marker, without markers.
+            claim: The words before a marker; markers in them are none of it.
             numbers: Of passages, from 1; those that don't exist are dropped.
         """
+        claim = _SHOWN.sub("", claim)
         known = [number for number in dict.fromkeys(numbers) if 1 <= number <= len(self.hits)]
         facts = self._facts(claim)
         rated = {number: self._support(claim, facts, number) for number in known}
@@ -105,6 +110,7 @@ class CitationChecker:
 
     def find(self, claim: str) -> tuple[int, Support] | None:
         """Return the passage that clearly supports a claim, if there is one."""
+        claim = _SHOWN.sub("", claim)
         facts = self._facts(claim)
         if facts.weight < _TELLING * _SAID:
             return None

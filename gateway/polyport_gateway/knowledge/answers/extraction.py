@@ -29,6 +29,7 @@ from polyport_gateway.knowledge.retrieval.bm25 import BM25, BM25Index, SparseVec
 from polyport_gateway.knowledge.retrieval.terms import Analyzer, fold
 
 from .facts import facts_of
+from .found import LONGEST_QUESTION
 from .kinds import AnswerKind, asked_for, has_kind
 from .support import LONGEST_PASSAGE, Likeness
 from .units import Unit, units_of
@@ -123,6 +124,7 @@ def extract(
         weights: What counts how much.
     """
     weights = weights or ExtractWeights()
+    question = question[:LONGEST_QUESTION]
     kind = asked_for(question)
     candidates = _candidates(hits)
     if not candidates:

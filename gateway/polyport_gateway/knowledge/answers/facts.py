@@ -170,7 +170,7 @@ def _names(text: str) -> Iterator[tuple[str, ...]]:
 
 
 _NAME = re.compile(
-    r"(?<![\w'’])[^\W\d_a-z][\w.'’&\-]*(?:\s(?:(?:of|the|de|la|van|von|der|and)\s){0,2}[^\W\d_a-z][\w.'’&\-]*)*"
+    r"(?<![\w'’])[^\W\d_a-z][\w.'’&\-]*(?:\s(?:(?:of|the|de|la|van|von|der|and)\s){0,2}[^\W\d_a-z][\w.'’&\-]*){0,9}"
 )
 
 

@@ -23,7 +23,7 @@ from .facts import NAME_WEIGHT, Facts, facts_of, stem, stems_of
 from .language import is_chinese
 from .support import Body, share
 
-__all__ = ["COSINE_SCALE", "THRESHOLD", "Coverage", "coverage", "not_found_text"]
+__all__ = ["COSINE_SCALE", "LONGEST_QUESTION", "THRESHOLD", "Coverage", "coverage", "not_found_text"]
 
 THRESHOLD = 0.55
 """Below it, nothing was found; measured in docs/knowledge-answers.md."""
@@ -33,6 +33,8 @@ _TOGETHER = 3
 _UNION = 0.3
 _APART = 0.7
 _LONGEST = 20_000
+LONGEST_QUESTION = 4000
+"""Characters of a question that are weighed."""
 _GLANCE, _OTHER_SCRIPT = 300, 0.6
 _COSINE_SHARE = 0.4
 COSINE_SCALE = (0.2, 0.7)
@@ -76,6 +78,7 @@ def coverage(
         cosines: Of the question and each of them, where vectors are at hand.
         scale: The cosines that mean nothing, and all; `cosine_scale` takes them from an embedder's own vectors.
     """
+    question = question[:LONGEST_QUESTION]
     shown = hits[:_PASSAGES]
     nearest = tuple(dict.fromkeys(hit.title or hit.source or hit.document for hit in shown))[:_TOGETHER]
     facts = facts_of(question, question=True)

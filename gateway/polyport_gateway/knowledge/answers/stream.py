@@ -20,7 +20,7 @@ from .support import Support
 
 __all__ = ["CitationStream", "cited", "claims_of"]
 
-_LONGEST_CLAIM = 2000
+_LONGEST_CLAIM = 600
 _AGAIN = 8
 _ANY = 999
 _FEW = 2.0
@@ -173,9 +173,9 @@ class CitationStream:
         self.dropped += verdict.dropped
         self._marked = self._marked or bool(verdict.kept)
         shown = self._shown(verdict)
-        if shown:
-            self._put(markers.lead + shown)
-        elif not markers.lead:
+        marked = markers.lead + shown if shown else ""
+        self._put(marked)
+        if not marked and not markers.lead:
             waiting = waiting.lstrip(BLANKS)
         after = _Claim()
         after.add(waiting, self._length)
@@ -183,7 +183,9 @@ class CitationStream:
         if not spoken:
             self._cite(verdict, self._last)
             return
-        claim = _Claim(self.text[before.start : self._length], before.start) if before.text else after
+        claim = _Claim(before.text, before.start) if before.text else after
+        if before.text:
+            claim.add(marked + waiting, self._length)
         self._cite(verdict, claim)
         self._claim = claim
 

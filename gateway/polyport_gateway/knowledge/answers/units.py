@@ -35,6 +35,8 @@ _LONG = 360
 _LOOSE = re.compile(r"(?<=[\w)\]\"”’%]{2})[.;!?]\s+(?=\S)")
 _LIST = 800
 _WIDE = 2
+_MOST_LINES = 30
+"""Lines that one sentence can be broken into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _blocks(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
             block.extend(listed)
             place += len(listed)
         else:
-            while place < len(lines) and _goes_on(block, lines[place]):
+            while place < len(lines) and len(block) < _MOST_LINES and _goes_on(block, lines[place]):
                 block.append(lines[place])
                 place += 1
         yield block
@@ -165,7 +167,7 @@ def _prose(text: str, lines: Sequence[_Line], passage: int) -> Iterator[Unit]:
     first = 0
     for stop in ends_of(SENTENCES, whole, 0, len(whole)):
         part = whole[first:stop]
-        if any(first + len(part.rstrip()) == at for at in breaks) and not _TERMINAL.search(part):
+        if first + len(part.rstrip()) in breaks and not _TERMINAL.search(part):
             continue  # a line was broken here, not a sentence
         yield from _sentences(part, start + first, passage)
         first = stop

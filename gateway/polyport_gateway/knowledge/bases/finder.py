@@ -94,12 +94,14 @@ class Found:
         chunks: By number, those that chains pass through among them.
         mode: How they were found.
         embedder: Whose vectors, if any.
+        dropped: How many the index had that are not live.
     """
 
     candidates: list[Candidate]
     chunks: Mapping[int, ChunkRow]
     mode: SearchMode
     embedder: str | None
+    dropped: int = 0
 
 
 class Finder:
@@ -157,7 +159,8 @@ class Finder:
         if request.min_score is not None:
             candidates = [one for one in candidates if one.score >= request.min_score]
         mode: SearchMode = "bm25" if name is None else "dense" if weights.spaced == weights.unspaced == 1 else "hybrid"
-        return Found(candidates[:wanted], chunks, mode, name)
+        dropped = sum(result.passage not in chunks for result in results)
+        return Found(candidates[:wanted], chunks, mode, name, dropped)
 
     def _results(
         self, retriever: IndexRetriever, parts: Sequence[Part], request: SearchRequest, pool: int

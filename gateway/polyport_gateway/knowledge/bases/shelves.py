@@ -21,6 +21,7 @@ from .generation import Generation
 __all__ = ["Shelf", "Shelves"]
 
 _EMBEDDED = frozenset({"qdrant-edge", "faiss", "chroma", "milvus"})
+_ON_SERVERS = frozenset({"qdrant", "chroma", "milvus"})
 _ELSEWHERE = ("url", "host", "uri", "path", "folder", "location")
 """Options that say that an index lies somewhere of its own."""
 
@@ -34,11 +35,13 @@ class Shelf:
         index: To search and write.
         samples: Of what is in it, by which scores are seen.
         writing: Held while chunks are written, so that a batch of one base does not fall between those of another.
+        changed: Documents that have come, gone or changed since it was last put in order.
     """
 
     key: str
     index: VectorIndex
     writing: threading.Lock = field(default_factory=threading.Lock)
+    changed: int = 0
     samples: Samples = field(init=False)
 
     def __post_init__(self) -> None:
@@ -120,10 +123,13 @@ class Shelves:
 
     def _options(self, generation: Generation) -> dict[str, Any]:
         options = dict(generation.index_options)
-        if generation.index in _EMBEDDED and not any(name in options for name in _ELSEWHERE):
+        elsewhere = any(name in options for name in _ELSEWHERE)
+        if generation.index in _EMBEDDED and not elsewhere:
             options["folder"] = self.folder(generation.shelf)
-        elif generation.index == "qdrant" and "collection" not in options:
-            options["collection"] = f"polyport-{generation.shelf}"
+        elif generation.index in _ON_SERVERS:
+            options.setdefault("collection", f"polyport-{generation.shelf}")
+        if generation.index == "chroma":  # whose server knows vectors, but no terms
+            options.setdefault("folder", self.folder(generation.shelf))
         return options
 
     def opened(self) -> Iterable[Shelf]:

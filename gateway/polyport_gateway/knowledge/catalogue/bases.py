@@ -99,6 +99,12 @@ class Bases(Records):
         """Return the base of a number."""
         return self._one(knowledge_bases.c.id == base)
 
+    def present(self, bases: Iterable[int]) -> dict[int, int]:
+        """Return the generation in which each base is searched now; one that is gone is left out."""
+        columns = knowledge_bases.c
+        query = select(columns.id, columns.generation).where(columns.id.in_(list(bases)))
+        return self._read(lambda connection: {row.id: row.generation for row in connection.execute(query)})
+
     def _one(self, condition: ColumnElement[bool]) -> BaseRow | None:
         query = select(knowledge_bases).where(condition)
 

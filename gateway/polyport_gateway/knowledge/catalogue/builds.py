@@ -147,9 +147,10 @@ class Builds(Records):
             if generation != row.generation and any(one.change for one in staged):
                 raise _overtaken(row, generation)
             lost = _too_late(connection, row, generation, staged)
-            live = [one for one in staged if one not in lost]
+            late = set(lost)
+            live = [one for one in staged if one not in late]
             changed = [one for one in live if one.change]
-            _kill(connection, base, generation, [one.document.id for one in live], LIVE)
+            _kill(connection, base, generation, [one.document.id for one in live if not one.change], LIVE)
             _kill(connection, base, None, [one.document.id for one in changed], LIVE)
             for some in batches([one.build for one in live]):
                 query = update(knowledge_builds).where(knowledge_builds.c.id.in_(some))

@@ -163,6 +163,19 @@ class Documents(Records):
 
         return self._look_into(base, work)
 
+    def parsed_of(self, keys: Sequence[str]) -> set[str]:
+        """Return which keys of blobs are those of parsed documents, of any base."""
+
+        def work(connection: Connection) -> set[str]:
+            found: set[str] = set()
+            for base in connection.execute(select(knowledge_bases.c.id)).scalars():
+                column = documents_table(base).c.parsed
+                for some in batches(keys):
+                    found.update(connection.execute(select(column).where(column.in_(some))).scalars())
+            return found
+
+        return self._look(work)
+
     def all_keys(self, base: int) -> dict[str, int]:
         """Return the number of each document by its key.
 

@@ -22,7 +22,7 @@ from polyport.types.rerank import RerankRequest, RerankResponse
 from polyport_gateway.call import Arguments, Call, Caller, CallEvent, Chat, Dispatch, Embedding, Input, Rerank
 from polyport_gateway.telemetry import new_request_id
 
-__all__ = ["GatewayModels"]
+__all__ = ["GatewayModels", "is_passing"]
 
 Value = TypeVar("Value")
 Features = frozenset[str]
@@ -314,7 +314,7 @@ class GatewayModels:
                 return await ask()
             except CallError as error:
                 pause_s = min(error.retry_after or wait_s, _LONGEST_WAIT_S) * random.uniform(0.75, 1.25)  # noqa: S311
-                if not _worth_another_try(error) or self._loop.time() + pause_s > until:
+                if not is_passing(error) or self._loop.time() + pause_s > until:
                     raise
                 _log.debug("%r has no room (%s); asked again in %.1f s", name, error, pause_s)
             await asyncio.sleep(pause_s)
@@ -361,7 +361,8 @@ def _is_too_long(error: BadRequestError) -> bool:
     return error.code == "context_length_exceeded" or any(sign in said for sign in _TOO_LONG)
 
 
-def _worth_another_try(error: CallError) -> bool:
+def is_passing(error: CallError) -> bool:
+    """Whether a model's failure may well be over a little later: it has no room, or can't be reached."""
     return error.status in _WORTH_ANOTHER_TRY and error.code not in _HOPELESS
 
 

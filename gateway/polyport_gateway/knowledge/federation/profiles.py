@@ -152,7 +152,7 @@ class Profile:
         middles = [_means(known).astype("<f2").tobytes() for _, known in sorted(self.centroids.items())]
         # Bytes of the same weight together, which are alike.
         parts = [json.dumps(head).encode(), b"\n", _planes(steps), _planes(counts), *middles]
-        return base64.b85encode(zlib.compress(b"".join(parts), 6)).decode("ascii")
+        return base64.b64encode(zlib.compress(b"".join(parts), 6)).decode("ascii")
 
     @classmethod
     def loads(cls, text: str) -> Profile:
@@ -162,7 +162,7 @@ class Profile:
             ValueError: It is something else, or of a later version; it must be made anew.
         """
         try:
-            head, _, rest = zlib.decompress(base64.b85decode(text)).partition(b"\n")
+            head, _, rest = zlib.decompress(base64.b64decode(text, validate=True)).partition(b"\n")
             told = json.loads(head)
             if told["version"] != _VERSION:
                 raise ValueError(f"version {told['version']}")

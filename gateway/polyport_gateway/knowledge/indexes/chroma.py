@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -226,11 +227,8 @@ class _Calls:
     """Turns Chroma's errors into ours."""
 
     def __init__(self, folder: Path, url: str | None) -> None:
-        from chromadb.errors import ChromaError
-
-        errors = (ChromaError, httpx.HTTPError, ValueError)
-        self._folder, self._errors = folder, errors
-        self._server = None if url is None else Server("Chroma", url, errors, _failure)
+        self._folder = folder
+        self._server = None if url is None else _server(url)
 
     @property
     def place(self) -> str:
@@ -244,8 +242,20 @@ class _Calls:
             return
         try:
             yield
-        except self._errors as error:
+        except _errors() as error:
             raise ServiceUnavailableError(f"The index in {self._folder} failed: {error}") from error
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    from chromadb.errors import ChromaError
+
+    return ChromaError, httpx.HTTPError, ValueError
+
+
+@lru_cache(maxsize=256)
+def _server(url: str) -> Server:
+    """Return the one account of a server, for whoever opens an index there."""
+    return Server("Chroma", url, _errors(), _failure)
 
 
 def _failure(error: Exception) -> Failure:

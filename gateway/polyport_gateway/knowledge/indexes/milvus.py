@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -418,7 +419,8 @@ class MilvusIndex:
             )
         chosen = sorted(sorted(rows, key=lambda row: row["chance"])[:limit], key=lambda row: row["id"])
         vectors = np.array([row[field] for row in chosen] if field else [[]] * len(chosen), np.float32)
-        return np.array([row["id"] for row in chosen], np.int64), vectors.reshape(len(chosen), -1)
+        width = 0 if name is None else self.schema.vectors[name]
+        return np.array([row["id"] for row in chosen], np.int64), vectors.reshape(len(chosen), width)
 
     def fetch(self, ids: Sequence[int]) -> list[Record]:
         """Return what is kept of chunks."""
@@ -493,7 +495,9 @@ class MilvusIndex:
             server_manager_instance.release_server(str(self._folder / _DATABASE))
 
 
+@lru_cache(maxsize=256)
 def _server(url: str) -> Server:
+    """Return the one account of a server, for whoever opens an index there."""
     import grpc
     from pymilvus import MilvusException
 

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -359,7 +359,9 @@ def _upserted(name: str, points: list[Any], client: QdrantClient) -> Any:
     return client.upsert(name, points, wait=True)
 
 
+@lru_cache(maxsize=256)
 def _server(url: str) -> Server:
+    """Return the one account of a server, for whoever opens an index there."""
     from qdrant_client.common.client_exceptions import QdrantException
     from qdrant_client.http.exceptions import ApiException
 

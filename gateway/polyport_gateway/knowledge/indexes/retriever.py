@@ -112,7 +112,7 @@ class IndexRetriever:
         fused = Ranking(ids[order], scores[order])
         if share == 1 or not reserves:
             return Ranking(fused.documents[:limit], fused.scores[:limit])
-        return with_reserves(fused, near.documents, lexical.documents, share, limit)
+        return with_reserves(fused, near, lexical, share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some chunks, on the scale of `search`; -∞ where the filter fails."""

@@ -45,13 +45,15 @@ class _Known:
     key: str
     sha256: str
     failed_sha256: str | None
+    error: str | None
     ready: bool
     parsed: str | None
     origin: Origin | None
 
     @classmethod
     def of(cls, row: DocumentRow) -> _Known:
-        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.version > 0, row.parsed, origin_of(row))
+        origin = origin_of(row)
+        return cls(row.id, row.key, row.sha256, row.failed_sha256, row.error, row.version > 0, row.parsed, origin)
 
 
 def origin_of(row: DocumentRow) -> Origin | None:
@@ -188,6 +190,7 @@ class _Ingest:
         if stamp is not None and stamp == item.stamp:
             return self._unchanged(known, item, Origin(label, stamp, self._roots.get(label)))
         loaded: Loaded | None = None
+        parsed: Parsed | None = None
         try:
             loaded = item.load(stamp)
             if loaded is None:
@@ -196,15 +199,16 @@ class _Ingest:
             origin = Origin(label, loaded.stamp, self._roots.get(label))
             if known is not None and not self._force:
                 if known.failed_sha256 == sha256:
-                    return Unchanged(
-                        Problem(item.key, "It could not be read before, and has not changed.", "unchanged")
-                    )
+                    return Unchanged(Problem(item.key, known.error or "It could not be read before.", "unchanged"))
                 if whole and known.sha256 == sha256:
                     return self._unchanged(known, item, origin)
-            return self._draft(item, loaded, sha256, origin, self._work.parse(loaded.data, loaded.name))
+            parsed = self._work.parse(loaded.data, loaded.name)
+            return self._draft(item, loaded, sha256, origin, parsed)
         except CallCancelledError:
             raise
         except CallError as error:
+            if parsed is not None and isinstance(error, ServiceUnavailableError):
+                raise  # the disk is full, or the database gone, and every file would fail for it
             if known is not None and error.code == "page_removed":
                 return Gone(known.id)
             self._fail(label, item, loaded, error)

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from polyport.errors import BadRequestError, CallError, ConflictError
+from polyport.errors import BadRequestError, CallError, ConflictError, ServiceUnavailableError
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow, Failure, Garbage, NewDocument
+from polyport_gateway.knowledge.embedding.models import is_passing
 
 from .build import Builder, Draft, IndexOf, Target, clear
 from .keywords import BuiltInKeywords, KeywordMaker
@@ -120,9 +121,15 @@ class Job:
         """Build documents; a batch that fails for one document is built one by one.
 
         Raises:
-            CallError: A model, the index or the database fails for all of them.
+            ServiceUnavailableError: A model, the index or the database can't be used now: the job may be done later.
+            CallError: A model fails for all of them.
         """
-        rows = self._build(drafts, action)
+        try:
+            rows = self._build(drafts, action)
+        except CallError as error:
+            if isinstance(error, ServiceUnavailableError) or not is_passing(error):
+                raise
+            raise ServiceUnavailableError(error.message, code=error.code, retry_after=error.retry_after) from error
         with self._lock:
             self._batches += 1
             due = self._batches % _CLEAR_EVERY == 0

@@ -18,7 +18,7 @@ poor, it drags the other down. It is here for rankings whose scores are not know
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,24 +53,22 @@ _LITTLE = 0.3
 _ROUNDING = 1e-9
 
 
-def with_reserves(
-    fused: Ranking, dense: NDArray[np.int64], bm25: NDArray[np.int64], weight: float, limit: int
-) -> Ranking:
+def with_reserves(fused: Ranking, dense: Ranking, bm25: Ranking, weight: float, limit: int) -> Ranking:
     """Return a fused ranking with places kept for what each retriever puts first; the scores stay where they were.
 
     Args:
         fused: More than ``limit`` documents, where there are.
-        dense: The first ones by vectors, in order.
-        bm25: The first ones by BM25, in order.
+        dense: The best by vectors.
+        bm25: The best by BM25.
         weight: The dense one's share.
         limit: How many to return at most.
     """
     order = fused.documents.tolist()
-    known = set(order)
+    places = {one: place for place, one in enumerate(order)}
     strong, weak = (dense, bm25) if weight >= _EVEN else (bm25, dense)
-    first = [(_STRONG, [one for one in strong.tolist() if one in known])]
+    first = [(_STRONG, _firsts(strong, places))]
     if weight >= _LITTLE:
-        first.append((_WEAK, [one for one in weak.tolist() if one in known]))
+        first.append((_WEAK, _firsts(weak, places)))
     chosen: dict[int, None] = {}
     left = iter(order)
     for place in range(1, min(limit, len(order)) + 1):
@@ -78,6 +76,16 @@ def with_reserves(
         one = next(kept, None)
         chosen[next(one for one in left if one not in chosen) if one is None else one] = None
     return Ranking(np.array(list(chosen), np.int64), fused.scores[: len(chosen)])
+
+
+def _firsts(ranking: Ranking, places: Mapping[int, int]) -> list[int]:
+    """Return what a retriever puts first; of equal ones, in the order of the fused ranking."""
+    top = float(np.abs(ranking.scores).max(initial=1e-9))
+    equal = np.round(-ranking.scores / top, 4).tolist()
+    known = [
+        (score, places[one], one) for score, one in zip(equal, ranking.documents.tolist(), strict=True) if one in places
+    ]
+    return [one for _, _, one in sorted(known)]
 
 
 def reciprocal_ranks(rankings: Sequence[Ranking], limit: int, *, size: int, k: int = 60) -> Ranking:

@@ -122,7 +122,7 @@ class HybridRetriever:
             return best(self.scores([query])[0], limit)
         near, lexical = self._dense.scores(self._embed([query]))[0], self._lexical([query])[0]
         found = best(combined(near, lexical, share), limit + RESERVED)
-        return with_reserves(found, best(near, limit).documents, best(lexical, limit).documents, share, limit)
+        return with_reserves(found, best(near, limit + RESERVED), best(lexical, limit + RESERVED), share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some documents."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from polyport.declarations import KnowledgeDeclaration
-from polyport.errors import CallError, ConfigurationError, FunctionError, NotFoundError
+from polyport.errors import CallError, ConfigurationError, ConflictError, FunctionError, NotFoundError
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.knowledge.bases import Generation, Shelf, Shelves
 from polyport_gateway.knowledge.catalogue import BaseCounts, Catalogue, Garbage
@@ -35,6 +35,7 @@ from polyport_gateway.knowledge.links.store import LinkStore
 from polyport_gateway.knowledge.links.store import Part as LinkPart
 from polyport_gateway.knowledge.parsing import ParseLimits, ParserPool
 from polyport_gateway.knowledge.retrieval import BM25
+from polyport_gateway.storage.blobs import BlobStore
 
 from .plan import KnowledgePlan
 from .recipes import fingerprint_of
@@ -196,7 +197,11 @@ class Building:
 
     def index_of(self, garbage: Garbage) -> VectorIndex | None:
         """Return the index that garbage lies in; None where it can't be reached now."""
-        shelf = self._shelves.find(garbage.shelf)
+        try:
+            shelf = self._shelves.find(garbage.shelf)
+        except ConflictError as error:  # it is another gateway's, which clears it by itself
+            _log.info("the index %s is not cleared here: %s", garbage.shelf, error)
+            return None
         return None if shelf is None else shelf.index
 
     def _writing(self, garbage: Garbage) -> AbstractContextManager[Any]:
@@ -214,6 +219,10 @@ class Building:
     def clear(self) -> int:
         """Clear away what nothing needs any more."""
         return clear(self._catalogue, self.index_of, writing=self._writing)
+
+    def sweep(self, blobs: BlobStore, waiting: Collection[str]) -> int:
+        """Remove blobs that no document is kept in and no job waits for."""
+        return blobs.sweep(lambda keys: self._catalogue.parsed_of(keys) | (set(keys) & set(waiting)))
 
     def recover(self) -> int:
         """Finish what a killed process left half done."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from polyport.declarations import KnowledgeDeclaration
+from polyport.errors import CallError, ConflictError
 from polyport_gateway.call import LOCAL, Dispatch
 from polyport_gateway.catalog import Catalog
 from polyport_gateway.jobs.durable import JobRunner
@@ -22,6 +23,7 @@ from polyport_gateway.storage.jobs import JobStore
 
 from .asking import Asking
 from .building import Building, Parser
+from .documents import Documents
 from .jobs import KnowledgeJobs
 from .learning import Learning
 from .names import Names
@@ -33,7 +35,8 @@ from .upkeep import Upkeep
 
 __all__ = ["House"]
 
-_log = logging.getLogger("polyport.knowledge")
+
+_LOOK_EVERY_S = 3.0
 
 
 class House:
@@ -52,7 +55,8 @@ class House:
         registry: The bases.
         searching: Finds.
         asking: Answers.
-        upkeep: Makes and changes.
+        upkeep: Makes and changes bases.
+        documents: Adds and changes documents.
         jobs: What takes longer.
     """
 
@@ -67,6 +71,8 @@ class House:
     ) -> None:
         loop = asyncio.get_running_loop()
         self._declared, self._names = declared, names
+        self._shared = database.dialect == "postgresql"
+        self._following: asyncio.Task[None] | None = None
         self.blobs = FolderBlobs(plan.blobs)
         parsed = ParsedDocuments(self.blobs)
         catalogue = Catalogue(database)
@@ -95,7 +101,8 @@ class House:
             [one.name for one in declared],
         )
         self.searching.doing = self.jobs.doing
-        self.upkeep = Upkeep(plan, self.registry, catalogue, self.blobs, parsed, self.jobs, recipes, names)
+        self.upkeep = Upkeep(plan, self.registry, catalogue, self.jobs, recipes, names)
+        self.documents = Documents(plan, self.registry, catalogue, self.blobs, parsed, self.jobs)
 
     async def open(self) -> None:
         """Read what there is, make what the app declares, and go on with what is unfinished.
@@ -109,13 +116,39 @@ class House:
                 if base.config.owner is None:
                     self._names.added(base.name, base.config.description, base.config.timeout)
         await self.jobs.start()
+        if self._shared:
+            self._following = asyncio.ensure_future(self._follow_others())
         for declaration in self._declared:
             await self.upkeep.declare(declaration)
 
+    async def _follow_others(self) -> None:
+        """Take note of bases that other gateways on the same records make, change and drop."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                before = {base.name for base in self.registry.all()}
+                now = {base.name: base for base in await asyncio.to_thread(self.registry.load)}
+            except CallError:
+                continue  # the records have said in the log what is wrong
+            if self._names is None:
+                continue
+            for name in before - set(now):
+                self._names.removed(name)
+            for name, base in now.items():
+                if name not in before and base.config.owner is None:
+                    with suppress(ConflictError):  # a name that this gateway's app has for something else
+                        self._names.added(name, base.config.description, base.config.timeout)
+
     async def close(self) -> None:
         """Stop what runs, and close indexes and files."""
+        if self._following is not None:
+            self._following.cancel()
+        stopping = asyncio.ensure_future(self.jobs.close())
+        await asyncio.sleep(
+            0
+        )  # jobs are told to stop before what they ask of models ends: they go on at the next start
         self._models.close()
-        await self.jobs.close()
+        await stopping
         await self._parser.close()
         await asyncio.to_thread(self._close)
 

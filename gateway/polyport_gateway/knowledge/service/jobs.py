@@ -47,6 +47,9 @@ _log = logging.getLogger("polyport.knowledge")
 
 _PREFIX = "knowledge."
 _DOING: Mapping[str, BaseStatus] = {"ingest": "ingesting", "rekey": "rekeying", "reindex": "reindexing"}
+_KINDS = [_PREFIX + kind for kind in _DOING]
+_SWEEP_EVERY_S = 3600.0
+_MOST_JOBS = 10_000
 _COMING = "coming"
 _MANY = 5000
 """Chunks after which an index is put in order."""
@@ -102,13 +105,12 @@ class KnowledgeJobs:
 
     async def start(self) -> None:
         """Go on with what is unfinished, mend what a crash or a restored folder has left, and watch folders."""
-        for job in await self._runner.store.find(
-            status=("queued", "running"), kinds=[_PREFIX + kind for kind in _DOING]
-        ):
+        for job in await self._runner.store.find(status=("queued", "running"), kinds=_KINDS):
             self._note(job)
         await self._runner.start()
         self._mending = self._background(self._mend(), "mend")
         self._background(self._watcher.run(), "watch")
+        self._background(self._sweep(), "sweep")
 
     async def mended(self) -> None:
         """Wait until indexes have been compared with the catalogue, and hold what it says; once after each start."""
@@ -263,7 +265,7 @@ class KnowledgeJobs:
         """Return jobs, the newest first."""
         rows = await self._runner.store.find(
             subject=None if base is None else _subject(base.id),
-            kinds=[_PREFIX + kind for kind in _DOING],
+            kinds=_KINDS,
             limit=limit,
         )
         shown = [(self._base_of(row), row) for row in rows]
@@ -420,9 +422,24 @@ class KnowledgeJobs:
             self._learning.learn(target)
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
-        if changed * 10 > _MANY and target.index.count() > _MANY:
+        shelf = self._building.shelf(base)
+        shelf.changed += changed
+        chunks = target.index.count()
+        # By what has changed in all bases together: a hundred that are filled one after the other share an index, and
+        # each time the whole of it is made anew.
+        if chunks > _MANY and shelf.changed * 10 > max(_MANY, chunks // 2):
             report.say("putting the index in order")
+            shelf.changed = 0
             target.index.optimize()
+
+    async def _sweep(self) -> None:
+        """Remove, now and then, what was handed in or read and is needed no more."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            unfinished = await self._runner.store.find(status=("queued", "running"), kinds=_KINDS, limit=_MOST_JOBS)
+            if len(unfinished) < _MOST_JOBS:
+                waiting = {one["blob"] for job in unfinished for one in job.input.get("uploads") or ()}
+                await asyncio.to_thread(self._building.sweep, self._blobs, waiting)
 
     async def _mend(self) -> None:
         """Clear away what a killed process left, and put back what an index has lost."""
@@ -441,7 +458,8 @@ class KnowledgeJobs:
                 )  # fmt: skip
 
     def _base(self, context: JobContext) -> OpenBase:
-        base = self._registry.by_id(int(context.input["base"]))
+        number = int(context.input["base"])
+        base = self._registry.by_id(number) or self._registry.refresh(number)
         if base is None:
             raise NotFoundError("The knowledge base was deleted.")
         return base

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 
 from polyport.errors import BadRequestError, ConfigurationError
-from polyport_gateway.call import Operation
+from polyport_gateway.call import Caller, Operation
 from polyport_gateway.catalog import Capability, Catalog
 from polyport_gateway.knowledge.answers.prompts import Prompts
 from polyport_gateway.knowledge.bases import BaseConfig, EmbedderInfo, Generation
@@ -29,6 +29,10 @@ class Recipes:
 
     def __init__(self, catalog: Catalog, embedder: Callable[[str], Embedder]) -> None:
         self._catalog, self._embedder = catalog, embedder
+
+    def allows(self, name: str, caller: Caller) -> bool:
+        """Whether there is a model or function of a name, and this caller may use it."""
+        return self._catalog.allows(name, caller)
 
     async def check(self, config: BaseConfig) -> None:
         """Refuse what can't be built.

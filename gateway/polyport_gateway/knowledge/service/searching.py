@@ -36,6 +36,7 @@ from .routes import Routes
 __all__ = ["Searching"]
 
 _LOOKED_AT = 50
+_SWITCHES = 3
 _ROUTES_SHOWN = 10
 _NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
 
@@ -207,10 +208,21 @@ class Searching:
     def _shelf(
         self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
     ) -> _Found:
-        parts = [base.part for base in bases]
-        shelf = self._shelves.get(parts[0].generation)
-        finder = Finder(shelf, self._catalogue, models, self._links)
-        found = finder.find(parts, request, request.filter, wanted=request.limit)
+        again = False
+        for _ in range(_SWITCHES):
+            parts = [base.part for base in bases]
+            shelf = self._shelves.get(parts[0].generation)
+            finder = Finder(shelf, self._catalogue, models, self._links)
+            found = finder.find(parts, request, request.filter, wanted=request.limit)
+            # Where a base was switched to another build meanwhile, what it has was looked for in the former one; and
+            # what was replaced meanwhile was found as it was, and is not there any more.
+            if not found.dropped and len(found.candidates) >= request.limit:
+                break
+            switched = self._switched(bases)
+            if switched is None and (again or not found.dropped):
+                break
+            again = switched is None
+            bases = switched or bases
         shower = Shower(self._catalogue)
         expand = request.expand or parts[0].config.expand
         hits = shower.hits(
@@ -225,6 +237,15 @@ class Searching:
         answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
         unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
         return _Found(answer, found.mode, tuple(bases), unknown)
+
+    def _switched(self, bases: Sequence[OpenBase]) -> Sequence[OpenBase] | None:
+        """Return bases as they are now, those still on the first one's shelf; None where none was switched."""
+        present = self._catalogue.present(base.id for base in bases)
+        if all(present.get(base.id, base.generation.number) == base.generation.number for base in bases):
+            return None
+        renewed = [found for base in bases if (found := self._registry.refresh(base.id)) is not None]
+        first = renewed[0].generation.shelf if renewed else None
+        return [base for base in renewed if base.generation.shelf == first] or None
 
 
 def _counter(request: SearchRequest) -> Callable[[str], int]:

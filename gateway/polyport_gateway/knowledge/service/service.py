@@ -180,7 +180,7 @@ class KnowledgeService:
         chunker: str | None = None,
     ) -> KnowledgeJob:
         """Keep what was sent, and begin to take it in; see `Upkeep.add`."""
-        return await (await self.house()).upkeep.add(
+        return await (await self.house()).documents.add(
             name, uploads, urls, caller=caller, metadata=metadata or {}, tags=tags, chunker=chunker
         )
 
@@ -227,31 +227,31 @@ class KnowledgeService:
         tag: str | None = None,
     ) -> KnowledgeDocumentList:
         """Return some documents of a base, in the order of their keys."""
-        return await (await self.house()).upkeep.documents(
+        return await (await self.house()).documents.documents(
             name, caller=caller, after=after, limit=limit, query=query, status=status, tag=tag
         )
 
     async def find_documents(self, name: str, sources: Collection[str], caller: Caller) -> dict[str, KnowledgeDocument]:
         """Return those of some documents that a base has, by their keys."""
-        return await (await self.house()).upkeep.find_documents(name, sources, caller=caller)
+        return await (await self.house()).documents.find_documents(name, sources, caller=caller)
 
     async def document(self, name: str, uid: str, caller: Caller) -> KnowledgeDocument:
         """Return a document, by its id or its key."""
-        return await (await self.house()).upkeep.document(name, uid, caller=caller)
+        return await (await self.house()).documents.document(name, uid, caller=caller)
 
     async def update_document(
         self, name: str, uid: str, changes: Mapping[str, Any], caller: Caller
     ) -> KnowledgeDocument:
         """Change what is said of a document: its ``title``, ``metadata`` or ``tags``."""
-        return await (await self.house()).upkeep.update_document(name, uid, changes, caller=caller)
+        return await (await self.house()).documents.update_document(name, uid, changes, caller=caller)
 
     async def remove_documents(self, name: str, uids: Sequence[str], caller: Caller) -> list[str]:
         """Remove documents; return the ids of those that were there."""
-        return await (await self.house()).upkeep.remove_documents(name, uids, caller=caller)
+        return await (await self.house()).documents.remove_documents(name, uids, caller=caller)
 
     async def text(self, name: str, uid: str, caller: Caller) -> str:
         """Return the text of a document, in which spans count."""
-        return (await (await self.house()).upkeep.parsed(name, uid, caller=caller)).text
+        return (await (await self.house()).documents.parsed(name, uid, caller=caller)).text
 
     async def changes(
         self, name: str, caller: Caller, *, before: int | None = None, limit: int = 100
@@ -261,7 +261,7 @@ class KnowledgeService:
 
     async def uids(self, name: str, typed: str, *, limit: int) -> Sequence[str]:
         """Return ids of documents whose key or title has what was typed."""
-        return await (await self.house()).upkeep.uids(name, typed, limit=limit)
+        return await (await self.house()).documents.uids(name, typed, limit=limit)
 
 
 def _any_base(connection: Connection) -> bool:

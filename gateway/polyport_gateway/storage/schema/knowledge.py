@@ -172,7 +172,10 @@ Index("ix_knowledge_log_base", knowledge_log.c.base, knowledge_log.c.id)
 
 @lru_cache(maxsize=4096)
 def documents_table(base: int) -> Table:
-    """Return the table of a base's documents; it is not among the static `metadata`."""
+    """Return the table of a base's documents; it is not among the static `metadata`.
+
+    A change here needs a revision that changes the table of every base that there is.
+    """
     name = f"{DOCUMENTS_PREFIX}{base:d}"
     table = Table(
         name,

@@ -29,12 +29,15 @@ __all__ = ["ChatEndpoint", "citation_body"]
 
 
 def citation_body(citation: Citation, length: int) -> dict[str, Any]:
-    """Return a citation as OpenAI's ``url_citation`` annotation.
+    """Return a citation as OpenAI's ``url_citation`` annotation, the only kind that chats have.
+
+    Of a document, what it says and where stands beside: without them nobody could check it.
 
     Args:
         citation: A source; one without a range stands for all of the answer so far.
         length: How many characters of the answer have come.
     """
+    more = {"document": citation.document, "quote": citation.text, "page": citation.page}
     return {
         "type": "url_citation",
         "url_citation": {
@@ -42,6 +45,7 @@ def citation_body(citation: Citation, length: int) -> dict[str, Any]:
             "url": citation.url or "",
             "start_index": citation.start or 0,
             "end_index": length if citation.end is None else citation.end,
+            **{name: value for name, value in more.items() if value is not None},
         },
     }
 

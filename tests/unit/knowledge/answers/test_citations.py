@@ -146,6 +146,11 @@ def run(text: str, size: int, checker: CitationChecker = CHECKER) -> tuple[Citat
         ("Paris [3].", "Paris [1].", 0),
         ("Rome [3].", "Rome.", 1),
         ("According to [3], Paris is the capital of France.", "According to [1], Paris is the capital of France.", 0),
+        (
+            "According to [3], Paris is the capital of France [3].",
+            "According to [1], Paris is the capital of France [1].",
+            0,
+        ),
         ("[9] Hello there.", "Hello there.", 1),
         ("[3] Paris is the capital of France.", "[1] Paris is the capital of France.", 0),
         ("Revenue rose by 5% [1], and Paris lies on the Seine [3].", None, 0),

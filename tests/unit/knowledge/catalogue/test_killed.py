@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from polyport_gateway.knowledge.catalogue import Catalogue
+from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import knowledge_chunks
 from tests.support.catalogue_writer import Index, Writer, texts
@@ -102,6 +102,51 @@ def test_nothing_is_lost_or_doubled_however_often(records_url: str, tmp_path: Pa
     for seed in range(50):
         said = killed(records_url, tmp_path / "index", seed, chance.uniform(0.01, 1.5))
         check(records_url, tmp_path / "index", said, known)
+
+
+FULL = """
+import asyncio, resource, signal, sys
+from polyport.errors import ServiceUnavailableError
+from polyport_gateway.knowledge.catalogue import Catalogue, NewChunk, NewDocument
+from polyport_gateway.storage.database import Database
+
+database = Database(sys.argv[1])
+asyncio.run(database.open())
+catalogue = Catalogue(database)
+base = catalogue.create("base", {}, shelf="main")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+try:
+    for number in range(1000):
+        item = NewDocument(key=str(number), title="T", sha256="0"), [NewChunk("x" * 20_000)]
+        staged = catalogue.stage(base.id, 1, [item])
+        catalogue.publish(base.id, 1, staged)
+        print(number, flush=True)
+except ServiceUnavailableError:
+    catalogue.abandon(staged)
+    assert len(catalogue.live(range(1, 1000))) == number
+    print("full")
+"""
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """What was acknowledged is there, readers go on, and once there is room again, so do writers."""
+    url = f"sqlite:///{tmp_path}/records.sqlite3"
+    done = subprocess.run([sys.executable, "-c", FULL, url], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=True)
+    *acknowledged, last = done.stdout.split()
+    assert last == "full"
+    assert len(acknowledged) > 2
+    with opened(url) as database:
+        catalogue = Catalogue(database)
+        base = catalogue.base("base")
+        assert base is not None
+        assert set(seen(catalogue, database)) == set(acknowledged)
+        while garbage := catalogue.garbage():
+            for some in garbage:
+                catalogue.forget(some.chunks)
+        staged = catalogue.stage(base.id, 1, [(NewDocument(key="new", title="T", sha256="0"), [NewChunk("x")])])
+        assert catalogue.publish(base.id, 1, staged) == []
+        assert set(seen(catalogue, database)) == {*acknowledged, "new"}
 
 
 def test_two_processes_write_to_one_base(records_url: str, tmp_path: Path) -> None:

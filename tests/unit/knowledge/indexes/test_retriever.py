@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from polyport_gateway.knowledge.indexes import Entry, IndexRetriever, MemoryIndex, Schema
+from polyport_gateway.knowledge.indexes import Entry, IndexRetriever, MemoryIndex, Samples, Schema
 from polyport_gateway.knowledge.indexes.qdrant_edge import QdrantEdgeIndex
 from polyport_gateway.knowledge.links import LinkIndex, Passage
 from polyport_gateway.knowledge.retrieval import BM25Index, DenseIndex, HybridRetriever, MultiHop, Weights
@@ -103,3 +103,46 @@ def test_an_index_that_is_empty_finds_nothing(tmp_path: Path) -> None:
 def test_an_embedder_has_a_name() -> None:
     with pytest.raises(ValueError, match="give both or none"):
         IndexRetriever(MemoryIndex(Schema()), BM25Index.of(["a"])[1], embed=embed)
+
+
+def test_bases_that_share_an_index_are_each_seen_for_themselves() -> None:
+    chance = np.random.default_rng(5)
+    words = np.array([f"{letter}{'x' * length}" for letter in "abcdefghij" for length in range(20)])
+    texts = [" ".join(chance.choice(words, 8)) for _ in range(600)]
+    bm25 = BM25Index.of(texts)[1]
+    vectors = embed(texts)
+    alone, shared = MemoryIndex(Schema({"words": 16})), MemoryIndex(Schema({"words": 16}))
+    entries = [Entry(n, "d", {"words": vectors[n]}, bm25.document(text), {"part": 1}) for n, text in enumerate(texts)]
+    alone.upsert(entries)
+    shared.upsert(entries)
+    # Others, whose vectors all point one way, and whose terms are others.
+    other = bm25.document("zz zzz zzzz")
+    shared.upsert([Entry(10_000 + n, "e", {"words": np.ones(16)}, other, {"part": 2}) for n in range(3000)])
+    ours = {"part": {"in": [1]}}
+    samples = Samples(shared)
+    found = IndexRetriever(
+        shared, bm25, name="words", embed=embed, weights=Weights(0.5, 0.5), where=ours, among=ours, samples=samples
+    ).search("a axx bxxx", 10)
+    wanted = IndexRetriever(alone, bm25, name="words", embed=embed, weights=Weights(0.5, 0.5)).search("a axx bxxx", 10)
+    # But for the rarity of terms, which is the index's.
+    assert len(set(found.documents.tolist()) & set(wanted.documents.tolist())) >= 8
+    np.testing.assert_allclose(found.scores, wanted.scores, rtol=0.03)
+    assert len(samples.of("words", ours).ids) == 600
+    lost = IndexRetriever(shared, bm25, name="words", embed=embed, weights=Weights(0.5, 0.5), where=ours)
+    assert abs(float(lost.search("a axx bxxx", 10).scores[0]) / float(wanted.scores[0]) - 1) > 0.1
+
+
+def test_a_sample_is_kept_until_the_chunks_are_others() -> None:
+    index = MemoryIndex(Schema({"words": 2}))
+    samples = Samples(index, kept=2)
+    assert len(samples.of("words", None).ids) == 0
+    index.upsert([Entry(n, "d", {"words": np.array([1.0, n])}, None, {"part": n % 2}) for n in range(100)])
+    first = samples.of("words", {"part": 0})
+    assert (first.chunks, len(first.ids)) == (50, 50)
+    index.delete(list(range(0, 8, 2)))
+    again = samples.of("words", {"part": 0})
+    assert again.chunks == 46  # counted anew, but not taken anew
+    assert len(again.ids) == 50
+    index.delete(list(range(40)))
+    assert len(samples.of("words", {"part": 0}).ids) == 30
+    assert samples.of(None, {"part": 1}).mean.size == 0

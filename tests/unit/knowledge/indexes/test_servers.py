@@ -203,3 +203,14 @@ def test_a_server_that_is_down_from_the_start() -> None:
         open_index("qdrant", SCHEMA, url="http://127.0.0.1:9", collection="chunks")
     with pytest.raises(ConfigurationError, match="URL"):
         open_index("qdrant", SCHEMA, url="http://127.0.0.1:nine", collection="chunks")
+
+
+def test_opening_an_index_on_a_dead_server_costs_its_time_once(qdrant: QdrantServer) -> None:
+    qdrant.mode = "slow"
+    with pytest.raises(ServiceUnavailableError, match="it did not answer in time"):
+        open_index("qdrant", SCHEMA, url=qdrant.url, collection="chunks", timeout=1)
+    began = time.monotonic()
+    for collection in ("chunks", "others"):
+        with pytest.raises(ServiceUnavailableError, match="is left alone"):
+            open_index("qdrant", SCHEMA, url=qdrant.url, collection=collection, timeout=1)
+    assert time.monotonic() - began < 0.5

@@ -13,11 +13,14 @@ from polyport.errors import (
     CallCancelledError,
     ConfigurationError,
     FunctionError,
+    NotFoundError,
     RateLimitError,
+    ServiceUnavailableError,
     UpstreamError,
 )
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.knowledge.ingestion.ingest import ingest, origin_of
+from polyport_gateway.knowledge.ingestion.repair import recover
 from polyport_gateway.knowledge.ingestion.report import Figures, Report
 from polyport_gateway.knowledge.ingestion.sources import Folder, Item, Listing, Loaded, Origin, Source, Upload, Uploads
 from tests.support.ingesting import Bench, LetterModel, parse
@@ -286,10 +289,20 @@ def test_a_text_that_a_model_refuses_fails_one_document(bench: Bench, docs: Path
     bench.check()
 
 
-@pytest.mark.parametrize("error", [RateLimitError("full"), UpstreamError("down"), ConfigurationError("size")], ids=str)
-def test_a_model_that_is_down_ends_the_job_and_marks_no_file(bench: Bench, docs: Path, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (RateLimitError("full"), ServiceUnavailableError),
+        (UpstreamError("down", code="upstream_unreachable"), ServiceUnavailableError),
+        (UpstreamError("refused", code="upstream_refused_key"), UpstreamError),
+        (ConfigurationError("size"), ConfigurationError),
+    ],
+)
+def test_a_model_that_is_down_ends_the_job_and_marks_no_file(
+    bench: Bench, docs: Path, error: Exception, raised: type[Exception]
+) -> None:
     bench.model.failure = failing(error, "China")
-    with pytest.raises(type(error)):
+    with pytest.raises(raised, match=str(error)):
         run(bench, Folder(docs, "docs"))
     assert "docs/tea.md" not in bench.texts()
     assert "docs/tea.md" not in bench.catalogue.find(bench.base.id, ["docs/tea.md"])
@@ -297,6 +310,31 @@ def test_a_model_that_is_down_ends_the_job_and_marks_no_file(bench: Bench, docs:
     run(bench, Folder(docs, "docs"))
     assert len(bench.texts()) == 3
     bench.check()
+
+
+def test_a_full_disk_ends_the_job_and_marks_no_file(bench: Bench, docs: Path) -> None:
+    def full(data: Any, *, limit: int | None = None) -> Any:
+        raise ServiceUnavailableError("The disk is full.", code="disk_full")
+
+    real = bench.blobs.put
+    bench.blobs.put = full  # type: ignore[method-assign]
+    with pytest.raises(ServiceUnavailableError, match="full"):
+        run(bench, Folder(docs, "docs"))
+    assert bench.catalogue.documents(bench.base.id).rows == ()
+    bench.blobs.put = real  # type: ignore[method-assign]
+    assert counted(run(bench, Folder(docs, "docs"))) == (3, 0, 0, 0, 0)
+    bench.check()
+
+
+def test_a_base_that_is_dropped_meanwhile(bench: Bench, docs: Path) -> None:
+    def dropping(data: bytes, name: str) -> Parsed:
+        bench.catalogue.drop(bench.base.id)
+        return parse(data, name)
+
+    with pytest.raises(NotFoundError):
+        run(bench, Folder(docs, "docs"), changes={"parse": dropping})
+    recover(bench.catalogue, bench.index_of)
+    assert bench.shelf("first").count() == 0
 
 
 def test_a_model_whose_vectors_have_another_size_is_said(bench: Bench, docs: Path) -> None:
@@ -383,8 +421,6 @@ def test_a_document_that_others_change_meanwhile_is_looked_at_again(bench: Bench
 
 
 def test_a_page_that_is_gone_for_good_is_removed(bench: Bench) -> None:
-    from polyport.errors import NotFoundError
-
     def gone(stamp: str | None) -> Loaded:
         raise NotFoundError("gone", code="page_removed")
 

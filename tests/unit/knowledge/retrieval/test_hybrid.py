@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from polyport_gateway.knowledge.retrieval.bm25 import BM25Index
 from polyport_gateway.knowledge.retrieval.calibration import learn_weights, make_probes
 from polyport_gateway.knowledge.retrieval.dense import DenseIndex
-from polyport_gateway.knowledge.retrieval.fusion import reciprocal_ranks, standardized
+from polyport_gateway.knowledge.retrieval.fusion import reciprocal_ranks, standardized, with_reserves
 from polyport_gateway.knowledge.retrieval.hybrid import HybridRetriever, Weights
 from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
@@ -50,6 +53,49 @@ def test_reciprocal_ranks_are_those_of_the_paper() -> None:
     found = reciprocal_ranks([one, two], 5, size=5)
     assert found.documents.tolist() == [1, 3, 2]
     assert found.scores.tolist() == pytest.approx([1 / 61 + 1 / 62, 1 / 61, 1 / 62])
+
+
+def falling(chunks: NDArray[np.int64]) -> Ranking:
+    return Ranking(chunks, np.linspace(9, 1, len(chunks)).astype(np.float32))
+
+
+def test_of_equals_the_fused_order_decides_who_has_a_place() -> None:
+    fused = falling(np.array([0, 1, 2, 3, 4, 5]))
+    alike = Ranking(np.array([5, 4, 3]), np.array([7, 7.00001, 7], np.float32))
+    found = with_reserves(fused, falling(np.array([0])), alike, 0.5, 4)
+    assert found.documents.tolist() == [0, 3, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("weight", "order"),
+    [
+        (0.8, [0, 20, 1, 21, 10, 22]),  # of two places one, of four two, of six three by vectors; of five one by BM25
+        (0.5, [0, 10, 1, 11, 20, 12]),
+        (0.1, [0, 10, 1, 11, 2, 12]),  # vectors with little say have no places
+    ],
+)
+def test_places_are_kept_for_what_each_retriever_puts_first(weight: float, order: list[int]) -> None:
+    chunks = np.array([*range(10), *range(10, 16), *range(20, 26)])
+    fused = Ranking(chunks, np.linspace(9, 1, len(chunks)).astype(np.float32))
+    found = with_reserves(fused, falling(np.arange(20, 40)), falling(np.arange(10, 30)), weight, 6)
+    assert found.documents.tolist() == order
+    assert found.scores.tolist() == fused.scores[:6].tolist()  # the scores stay with the places
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 12), st.sampled_from([0.1, 0.5, 0.9]), st.randoms(use_true_random=False))
+def test_places_are_kept_without_losing_or_doubling_any(
+    size: int, limit: int, weight: float, chance: random.Random
+) -> None:
+    fused = Ranking(np.array(chance.sample(range(size), size), np.int64), np.arange(size, 0, -1).astype(np.float32))
+    dense, bm25 = (np.array(chance.sample(range(20), 10), np.int64) for _ in range(2))
+    found = with_reserves(fused, falling(dense), falling(bm25), weight, limit).documents.tolist()
+    assert len(found) == len(set(found)) == min(size, limit)
+    assert set(found) <= set(range(size))
+    strong = dense if weight > 0.5 + 1 / 6 else bm25
+    for k in range(1, len(found) + 1):
+        kept = [one for one in strong.tolist() if one < size][: k // 2]
+        assert set(kept) <= set(found[:k])
 
 
 def test_vectors_get_their_say_where_words_do_not_suffice() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -372,3 +374,49 @@ async def test_a_question_that_names_no_base_goes_to_those_it_concerns(tmp_path:
             assert found.routed[0].why
             assert {hit.knowledge for hit in found.data} == {name}
         assert (await desk.search("days", ["travel"])).routed == []
+
+
+async def test_callers_name_only_what_they_may_use(docs: Path, tmp_path: Path) -> None:
+    app = App("t")
+    app.model("writer", engine=ScriptedEngine("Yes."))
+    app.function("shout")(_shout)
+    alice = Caller("alice", "alice", frozenset({"mine", "shout"}))
+    async with opened(app, tmp_path) as desk:
+        with pytest.raises(BadRequestError, match="no model or function 'writer'"):
+            await desk.service.create(wanted("mine", model="writer"), caller=alice)
+        with pytest.raises(PermissionDeniedError, match="index_options"):
+            await desk.service.create(wanted("mine", index_options={"folder": str(docs)}), caller=alice)
+        await desk.service.create(wanted("mine", keywords="shout"), caller=alice)
+        with pytest.raises(BadRequestError, match="no model or function 'writer'"):
+            await desk.service.configure("mine", {"model": "writer"}, alice)
+        with pytest.raises(PermissionDeniedError, match="index_options"):
+            await desk.service.reindex("mine", {"index_options": {"folder": str(docs)}}, alice)
+        assert (await desk.service.configure("mine", {"description": "Mine."}, alice)).description == "Mine."
+
+
+async def test_bases_are_made_changed_and_dropped_while_questions_are_asked(docs: Path, tmp_path: Path) -> None:
+    async with opened(declared(docs), tmp_path, wait=["handbook"]) as desk:
+        seen: list[list[str | None]] = []
+
+        async def ask() -> None:
+            while True:
+                found = await desk.search("How many days of leave?")
+                assert found.left_out == []
+                seen.append([hit.source for hit in found.data if hit.knowledge == "handbook"])
+
+        asking = asyncio.ensure_future(ask())
+        for number in range(3):
+            name = f"more-{number}"
+            await desk.service.create(wanted(name), caller=LOCAL)
+            await desk.add(name, {"a.md": TRAIN})
+            await desk.done(
+                await desk.service.reindex("handbook", {"chunker": f"Sentences(max_tokens={32 + number})"}, LOCAL)
+            )
+            await desk.done((await desk.service.rekey("handbook", LOCAL, changes={"batch": True})).job)
+            await desk.service.delete(name, LOCAL)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        assert len(seen) > 3
+        # Never two builds of a document, and never none.
+        assert {tuple(dict.fromkeys(sources)) for sources in seen} == {("docs/leave.md",)}
