@@ -393,7 +393,7 @@ def says_not_found(text: str, template: str = "") -> bool:
 
 
 def _cosines(hits: Sequence[KnowledgeHit]) -> list[float] | None:
-    found = [hit.scores["cosine"] for hit in hits if "cosine" in hit.scores]
+    found = [hit.scores["dense"] for hit in hits if "dense" in hit.scores]
     return found or None
 
 
