@@ -253,6 +253,21 @@ def test_reindexing_can_be_stopped_and_goes_on(filled: Bench, docs: Path) -> Non
     filled.check()
 
 
+def test_reindexing_goes_on_with_an_index_that_has_lost_what_was_built(filled: Bench) -> None:
+    generation = prepare(filled)
+    with pytest.raises(RuntimeError, match="killed"):
+        reindex(filled.work(), generation, Report(), ready=killed)
+    assert filled.shelf("second").count() > 0
+    lose_all(filled)
+    repair(filled.catalogue, filled.target())
+    reindex(filled.work(), generation, Report())
+    filled.check()
+
+
+def killed(target: Target) -> None:
+    raise RuntimeError("killed")
+
+
 def test_questions_see_one_or_the_other(filled: Bench, docs: Path) -> None:
     """While files change and the base is reindexed, a reader never sees half a document, or two versions of one."""
     over = threading.Event()
