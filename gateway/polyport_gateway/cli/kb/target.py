@@ -22,6 +22,8 @@ __all__ = ["Target", "said_locked", "settle", "work"]
 
 T = TypeVar("T")
 
+_BUSY = ("ingesting", "rekeying", "reindexing")
+_POLL_S = 0.2
 _OWNER = re.compile(r"in the process (\d+)")
 
 
@@ -89,10 +91,18 @@ async def settle(client: AsyncClient) -> None:
     """Wait for jobs that have begun, or go on with what an earlier process left; how they end is theirs."""
     from polyport_gateway.cli.kb.waiting import JobLine
 
-    for job in reversed(await client.knowledge.jobs()):
-        if not job.finished:
-            with JobLine() as line, suppress(CallError):
-                await client.knowledge.wait(job, on_progress=line.show, timeout=None)
+    with JobLine() as line:
+        while True:
+            waiting = [job for job in reversed(await client.knowledge.jobs()) if not job.finished]
+            for job in waiting:
+                with suppress(CallError):
+                    await client.knowledge.wait(job, on_progress=line.show, timeout=None)
+            busy = [base.name for base in await client.knowledge.list() if base.state in _BUSY]
+            if not waiting and not busy:
+                return
+            if not waiting:  # its job is still to come: a model is being loaded, say
+                line.say(f"getting {' and '.join(busy)} ready")
+                await asyncio.sleep(_POLL_S)
 
 
 @contextmanager
