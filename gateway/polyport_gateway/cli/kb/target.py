@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _BUSY = ("ingesting", "rekeying", "reindexing")
 _POLL_S = 0.2
+_LOADING_S = 120.0
 _OWNER = re.compile(r"in the process (\d+)")
 
 
@@ -42,6 +43,11 @@ class Target:
     url: str | None = None
     api_key: str | None = None
     data_dir: Path | None = None
+
+    @property
+    def patience(self) -> dict[str, Any]:
+        """How long a search may take: an app that is run here loads its models for it."""
+        return {} if self.app is None else {"timeout_s": _LOADING_S}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncClient]:
