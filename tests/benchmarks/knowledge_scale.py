@@ -210,11 +210,8 @@ def beside(
             "questions": [asdict(question) for question in asked[:: max(1, len(asked) // args.times)]],
         }
         (folder / "given.json").write_text(json.dumps(given))
-        np.savez(
-            folder / "vectors.npz",
-            texts=vectors,
-            questions=embed([question["text"] for question in given["questions"]]),
-        )
+        of_questions = embed([question["text"] for question in given["questions"]])
+        np.savez(folder / "vectors.npz", texts=vectors, questions=of_questions, descriptions=embed(descriptions))
         command = [args.peer, str(Path(__file__).with_name("knowledge_peer.py")), str(folder)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else None

@@ -140,7 +140,7 @@ def filled(topic: Topic, count: int) -> list[tuple[Text, tuple[int, int]]]:
     With each, the numbers of the two documents that its sentences are of: for Debian's own, its own number twice.
     """
     chance = random.Random(topic.name)
-    found = [(text, (number, number)) for number, text in enumerate(topic.texts)]
+    found = [(text, (number, number)) for number, text in enumerate(topic.texts[:count])]
     while len(found) < count:
         one, other = chance.sample(range(len(topic.texts)), 2)
         pair = topic.texts[one], topic.texts[other]

@@ -14,9 +14,10 @@ The logarithm of the first and the two others in deviations are added, and the s
 are chosen as have `coverage` together: one where it is plain, all where nothing is known.
 
 Measured on what a hundred teams of Debian say of their packages, the questions being synopses (right base first / among
-the first three; `tests/benchmarks/knowledge_scale.py`): CORI with its usual constants .74/.88, the words' likelihood
-.84/.93, middles .78/.88, words and middles .88/.96; what BM25 finds .89/.96, and words with it .91/.97; what hybrid
-search finds .92/.98, and all together .94/.98.
+the first three; `tests/benchmarks/knowledge_scale.py`). On 1,980 questions by which the constants were chosen: CORI
+with its usual ones .74/.88, the words' likelihood .84/.93, middles .78/.88, what BM25 finds .89/.96, what hybrid search
+finds .92/.98. On 983 others: words .84/.93, words and middles .88/.95; without a model, BM25's finds and words .92/.96;
+all together .93/.98, where 1.7 bases are chosen and the right one is among them .985 times. 2 ms for a hundred bases.
 """
 
 from __future__ import annotations

@@ -92,6 +92,9 @@ class Samples:
             total = self._index.count()
             if chunks * _WHOLE >= _ENOUGH * total:
                 ids, vectors = self._whole(name, total)
+                # No more than will do, for the work grows with them; evenly, so that all parts have their share.
+                step = max(1, int(len(ids) * chunks / (2 * _ENOUGH * total)))
+                ids, vectors = ids[::step], vectors[::step]
                 met = self._index.meeting(ids, where)
                 if int(met.sum()) >= _ENOUGH:
                     return ids[met], vectors[met]

@@ -102,9 +102,16 @@ def _lost(target: Target, rows: Sequence[ChunkRow]) -> list[ChunkRow]:
 def _put_back(catalogue: Catalogue, target: Target, rows: Sequence[ChunkRow]) -> int:
     documents = catalogue.by_ids(target.base, list({row.document.id for row in rows}))
     pairs = [(row, documents[row.document.id]) for row in rows if row.document.id in documents]
-    if pairs:
-        upsert_again(target, pairs)
-    return len(pairs)
+    if not pairs:
+        return 0
+    upsert_again(target, pairs)
+    ids = [row.id for row, _ in pairs]
+    late = sorted(set(ids) - catalogue.live(ids).keys())
+    if late:
+        # Replaced while they were put back: they may have been cleared away already, and nobody would do so again.
+        with target.writing:
+            target.index.delete(late)
+    return len(pairs) - len(late)
 
 
 def _remove_unknown(catalogue: Catalogue, target: Target, report: Report) -> int:

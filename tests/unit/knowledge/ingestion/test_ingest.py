@@ -353,6 +353,17 @@ def target_with(bench: Bench, target: Any) -> Any:
     return replace(target, embedders={"letters": Embedder("letters", bench.model, size=32)})
 
 
+def test_a_model_that_was_replaced_by_one_of_another_size_fails_no_file(bench: Bench, docs: Path) -> None:
+    run(bench, Folder(docs, "docs"))
+    before = bench.texts()
+    (docs / "tea.md").write_text("# Tea\n\nChanged.")
+    bench.model.size = 16
+    with pytest.raises(ConfigurationError, match="16 dimensions, and the index holds 32"):
+        run(bench, Folder(docs, "docs"))
+    assert bench.texts() == before
+    assert bench.catalogue.documents(bench.base.id, status="failed").rows == ()
+
+
 def test_keywords_that_cannot_be_made_leave_a_document_behind(bench: Bench, docs: Path) -> None:
     def keywords(document: Any, title: str) -> list[str]:
         if title == "Tea":

@@ -327,6 +327,26 @@ def test_what_an_index_has_lost_is_put_back(filled: Bench, lose: Callable[[Bench
     assert len(filled.model.asked) <= asked + 2, "which the cache has"
 
 
+def test_what_is_replaced_while_it_is_put_back_is_not_left_behind(filled: Bench, docs: Path) -> None:
+    lose_all(filled)
+    target = filled.target()
+    embedder = target.embedders["letters"]
+    real = embedder.documents
+    turns: list[int] = []
+
+    def documents(texts: Any) -> Any:
+        turns.append(1)
+        if len(turns) == 1:
+            write(docs, 1, "Replaced meanwhile.")
+            ingest(filled.work(), [Folder(docs, "docs")], Report())
+        return real(texts)
+
+    embedder.documents = documents  # type: ignore[method-assign]
+    repair(filled.catalogue, target)
+    assert "Replaced meanwhile" in filled.texts()["docs/01.md"]
+    filled.check()
+
+
 def test_what_the_catalogue_does_not_know_is_removed(filled: Bench) -> None:
     target = filled.target()
     record = target.index.scroll()[0]
