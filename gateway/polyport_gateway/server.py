@@ -233,7 +233,12 @@ class Gateway:
         if not self.knowledge.enabled:
             return None
         settings = self.settings
-        plan = StorePlan(settings.vector_stores_max, settings.vector_store_embedder, settings.vector_store_reranker)
+        plan = StorePlan(
+            settings.vector_stores_max,
+            settings.documents_max_bytes,
+            settings.vector_store_embedder,
+            settings.vector_store_reranker,
+        )
         return VectorStores(self.knowledge, VectorStoreRecords(self.database), self.files, plan)
 
     def routes(self) -> list[Route]:

@@ -222,7 +222,7 @@ POSTGRES = pytest.param("postgresql", marks=pytest.mark.requires("postgres"))
 def test_nothing_is_lost_doubled_or_seen_by_halves(
     nursery: subprocess.Popen[str], url: str, tmp_path: Path, kind: str
 ) -> None:
-    killed_often(nursery, url, tmp_path, kind, 3, seed=1)
+    killed_often(nursery, url, tmp_path, kind, 2, seed=1)
 
 
 @pytest.mark.slow

@@ -19,7 +19,12 @@ from polyport.errors import ConfigurationError, ConflictError, ServiceUnavailabl
 from polyport_gateway.knowledge.indexes import MemoryIndex, Schema, VectorIndex, open_index
 from tests.support.index_writer import BATCH, batch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    # Chroma's client leaves a connection open where its server has died.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 SCHEMA = Schema({"small": 32}, {"batch": "integer"})
 PACKAGES = {"chroma": "chromadb", "milvus": "milvus_lite"}
 

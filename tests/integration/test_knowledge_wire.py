@@ -347,7 +347,7 @@ class TestClients:
     def test_the_async_one_over_the_wire_and_embedded(
         self, served: Any, base: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        (tmp_path / "a.md").write_bytes(b"x " * (350 << 10))
+        (tmp_path / "a.md").write_bytes(b"x " + b"y" * ((700 << 10) - 2))
 
         async def work(client: AsyncClient) -> None:
             async with client:

@@ -16,6 +16,7 @@ import pytest
 
 from polyport import App
 from polyport.testing import gateway
+from tests.integration.postgres import postgres_server
 from tests.support.documents import docx
 from tests.support.openai_spec import load_openai
 from tests.support.wires import eventually
@@ -46,7 +47,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     app = App("stores")
     app.knowledge("handbook", sources=[str(docs)])
     app.model("echo", engine="echo")
-    with gateway(app, data_dir=folder / "data") as running:
+    with gateway(app, data_dir=folder / "data", documents_max_bytes=1 << 20) as running:
         with openai.OpenAI(base_url=f"{running.url}/v1", api_key="none") as client:
             eventually(
                 lambda: client.vector_stores.retrieve("handbook").file_counts.completed == 2, 30, "handbook is read"
@@ -219,6 +220,16 @@ class TestFiles:
         assert {file.id for file in failed} == {broken, unknown}
         with pytest.raises(openai.NotFoundError):
             client.vector_stores.files.content(broken, vector_store_id=store)
+
+    def test_one_that_is_too_large_keeps_no_other(self, client: openai.OpenAI) -> None:
+        large, fine = upload(client, "large.md", b"x" * ((1 << 20) + 1)), upload(client)
+        store = client.vector_stores.create().id
+        batch = client.vector_stores.file_batches.create_and_poll(store, file_ids=[large, fine])
+        assert (batch.file_counts.failed, batch.file_counts.completed) == (1, 1)
+        alone = client.vector_stores.files.create_and_poll(large, vector_store_id=store)
+        assert alone.status == "failed"
+        assert alone.last_error is not None
+        assert "largest" in alone.last_error.message
 
     def test_attributes_change_and_are_filtered_by(self, client: openai.OpenAI) -> None:
         file = upload(client)
@@ -569,6 +580,39 @@ def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
             assert client.vector_stores.retrieve(store).name == "kept"
             hit = client.vector_stores.search(store, query="Hamburg").data[0]
             assert (hit.file_id, hit.filename) == (file, "shipping.md")
+
+
+@pytest.mark.slow
+@pytest.mark.requires("postgres")
+def test_over_postgresql(tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_edge")
+    pytest.importorskip("psycopg")
+    with (
+        postgres_server() as server,
+        gateway(App("stores"), data_dir=tmp_path, database_url=server.create_database("stores")) as running,
+        openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        files = [upload(client, f"文{number}.md", f"# T\n\nThe secret is number{number}.\n") for number in range(8)]
+        stores = [client.vector_stores.create(name=f"手册{number}").id for number in range(2)]
+        with ThreadPoolExecutor(4) as pool:
+            batches = list(
+                pool.map(
+                    lambda place: (
+                        client.vector_stores.file_batches.create_and_poll(
+                            stores[place % 2], file_ids=files[place * 2 : place * 2 + 2]
+                        ).status
+                    ),
+                    range(4),
+                )
+            )
+        assert batches == ["completed"] * 4
+        mine = {file.id for file in client.vector_stores.files.list(stores[1])}
+        assert mine == {*files[2:4], *files[6:8]}
+        assert client.vector_stores.search(stores[1], query="number7").data[0].file_id == files[7]
+        client.files.delete(files[7])
+        assert files[7] not in {hit.file_id for hit in client.vector_stores.search(stores[1], query="number7")}
+        client.vector_stores.delete(stores[0])
+        assert [store.id for store in client.vector_stores.list()] == [stores[1]]
 
 
 def test_without_knowledge_there_are_none(tmp_path: Path) -> None:

@@ -55,13 +55,17 @@ class Members:
         records: What is known of their files besides.
         files: Where files are.
         access: Notes that a store was used.
+        max_bytes: The largest file that is read; a larger one fails.
     """
 
-    def __init__(self, knowledge: Knowledge, records: VectorStoreRecords, files: FileService, access: Access) -> None:
+    def __init__(
+        self, knowledge: Knowledge, records: VectorStoreRecords, files: FileService, access: Access, max_bytes: int
+    ) -> None:
         self._knowledge = knowledge
         self._records = records
         self._files = files
         self._access = access
+        self._max_bytes = max_bytes
         self.settling = Settling(knowledge, records)
         files.on_delete(self.forget_file)
 
@@ -78,24 +82,15 @@ class Members:
         if twice := next((id_ for id_ in ids if ids.count(id_) > 1), None) if len(set(ids)) < len(ids) else None:
             raise BadRequestError(f"The file {twice[:_LONGEST_SHOWN]!r} is named twice.", param="file_ids")
         found = await self._files.find_all(ids, caller, param="file_id" if len(ids) == 1 else "file_ids")
-        uploads = [self._upload(found[addition.file_id], addition) for addition in additions]
-        job = await self._knowledge.add(store.id, uploads, caller=caller)
-        now = now_ms()
-        batch = StoreBatch(f"vsfb_{token_hex(12)}", store.number, job.id, now)
-        await self._records.add(
-            batch,
-            [
-                StoreFile(
-                    base=store.number,
-                    file=addition.file_id,
-                    batch=batch.id,
-                    created_at=now,
-                    attributes=addition.attributes,
-                    chunking=addition.chunking,
-                )
-                for addition in additions
-            ],
-        )
+        uploads = [
+            self._upload(found[addition.file_id], addition)
+            for addition in additions
+            if found[addition.file_id].bytes <= self._max_bytes
+        ]
+        job = await self._knowledge.add(store.id, uploads, caller=caller) if uploads else None
+        batch = StoreBatch(f"vsfb_{token_hex(12)}", store.number, None if job is None else job.id, now_ms())
+        members = [self._member(batch, addition, found[addition.file_id]) for addition in additions]
+        await self._records.add(batch, members)
         await self._access.touch(store)
         return batch
 
@@ -306,6 +301,20 @@ class Members:
         except CallError as error:
             if error.status not in (404, 409):
                 raise
+
+    def _member(self, batch: StoreBatch, addition: Addition, file: StoredFile) -> StoreFile:
+        member = StoreFile(
+            base=batch.base,
+            file=file.id,
+            batch=batch.id,
+            created_at=batch.created_at,
+            attributes=addition.attributes,
+            chunking=addition.chunking,
+        )
+        if file.bytes <= self._max_bytes:
+            return member
+        message = f"It has {file.bytes} bytes; the largest file that is read has {self._max_bytes}."
+        return replace(member, status="failed", last_error={"code": "invalid_file", "message": message})
 
     def _upload(self, file: StoredFile, addition: Addition) -> Upload:
         return Upload(

@@ -19,6 +19,7 @@ Label: TypeAlias = str | int | float | bool
 """What an attribute may be."""
 
 _DEFAULT_RESULTS = 10
+_MOST_QUERIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,6 @@ def read_search(store: str, given: VectorStoreSearchRequest) -> tuple[StoreSearc
     if given.filters is not None:
         check_filter(given.filters)
     return _search((store,), given.max_num_results, given.filters, given.ranking_options), list(queries)
-
-
-_MOST_QUERIES = 16
 
 
 def _search(

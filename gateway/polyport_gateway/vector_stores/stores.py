@@ -35,11 +35,13 @@ class StorePlan:
 
     Attributes:
         most: Stores that one key may have.
+        max_bytes: The largest file that is read into one.
         embedder: The name of the model that embeds them; without, they are searched by words alone.
         reranker: The name of a model; none reranks without.
     """
 
-    most: int = 1000
+    most: int
+    max_bytes: int
     embedder: str | None = None
     reranker: str | None = None
 
@@ -79,7 +81,7 @@ class VectorStores:
         self._files = files
         self._plan = plan
         self._access = Access(knowledge, records)
-        self.members = Members(knowledge, records, files, self._access)
+        self.members = Members(knowledge, records, files, self._access, plan.max_bytes)
         self.searcher = Searching(records, files, self._access)
         self._sweeper: asyncio.Task[None] | None = None
 

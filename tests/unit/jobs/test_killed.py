@@ -70,7 +70,7 @@ async def test_two_processes_do_each_job_once(records_url: str, tmp_path: Path) 
         async with Database(records_url) as database:
             store = JobStore(database)
             for n in range(24):
-                await store.submit("work", {"steps": 2, "pause_s": 0.25}, lane=f"{n % 12}")
+                await store.submit("work", {"steps": 2, "pause_s": 0.15}, lane=f"{n % 12}")
             jobs = await finished(store)
         assert {(job.status, job.attempts) for job in jobs} == {("completed", 1)}
         assert check_lanes(file, set()) == {job.id: 1 for job in jobs}
@@ -86,7 +86,7 @@ async def test_jobs_of_a_killed_process_go_on_elsewhere(records_url: str, tmp_pa
         async with Database(records_url) as database:
             store = JobStore(database)
             for n in range(4):
-                await store.submit("work", {"steps": 15, "pause_s": 0.1}, lane=f"{n % 3}")
+                await store.submit("work", {"steps": 10, "pause_s": 0.1}, lane=f"{n % 3}")
             while not any(job.state for job in await store.find()):
                 await asyncio.sleep(0.02)
             one.kill()
@@ -96,7 +96,7 @@ async def test_jobs_of_a_killed_process_go_on_elsewhere(records_url: str, tmp_pa
                 jobs = await finished(store)
                 two.terminate()
                 assert await asyncio.to_thread(two.wait, 30) == 0
-    assert {(job.status, job.result) for job in jobs} == {("completed", 15)}
+    assert {(job.status, job.result) for job in jobs} == {("completed", 10)}
     assert max(job.attempts for job in jobs) == 2
     check_lanes(file, {one.pid})
     resumed = [line for line in file.read_text().splitlines() if line.startswith("begin") and f" {two.pid} " in line]

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -149,7 +149,7 @@ async def compose(
     model: AnswerModel | None = None,
     options: AnswerOptions | None = None,
     question: str | None = None,
-) -> AsyncIterator[AnswerEvent]:
+) -> AsyncGenerator[AnswerEvent, None]:
     """Yield an answer: its text and its citations as they come, at last the whole.
 
     The pieces of text make up the whole's text exactly. A request that does not stream gets them only once they are
@@ -180,25 +180,25 @@ async def compose(
     if threshold is None:
         threshold = options.threshold if model is None else options.model_threshold
     if not answer.hits or covered.score < threshold:
-        events: AsyncIterator[TextDelta | CitationAdded] = _not_found(answer, covered)
+        events: AsyncGenerator[TextDelta | CitationAdded, None] = _not_found(answer, covered)
     elif model is None:
         events = _extracted(answer, covered)
     else:
         events = _written(answer, model, _history(request), covered, hold=not request.stream)
-    async with aclosing(events) as closing:  # type: ignore[type-var]  # they are generators
+    async with aclosing(events) as closing:
         async for event in closing:
             yield event
     yield _whole(answer, results, (time.perf_counter() - began) * 1000)
 
 
-async def _not_found(answer: _Answer, covered: Coverage) -> AsyncIterator[TextDelta | CitationAdded]:
+async def _not_found(answer: _Answer, covered: Coverage) -> AsyncGenerator[TextDelta | CitationAdded, None]:
     answer.found = False
     if covered.missing:
         answer.notes.append(f"Not found in any passage: {', '.join(covered.missing[:5])}.")
     yield answer.say(not_found_text(answer.language, covered))
 
 
-async def _extracted(answer: _Answer, covered: Coverage) -> AsyncIterator[TextDelta | CitationAdded]:
+async def _extracted(answer: _Answer, covered: Coverage) -> AsyncGenerator[TextDelta | CitationAdded, None]:
     """Give sentences of the documents."""
     embed = answer.options.embed
     likeness: Likeness | None = embedding_likeness(embed) if embed is not None else None
@@ -247,7 +247,7 @@ def _joint(before: str, shown: str, *, own_line: bool) -> str:
 
 async def _written(
     answer: _Answer, model: AnswerModel, history: Sequence[Turn], covered: Coverage, *, hold: bool
-) -> AsyncIterator[TextDelta | CitationAdded]:
+) -> AsyncGenerator[TextDelta | CitationAdded, None]:
     """Give a model's text, or where it fails sentences of the documents."""
     options = answer.options
     context = await asyncio.to_thread(fit, answer.question, answer.hits, options.context_tokens, options.count)
@@ -274,7 +274,7 @@ async def _written(
     given = False
     events = _cited(stream, model, messages, options.answer_tokens)
     try:
-        async with aclosing(events) as closing:  # type: ignore[type-var]  # it is a generator
+        async with aclosing(events) as closing:
             async for event in closing:
                 if hold:
                     held.append(event)
@@ -307,7 +307,7 @@ async def _written(
 
 async def _cited(
     stream: CitationStream, model: AnswerModel, messages: list[dict[str, str]], most: int
-) -> AsyncIterator[TextDelta | CitationAdded]:
+) -> AsyncGenerator[TextDelta | CitationAdded, None]:
     """Yield what of a model's text can be shown; what was said is complete even where the model fails."""
     written = 0
     try:
@@ -393,7 +393,7 @@ def says_not_found(text: str, template: str = "") -> bool:
 
 
 def _cosines(hits: Sequence[KnowledgeHit]) -> list[float] | None:
-    found = [hit.scores["cosine"] for hit in hits if "cosine" in hit.scores]
+    found = [hit.scores["dense"] for hit in hits if "dense" in hit.scores]
     return found or None
 
 

@@ -16,6 +16,7 @@ passage first, and within a passage as it is written. Nothing is rewritten.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from .found import LONGEST_QUESTION
 from .kinds import AnswerKind, asked_for, has_kind
 from .support import LONGEST_PASSAGE, Likeness
 from .units import Unit, units_of
+from .words import ASKED_CHINESE
 
 __all__ = ["Extract", "ExtractWeights", "Extracted", "extract"]
 
@@ -164,7 +166,7 @@ def _weigh(
     scored: dict[str, list[dict[int, float]]] = {}
     for number, places in of_hit.items():
         hit = hits[number]
-        query = hit.chain[-1].query if hit.chain and hit.chain[-1].query else question
+        query = _bare(hit.chain[-1].query if hit.chain and hit.chain[-1].query else question)
         if query not in scored:
             scored[query] = _gains(bm25.query(query), index, len(candidates))
         titled = analyzer.document("\n".join([hit.title, *hit.heading_path])).ids.tolist()
@@ -183,6 +185,12 @@ def _weigh(
     most = max((sum(candidate.gains.values()) for candidate in candidates), default=0.0) or 1.0
     for candidate in candidates:
         candidate.gains = {term: value / most for term, value in candidate.gains.items()}
+
+
+def _bare(question: str) -> str:
+    """Return a Chinese question without the words that ask: they are no words to find sentences by."""
+    bare = _FILLERS.sub(" ", ASKED_CHINESE.sub(" ", question))
+    return bare if bare.strip(" ？?。，,") else question
 
 
 def _gains(asked: SparseVector, index: BM25Index, count: int) -> list[dict[int, float]]:
@@ -304,6 +312,9 @@ def _in_order(hits: Sequence[KnowledgeHit], taken: Sequence[Extracted]) -> list[
         put(one.hit)
     rank = {hit: place for place, hit in enumerate(order)}
     return sorted(taken, key=lambda one: (rank[one.hit], one.unit.span.start))
+
+
+_FILLERS = re.compile("除了|除此|以外|之外|还有|还可以|可以|分别|通常|一般|一共|总共")
 
 
 @lru_cache(maxsize=1)

@@ -22,11 +22,11 @@ from .words import ASKED_CHINESE, BINDING, BINDING_CHINESE, COMMON, GENERIC
 __all__ = [
     "CHARACTER",
     "COMMON_WEIGHT",
-    "GENERIC_STEMS",
     "NAME_WEIGHT",
     "NUMBER_WEIGHT",
     "Facts",
     "facts_of",
+    "generic_stems",
     "stem",
     "stems_of",
 ]
@@ -94,7 +94,10 @@ def stem(word: str) -> str:
     return _stemmer()(word)
 
 
-GENERIC_STEMS = frozenset(map(stem, GENERIC))
+@lru_cache(maxsize=1)
+def generic_stems() -> frozenset[str]:
+    """Return the stems of words that many names have."""
+    return frozenset(map(stem, GENERIC))
 
 
 def facts_of(text: str, *, question: bool = False) -> Facts:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polyport.types.knowledge import KnowledgeHit
+from polyport_gateway.knowledge.links.titles import find_whole
 from polyport_gateway.knowledge.retrieval.terms import fold, unspaced_share
 
 from .facts import NAME_WEIGHT, Facts, facts_of, stem, stems_of
@@ -35,6 +36,9 @@ _APART = 0.7
 _LONGEST = 20_000
 LONGEST_QUESTION = 4000
 """Characters of a question that are weighed."""
+_ABOUT = 0.1
+"""What a question gains that names a document."""
+_SHORT_TITLE = 5
 _GLANCE, _OTHER_SCRIPT = 300, 0.6
 _COSINE_SHARE = 0.4
 COSINE_SCALE = (0.2, 0.7)
@@ -80,7 +84,7 @@ def coverage(
     """
     question = question[:LONGEST_QUESTION]
     shown = hits[:_PASSAGES]
-    nearest = tuple(dict.fromkeys(hit.title or hit.source or hit.document for hit in shown))[:_TOGETHER]
+    nearest = tuple(dict.fromkeys(name for hit in shown if (name := hit.title or hit.source)))[:_TOGETHER]
     facts = facts_of(question, question=True)
     if not facts.weight:  # nothing but small words, such as a band's name
         asked = fold(question).strip(" ?？!！.。")
@@ -90,11 +94,21 @@ def coverage(
         return Coverage(0.0, (), nearest)
     passages = [_Passage(hit) for hit in shown]
     score = _covered(facts, passages)
+    if any(_is_about(question, hit.title) for hit in shown[:_TOGETHER]):
+        score = min(1.0, score + _ABOUT)
     if cosines:
         likeness = min(1.0, max(0.0, (max(cosines[:_PASSAGES]) - scale[0]) / (scale[1] - scale[0])))
         weight = 1.0 if _foreign(question, shown) else _COSINE_SHARE
         score = (1 - weight) * score + weight * likeness
     return Coverage(round(score, 4), _missing(question, facts, passages), nearest)
+
+
+def _is_about(question: str, title: str) -> bool:
+    """Tell whether a question names a document, by its title without what stands in parentheses."""
+    name = fold(re.sub(r"\s*[(（].*", "", title)).strip("《》 ")
+    if len(name) < (_SHORT_TITLE if name.isascii() else _SHORT_TITLE // 2):
+        return False
+    return find_whole(question, name) >= 0
 
 
 def _foreign(question: str, hits: Sequence[KnowledgeHit]) -> bool:

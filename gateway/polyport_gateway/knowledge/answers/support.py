@@ -20,7 +20,7 @@ from functools import cached_property
 from polyport.types.knowledge import KnowledgeHit
 from polyport_gateway.knowledge.documents.values import Span
 
-from .facts import CHARACTER, GENERIC_STEMS, NUMBER_WEIGHT, Facts, facts_of
+from .facts import CHARACTER, NUMBER_WEIGHT, Facts, facts_of, generic_stems
 from .negation import opposed
 from .units import Unit, units_of
 
@@ -191,7 +191,7 @@ class Evidence:
         if missing:
             return f"The number {min(missing)} stands elsewhere in the passage.", _NUMBER_ELSEWHERE
         for name in facts.names:
-            telling = [part for part in name if part not in GENERIC_STEMS] or list(name)
+            telling = [part for part in name if part not in generic_stems()] or list(name)
             if not any(around.word(part) == 1 for part in telling):
                 return f"The passage does not have the name {' '.join(name)}.", _STRANGE_NAME
         if _denies(facts, body):

@@ -27,6 +27,8 @@ _PROBE = "polyport"
 _EPOCH = "\0epoch"
 """Under this text is kept how often the model was seen to have been replaced. Whatever an earlier model made went into
 the cache before it, and so goes before it."""
+_SIZE = "\0size"
+"""Under this one, the size of its vectors."""
 _QUERIES = 4096
 _ALIKE = 0.99
 
@@ -61,17 +63,22 @@ class Embedder:
         self._cache = cache
         self._fingerprint = fingerprint
         self._epoch: int | None = None
-        self._size = size
+        self._size = self._wanted = size
+        self._sure = size is not None
         self._queries: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def size(self) -> int:
-        """The size of its vectors; asks the model where nothing is known yet.
+        """The size of its vectors; asks the model where nothing is known from earlier.
 
         Raises:
             CallError: The model fails.
         """
+        if self._size is None and self._cache is not None:
+            # So that what is kept can be had while the model does not answer.
+            kept = self._cache.get(self._model, [_SIZE])[0]
+            self._size = None if kept is None else int(kept[0])
         if self._size is None:
             self._asked([_PROBE], "document")
         assert self._size is not None  # noqa: S101 - asking has set it
@@ -81,12 +88,14 @@ class Embedder:
         """Ask the model, whatever is kept, and return the size of its vectors: to be done before many are made.
 
         A model that was replaced under its name is noticed by the vector of one text, and what is kept of the former
-        one is not used again.
+        one is not used again. If its size is another, that is its size from now on: whether it fits an index is for
+        the index to say.
 
         Raises:
-            ConfigurationError: The size is another than the one known.
+            ConfigurationError: The size is another than the one wanted.
             CallError: The model fails.
         """
+        self._sure = self._wanted is not None
         vector = self._asked([_PROBE], "document")[0]
         if self._cache is None:
             return len(vector)
@@ -160,8 +169,12 @@ class Embedder:
         return vector
 
     @property
+    def _model(self) -> str:
+        return f"{self.name}\0{self._fingerprint}"
+
+    @property
     def _base(self) -> str:
-        return f"{self.name}\0{self._fingerprint}\0{self.size}"
+        return f"{self._model}\0{self.size}"
 
     @property
     def _key(self) -> str:
@@ -181,14 +194,25 @@ class Embedder:
             )
         if not np.isfinite(vectors).all():
             raise ConfigurationError(f"{self.name!r} gave a vector with numbers that are none (NaN or infinite).")
-        if self._size is None:
-            self._size = int(vectors.shape[1])
-        elif vectors.shape[1] != self._size:
+        size = int(vectors.shape[1])
+        if not self._sure:
+            self._learn(size)
+        elif size != self._size:
             raise ConfigurationError(
-                f"{self.name!r} gives vectors of {vectors.shape[1]} dimensions, and gave {self._size} before: its "
+                f"{self.name!r} gives vectors of {size} dimensions, and gave {self._size} before: its "
                 "model has changed. Reindex with it, or configure the former one."
             )
         return vectors
+
+    def _learn(self, size: int) -> None:
+        changed = size != self._size
+        self._size, self._sure = size, True
+        if changed:
+            self._epoch = None
+            with self._lock:
+                self._queries.clear()
+            if self._cache is not None:
+                self._cache.put(self._model, [_SIZE], np.array([[size]], np.float32))
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

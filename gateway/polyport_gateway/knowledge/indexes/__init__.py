@@ -1,7 +1,8 @@
 """Where chunks are found by vectors, terms and metadata: one protocol, several engines, more by ``polyport.indexes``.
 
-``qdrant-edge`` is the default: in this process, in a folder. ``qdrant`` is the same on a server. ``faiss`` finds by
-vectors with FAISS and keeps the rest itself. ``memory`` is exact, and what the others are compared with.
+``qdrant-edge`` is the default: in this process, in a folder. ``qdrant`` is the same on a server. ``milvus`` is Milvus,
+or Milvus Lite in a folder. ``faiss`` and ``chroma`` find by vectors, and this package keeps the rest. ``memory`` is
+exact, and what the others are compared with.
 """
 
 from .base import Entry, FieldType, Record, Schema, Stats, VectorIndex, Where

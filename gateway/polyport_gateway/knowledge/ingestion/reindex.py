@@ -9,6 +9,7 @@ from polyport.errors import CallError, ConflictError
 from polyport_gateway.knowledge.catalogue import DocumentRow
 
 from .build import Draft, Target
+from .repair import repair
 from .report import Report
 from .sources import Problem
 from .work import Job, Work
@@ -60,6 +61,7 @@ class _Reindexing:
         counts = catalogue.counts([base]).get(base)
         self._report.expect(counts.documents if counts is not None else 0)
         self._report.say("building beside what is searched")
+        self._go_on()
         while not self._is_searched():
             self._check()
             self._build_stale()
@@ -76,6 +78,13 @@ class _Reindexing:
                 catalogue.drop_generation(base, former.generation)
         self._job.clear()
         self._report.flush()
+
+    def _go_on(self) -> None:
+        """Put back what the index has lost, if this goes on with what was begun before: in memory, that is all."""
+        begun = next(self._work.catalogue.scroll(self._work.base, self._generation, size=1), None)
+        if begun is not None and not self._is_searched():
+            self._check()
+            repair(self._work.catalogue, self._job.target)
 
     def _is_searched(self) -> bool:
         row = self._work.catalogue.base_by_id(self._work.base)

@@ -59,15 +59,16 @@ def repair(catalogue: Catalogue, target: Target, *, full: bool = False, report: 
 
     Args:
         catalogue: The truth.
-        target: The generation that is searched, and its index.
-        full: Compare all chunks; otherwise only if their number is not right, or one of a sample is not there.
+        target: A generation, and its index.
+        full: Compare all chunks; otherwise, of the generation that is searched, only if their number is not right, or
+            one of a sample is not there.
         report: Told what is done.
 
     Raises:
         CallError: A model, the index or the database fails.
     """
     report = report or Report()
-    if not full and _seems_whole(catalogue, target):
+    if not full and _is_searched(catalogue, target) and _seems_whole(catalogue, target):
         return Repaired()
     report.say("comparing index and catalogue")
     missing = 0
@@ -77,6 +78,11 @@ def repair(catalogue: Catalogue, target: Target, *, full: bool = False, report: 
         missing += _put_back(catalogue, target, lost)
         report.count(done=len(rows), updated=len(lost))
     return Repaired(missing, _remove_unknown(catalogue, target, report))
+
+
+def _is_searched(catalogue: Catalogue, target: Target) -> bool:
+    base = catalogue.base_by_id(target.base)
+    return base is not None and base.generation == target.generation
 
 
 def _seems_whole(catalogue: Catalogue, target: Target) -> bool:
@@ -102,9 +108,18 @@ def _lost(target: Target, rows: Sequence[ChunkRow]) -> list[ChunkRow]:
 def _put_back(catalogue: Catalogue, target: Target, rows: Sequence[ChunkRow]) -> int:
     documents = catalogue.by_ids(target.base, list({row.document.id for row in rows}))
     pairs = [(row, documents[row.document.id]) for row in rows if row.document.id in documents]
-    if pairs:
-        upsert_again(target, pairs)
-    return len(pairs)
+    if not pairs:
+        return 0
+    upsert_again(target, pairs)
+    ids = [row.id for row, _ in pairs]
+    # Another generation than the one that is searched has one job that builds it, and no other.
+    there = catalogue.live(ids).keys() if _is_searched(catalogue, target) else catalogue.existing(ids)
+    late = sorted(set(ids) - there)
+    if late:
+        # Replaced while they were put back: they may have been cleared away already, and nobody would do so again.
+        with target.writing:
+            target.index.delete(late)
+    return len(pairs) - len(late)
 
 
 def _remove_unknown(catalogue: Catalogue, target: Target, report: Report) -> int:

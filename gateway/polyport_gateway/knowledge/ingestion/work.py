@@ -9,7 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from polyport.errors import BadRequestError, CallError, ConflictError, ServiceUnavailableError
+from polyport.errors import (
+    BadRequestError,
+    CallError,
+    ConfigurationError,
+    ConflictError,
+    ServiceUnavailableError,
+)
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow, Failure, Garbage, NewDocument
 from polyport_gateway.knowledge.embedding.models import is_passing
 
@@ -112,8 +118,7 @@ class Job:
         with self._lock:
             if self._builder is None or self._builder is instead_of:
                 target = self.work.target(self._generation)
-                for embedder in target.embedders.values():
-                    embedder.probe()
+                _check(target)
                 self._builder = Builder(self.work.catalogue, target)
             return self._builder
 
@@ -181,3 +186,19 @@ class Job:
             # It is only tidying up, and done again.
             _log.warning("garbage of knowledge bases could not be cleared away: %s", error)
             return 0
+
+
+def _check(target: Target) -> None:
+    """Ask each embedder for the size of its vectors: what does not fit the index would fail for every document.
+
+    Raises:
+        ConfigurationError: A model was replaced by one of another size.
+        CallError: A model fails.
+    """
+    for name, embedder in target.embedders.items():
+        given, held = embedder.probe(), target.index.schema.vectors.get(name)
+        if held is not None and given != held:
+            raise ConfigurationError(
+                f"{name!r} gives vectors of {given} dimensions, and the index holds {held}: its model has changed. "
+                "Reindex the knowledge base, or configure the former model."
+            )

@@ -99,7 +99,10 @@ class Settled(NamedTuple):
 def settle(
     store: LinkStore, part: Part, texts: Texts | None = None, *, on_page: Callable[[int], None] | None = None
 ) -> Settled:
-    """Bring a part's mentions of titles up to date. One at a time for a part.
+    """Bring a part's mentions of titles up to date.
+
+    One at a time for a part, and when what was staged is published: of texts that are new, those with greater numbers
+    than any that was searched are seen.
 
     Args:
         store: That has the rows of its chunks.

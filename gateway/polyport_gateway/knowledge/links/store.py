@@ -197,7 +197,13 @@ class StoredLinks:
         names: dict[int, set[str]] = defaultdict(set)
         keys: dict[int, set[str]] = defaultdict(set)
         other = knowledge_links.alias()
-        crowded = select(literal(1)).where(other.c.key == links.key).limit(1).offset(_MANY).scalar_subquery()
+        crowded = (
+            select(literal(1))
+            .where(other.c.key == links.key, _of_parts(other.c.base, other.c.generation, self._parts))
+            .limit(1)
+            .offset(_MANY)
+            .scalar_subquery()
+        )
         asked = select(links.chunk, links.key, links.role, links.written, crowded).where(
             links.chunk.in_(sorted({int(passage) for passage in passages})), links.role != Role.SMALL
         )

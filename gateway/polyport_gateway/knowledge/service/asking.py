@@ -20,6 +20,7 @@ from polyport_gateway.knowledge.answers.followup import FollowUp, standalone
 from polyport_gateway.knowledge.answers.prompts import Prompts
 from polyport_gateway.knowledge.embedding import GatewayModels
 
+from .learning import COSINES
 from .query_models import QueryModels
 from .registry import OpenBase
 from .searching import Searching
@@ -55,13 +56,17 @@ class Asking:
         asked = await self._asked(request, prompts, writer, call)
         results = await self._search(request, asked, call)
         models = self._models.for_call(call)
-        options = AnswerOptions(prompts=prompts, embed=_embed(QueryModels(models, self._searching.vectors), bases))
+        options = AnswerOptions(
+            prompts=prompts,
+            embed=_embed(QueryModels(models, self._searching.vectors), bases),
+            cosine_scale=_cosine_scale(bases),
+        )
         own = [base.config.threshold for base in bases if base.config.threshold is not None]
         if own:
             options = replace(options, threshold=min(own), model_threshold=min(own))
         try:
             events = compose(request, results, model=writer, options=options, question=asked.question)
-            async with aclosing(events) as closing:  # type: ignore[type-var]  # it is a generator
+            async with aclosing(events) as closing:
                 async for event in closing:
                     yield event
         finally:
@@ -153,6 +158,16 @@ def _prompts(bases: Sequence[OpenBase]) -> dict[str, str]:
         for name, text in base.config.prompts.items():
             found.setdefault(name, text)
     return found
+
+
+def _cosine_scale(bases: Sequence[OpenBase]) -> tuple[float, float]:
+    """Return which cosines mean nothing and all, as the first base that has an embedder has learned it."""
+    for base in bases:
+        for name in base.generation.embedders:
+            kept = (base.state(COSINES) or {}).get(name)
+            if kept is not None:
+                return float(kept[0]), float(kept[1])
+    return AnswerOptions.cosine_scale
 
 
 def _embed(models: QueryModels, bases: Sequence[OpenBase]) -> _Embed | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from .registry import OpenBase, Registry
 
 __all__ = ["Documents"]
 
+_KEPT_AT_ONCE = 8
 _MOST_LISTED = 1000
 
 
@@ -137,18 +139,14 @@ class Documents:
         for spec in {chunker, *(one.chunker for one in uploads)} - {None}:
             parse_steps(spec or "")
 
+        def keep_one(one: Given) -> Upload:
+            blob = self._blobs.put(one.data, limit=self._plan.max_bytes)
+            return Upload(one.filename, blob.key, one.key, one.metadata, one.tags, one.chunker)
+
         def keep() -> list[Upload]:
-            return [
-                Upload(
-                    one.filename,
-                    self._blobs.put(one.data, limit=self._plan.max_bytes).key,
-                    one.key,
-                    one.metadata,
-                    one.tags,
-                    one.chunker,
-                )
-                for one in uploads
-            ]
+            # Each waits for the disk to have it: side by side they wait together.
+            with ThreadPoolExecutor(_KEPT_AT_ONCE) as pool:
+                return list(pool.map(keep_one, uploads))
 
         pages = [Page(address, dict(metadata), tuple(tags), chunker) for address in dict.fromkeys(urls)]
         return await self._jobs.add(base, await asyncio.to_thread(keep), pages, by=caller.id)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from polyport_gateway.knowledge.answers.judges import cosine_scale
 from polyport_gateway.knowledge.bases import Generation
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
 from polyport_gateway.knowledge.federation.profiles import Profile
@@ -21,18 +22,22 @@ from polyport_gateway.knowledge.retrieval import BM25Index, DenseIndex, Weights,
 from .conditions import FIELDS, FieldCounts
 from .registry import OpenBase, Registry
 
-__all__ = ["PROFILES", "Learning"]
+__all__ = ["COSINES", "PROFILES", "Learning"]
 
 _log = logging.getLogger("polyport.knowledge")
 
 PROFILES = "profiles"
 """The member of a base's state that says what each of its builds is about."""
 
+COSINES = "cosines"
+"""Likewise which cosines of each embedder mean nothing, and all."""
+
 _LEARNED_OF = "learned_of"
 _WEIGHED = 2000
 _PROBES = 400
 _PROFILED = 20_000
 _MIDDLES = 2000
+_PAIRED = 300
 _GROWN = 1.5
 """How much a base has to grow for its weights to be learned anew."""
 _BATCH = 500
@@ -115,6 +120,7 @@ class Learning:
             keywords=keywords.elements(),
             languages=languages.elements(),
         )
+        scales = {name: cosine_scale(rows[:_PAIRED]) for name, rows in vectors.items() if len(rows) > 1}
         found = self._settings(target)
         if found is not None:
             base, _ = found
@@ -122,7 +128,8 @@ class Learning:
             current = str(base.generation.number)
             kept = {key: text for key, text in (base.state(PROFILES) or {}).items() if key == current}
             self._registry.keep_state(
-                base, {PROFILES: {**kept, str(target.generation): profile.dumps()}, FIELDS: fields.dump()}
+                base,
+                {PROFILES: {**kept, str(target.generation): profile.dumps()}, FIELDS: fields.dump(), COSINES: scales},
             )
 
     def _documents(self, base: int) -> Iterator[DocumentRow]:

@@ -185,6 +185,16 @@ def test_what_is_missing_and_what_is_nearest_is_told() -> None:
     assert not_found_text("fi", coverage("x", [])) == "The documents do not say anything on this."
 
 
+def test_a_question_that_names_a_document_is_nearer_to_it() -> None:
+    fish = "也称细点齿鲷，是辐鳍鱼纲鲈形目天竺鲷科的其中一种。"
+    question = "班卡雀鲷还可以叫什么？"
+    named = coverage(question, [hit(1, "班卡雀鲷 (鱼)", f"班卡雀鲷，{fish}")])
+    assert named.score >= THRESHOLD
+    assert named.score > coverage(question, [hit(1, "", f"班卡雀鲷，{fish}")]).score
+    assert coverage(question, [hit(1, "鱼", fish)]).score < THRESHOLD
+    assert coverage("x", [hit(1, "", "y")]).nearest == ()  # an id says nothing to a reader
+
+
 def test_cosines_are_mixed_in_and_decide_across_languages() -> None:
     question = "How do I bring my animal?"
     assert coverage(question, [HISTORY], [0.9]).score > coverage(question, [HISTORY]).score

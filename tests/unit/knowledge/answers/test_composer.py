@@ -126,7 +126,7 @@ async def test_documents_in_another_language_are_given_as_they_are_and_said_so()
     def embed(texts: list[str]) -> list[list[float]]:
         return [[1.0, 0.0] for _ in texts]
 
-    near = CHINESE.model_copy(update={"scores": {"cosine": 0.8}})
+    near = CHINESE.model_copy(update={"scores": {"dense": 0.8}})
     answer, _ = await ask(None, near, options=AnswerOptions(embed=embed))  # type: ignore[arg-type]
     assert "员工每年享有三十天带薪年假" in answer.text
     assert any("in Chinese; without a model they are not translated into English" in note for note in answer.notes)
@@ -233,7 +233,7 @@ async def test_leaving_early_closes_the_model() -> None:
     model = Model("Employees get 30 days of paid holiday each year [1]. " * 50)
     answering = compose(AskRequest(query=QUESTION, stream=True), results(HOLIDAY), model=model)
     assert isinstance(await anext(answering), TextDelta)
-    await answering.aclose()  # type: ignore[attr-defined]
+    await answering.aclose()
     assert model.closed
 
 

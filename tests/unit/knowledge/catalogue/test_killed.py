@@ -156,7 +156,7 @@ def test_two_processes_write_to_one_base(records_url: str, tmp_path: Path) -> No
         base = catalogue.create("base", {}, shelf="main")
         command = [sys.executable, "-m", "tests.support.catalogue_writer", records_url, str(tmp_path / "index")]
         writers = [
-            subprocess.Popen([*command, str(seed), "2.5"], cwd=ROOT, stdout=subprocess.DEVNULL) for seed in (1, 2)
+            subprocess.Popen([*command, str(seed), "1.2"], cwd=ROOT, stdout=subprocess.DEVNULL) for seed in (1, 2)
         ]
         assert [writer.wait(90) for writer in writers] == [0, 0]
         found = seen(catalogue, database)
@@ -204,7 +204,7 @@ def test_questions_asked_meanwhile_see_one_version_of_each_document(records_url:
 
         async def race() -> None:
             askers = [asyncio.create_task(asyncio.to_thread(ask)) for _ in range(2)]
-            for _ in range(40):
+            for _ in range(25):
                 step = writer.chance.choice((writer.ingest, writer.remove, writer.clear, writer.reindex))
                 await asyncio.to_thread(step)
                 if any(asker.done() for asker in askers):

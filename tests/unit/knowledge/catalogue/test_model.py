@@ -210,7 +210,7 @@ WEIGHTS = (6, 2, 8, 2, 1, 1, 4, 1, 5, 2)
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(STEPS), max_size=40))
 def test_any_history(seed: int, steps: list[str]) -> None:
@@ -224,7 +224,7 @@ def test_any_history(seed: int, steps: list[str]) -> None:
 
 def test_a_long_history(database: Database) -> None:
     world = World(database, random.Random(11))
-    for step in world.chance.choices(STEPS, WEIGHTS, k=150):
+    for step in world.chance.choices(STEPS, WEIGHTS, k=80):
         getattr(world, step)()
         world.check()
     world.finish()

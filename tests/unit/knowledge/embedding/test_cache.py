@@ -167,6 +167,7 @@ def put_many(file: Path, number: int) -> None:
     cache.close()
 
 
+@pytest.mark.slow
 def test_many_processes(file: Path) -> None:
     fresh = multiprocessing.get_context("spawn")
     processes = [fresh.Process(target=put_many, args=(file, number)) for number in range(2)]

@@ -93,6 +93,33 @@ def test_a_size_that_changed_is_said() -> None:
         Embedder("m", Model(), size=9).probe()
 
 
+def test_what_is_kept_can_be_had_while_the_model_does_not_answer(cache: EmbeddingCache) -> None:
+    Embedder("m", Model(), cache=cache).documents(["tea"])
+
+    def down(texts: Sequence[str], role: str) -> np.ndarray:
+        raise ConnectionError
+
+    embedder = Embedder("m", down, cache=cache)
+    assert embedder.size == 4
+    assert embedder.documents(["tea"]).shape == (1, 4)
+    with pytest.raises(ConnectionError):
+        embedder.documents(["milk"])
+
+
+def test_a_model_of_another_size_is_taken_as_it_is_when_it_is_asked_for(cache: EmbeddingCache) -> None:
+    model = Model()
+    embedder = Embedder("m", model, cache=cache)
+    embedder.documents(["tea"])
+    embedder.query("tea")
+    model.size = 6
+    assert embedder.probe() == 6
+    assert embedder.documents(["tea"]).shape == (1, 6)
+    assert embedder.query("tea").shape == (6,)
+    assert Embedder("m", model, cache=cache).documents(["tea"]).shape == (1, 6)
+    again = Embedder("m", Model(4), cache=cache)
+    assert again.documents(["milk"]).shape == (1, 4)
+
+
 @pytest.mark.parametrize(
     "given", [np.full((1, 4), np.nan), np.ones((2, 4)), np.ones(4), np.full((1, 4), np.inf)], ids=str
 )

@@ -123,6 +123,28 @@ def test_a_file_that_becomes_a_link_out_is_not_read(docs: Path, tmp_path: Path) 
         item.load(None)
 
 
+@pytest.mark.parametrize("swapped", ["deep", "deep/er", "deep/er/notes.TXT"])
+def test_what_becomes_a_link_at_the_last_moment_is_not_followed(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    write(tmp_path, "outside/er/notes.TXT", "secret")
+    write(tmp_path, "outside/notes.TXT", "secret")
+    (item,) = [item for item in Folder(docs, "docs").list().items if item.key == "docs/deep/er/notes.TXT"]
+    real = Path.resolve
+
+    def resolve(self: Path, strict: bool = False) -> Path:
+        found = real(self, strict)
+        place = docs / swapped
+        if self.name == "notes.TXT" and not place.is_symlink():
+            place.rename(tmp_path / "aside")
+            place.symlink_to(tmp_path / "outside" / ("er/notes.TXT" if swapped.endswith("TXT") else ""))
+        return found
+
+    monkeypatch.setattr(Path, "resolve", resolve)
+    with pytest.raises(NotFoundError):
+        item.load(None)
+
+
 def test_a_stamp_says_what_has_changed(docs: Path) -> None:
     folder = Folder(docs, "docs")
     first = {item.key: item for item in folder.list().items}

@@ -258,7 +258,7 @@ def many(folder: Path, count: int) -> None:
 
 
 def test_many_files_in_few_batches(bench: Bench, docs: Path) -> None:
-    many(docs, 150)
+    many(docs, 90)
     bench.model.delay_s = 0.01
     batches: list[int] = []
     real = bench.catalogue.publish
@@ -269,9 +269,9 @@ def test_many_files_in_few_batches(bench: Bench, docs: Path) -> None:
 
     bench.catalogue.publish = publish  # type: ignore[method-assign]
     report = run(bench, Folder(docs, "docs"))
-    assert counted(report) == (153, 0, 0, 0, 0)
-    assert sum(batches) == 153
-    assert len(batches) < 15
+    assert counted(report) == (93, 0, 0, 0, 0)
+    assert sum(batches) == 93
+    assert len(batches) < 12
     bench.check()
 
 
@@ -353,6 +353,17 @@ def target_with(bench: Bench, target: Any) -> Any:
     return replace(target, embedders={"letters": Embedder("letters", bench.model, size=32)})
 
 
+def test_a_model_that_was_replaced_by_one_of_another_size_fails_no_file(bench: Bench, docs: Path) -> None:
+    run(bench, Folder(docs, "docs"))
+    before = bench.texts()
+    (docs / "tea.md").write_text("# Tea\n\nChanged.")
+    bench.model.size = 16
+    with pytest.raises(ConfigurationError, match="16 dimensions, and the index holds 32"):
+        run(bench, Folder(docs, "docs"))
+    assert bench.texts() == before
+    assert bench.catalogue.documents(bench.base.id, status="failed").rows == ()
+
+
 def test_keywords_that_cannot_be_made_leave_a_document_behind(bench: Bench, docs: Path) -> None:
     def keywords(document: Any, title: str) -> list[str]:
         if title == "Tea":
@@ -366,7 +377,7 @@ def test_keywords_that_cannot_be_made_leave_a_document_behind(bench: Bench, docs
 
 
 def test_it_stops_where_it_is_told_to_and_goes_on(bench: Bench, docs: Path) -> None:
-    many(docs, 200)
+    many(docs, 100)
     told: list[Figures] = []
     stop = threading.Event()
 
@@ -379,10 +390,10 @@ def test_it_stops_where_it_is_told_to_and_goes_on(bench: Bench, docs: Path) -> N
     with pytest.raises(CallCancelledError):
         ingest(bench.work(), [Folder(docs, "docs")], report)
     kept = len(bench.texts())
-    assert 0 < kept < 203
+    assert 0 < kept < 103
     rest = run(bench, Folder(docs, "docs"))
-    assert counted(rest)[0] == 203 - kept
-    assert len(bench.texts()) == 203
+    assert counted(rest)[0] == 103 - kept
+    assert len(bench.texts()) == 103
     bench.check()
     done = [figures.done for figures in told]
     assert done == sorted(done)

@@ -236,7 +236,7 @@ def test_a_generation_that_is_dropped_meanwhile(filled: Bench) -> None:
 
 
 def test_reindexing_can_be_stopped_and_goes_on(filled: Bench, docs: Path) -> None:
-    for number in range(100, 180):
+    for number in range(100, 170):
         write(docs, number, "One of many.")
     ingest(filled.work(), [Folder(docs, "docs")], Report())
     generation = prepare(filled)
@@ -249,8 +249,23 @@ def test_reindexing_can_be_stopped_and_goes_on(filled: Bench, docs: Path) -> Non
     assert filled.catalogue.base_by_id(filled.base.id).generation == 1  # type: ignore[union-attr]
     again = Report()
     reindex(filled.work(), generation, again)
-    assert again.figures.done < 88
+    assert again.figures.done < 78
     filled.check()
+
+
+def test_reindexing_goes_on_with_an_index_that_has_lost_what_was_built(filled: Bench) -> None:
+    generation = prepare(filled)
+    with pytest.raises(RuntimeError, match="killed"):
+        reindex(filled.work(), generation, Report(), ready=killed)
+    assert filled.shelf("second").count() > 0
+    lose_all(filled)
+    repair(filled.catalogue, filled.target())
+    reindex(filled.work(), generation, Report())
+    filled.check()
+
+
+def killed(target: Target) -> None:
+    raise RuntimeError("killed")
 
 
 def test_questions_see_one_or_the_other(filled: Bench, docs: Path) -> None:
@@ -272,7 +287,7 @@ def test_questions_see_one_or_the_other(filled: Bench, docs: Path) -> None:
     for reader in readers:
         reader.start()
     try:
-        for turn in range(3):
+        for turn in range(2):
             for number in range(8):
                 write(docs, number, f"Turn {turn} of file {number}.")
             ingest(filled.work(), [Folder(docs, "docs")], Report())
@@ -284,7 +299,7 @@ def test_questions_see_one_or_the_other(filled: Bench, docs: Path) -> None:
         for reader in readers:
             reader.join()
     assert failures == []
-    assert len(looks) > 5
+    assert len(looks) > 2
     filled.check()
 
 
@@ -325,6 +340,26 @@ def test_what_an_index_has_lost_is_put_back(filled: Bench, lose: Callable[[Bench
     target = filled.target()
     assert len(target.index.sample("letters", 1000)[0]) == len(before), "with their vectors"
     assert len(filled.model.asked) <= asked + 2, "which the cache has"
+
+
+def test_what_is_replaced_while_it_is_put_back_is_not_left_behind(filled: Bench, docs: Path) -> None:
+    lose_all(filled)
+    target = filled.target()
+    embedder = target.embedders["letters"]
+    real = embedder.documents
+    turns: list[int] = []
+
+    def documents(texts: Any) -> Any:
+        turns.append(1)
+        if len(turns) == 1:
+            write(docs, 1, "Replaced meanwhile.")
+            ingest(filled.work(), [Folder(docs, "docs")], Report())
+        return real(texts)
+
+    embedder.documents = documents  # type: ignore[method-assign]
+    repair(filled.catalogue, target)
+    assert "Replaced meanwhile" in filled.texts()["docs/01.md"]
+    filled.check()
 
 
 def test_what_the_catalogue_does_not_know_is_removed(filled: Bench) -> None:

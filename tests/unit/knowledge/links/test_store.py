@@ -117,6 +117,9 @@ def test_what_very_many_have_is_not_read(database: Database) -> None:
     (last, *_) = kept.add([Passage("By Ann Lee and Bob Ray. "), Passage("By Bob Ray.")])
     kept.add([Passage("It is by Ann Lee.")] * 1200)
     assert [clue.text for clue in kept.links().clues(last)] == ["Bob Ray"]
+    there = Kept(kept.store, THERE, first=100)
+    (one, two) = there.add([Passage("By Ann Lee."), Passage("It is by Ann Lee.")])
+    assert shape(there.links().clues(one)) == [("Ann Lee", (), (one, two))]  # that many have it elsewhere is no matter
 
 
 def test_rows_say_each_clue_once_and_in_twelve_characters() -> None:

@@ -203,8 +203,7 @@ def _load(file: Path, root: Path, largest: int, stamp: str | None) -> Loaded | N
         real = file.resolve(strict=True)
         if not real.is_relative_to(root):
             raise NotFoundError(f"{file.name} is a link that leads out of its folder.", code="link_refused")
-        # Without waiting for who might write: a pipe may have been put in its place, or a link.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(root, real.relative_to(root))
         with os.fdopen(descriptor, "rb") as opened:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
@@ -221,6 +220,21 @@ def _load(file: Path, root: Path, largest: int, stamp: str | None) -> Loaded | N
         raise ConflictError(f"{file.name} is being written; it is read next time.", code="being_written")
     fresh = time.time() - max(after.st_mtime, after.st_ctime) < _FRESH_S
     return Loaded(data, _text(real.name if real.suffix else file.name), None if fresh else _stamp(after))
+
+
+def _open(root: Path, inside: Path) -> int:
+    """Open a file step by step, through no link, so that nothing that is put in its place meanwhile leads out."""
+    *folders, name = inside.parts or ("",)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        # Without waiting for who might write: it may be a pipe by now.
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _check_size(name: str, size: int, largest: int) -> None:
