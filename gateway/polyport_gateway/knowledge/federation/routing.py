@@ -16,9 +16,9 @@ are chosen as have `coverage` together: one where it is plain, all where nothing
 Measured on what a hundred teams of Debian say of their packages, the questions being synopses (right base first / among
 the first three; `tests/benchmarks/knowledge_scale.py`). On 1,980 questions by which the constants were chosen: CORI
 with its usual ones .74/.88, the words' likelihood .84/.93, middles .78/.88, what BM25 finds .89/.96, what hybrid search
-finds .92/.98. On 1,965 others, of a
-hundred bases of exactly 1,000: words .82/.93, words and middles .86/.95; without a model, BM25's finds and words
-.93/.97; all together .94/.98, where 1.6 bases are chosen and the right one is among them .984 times. 3 ms.
+finds .92/.98. On 1,965 others, in a hundred bases of 1,000 passages each: words .82/.93, words and middles .86/.95;
+without a model, BM25's finds and words .93/.97; all together .94/.98, where 1.6 bases are chosen and the right one is
+among them .984 times. A hundred bases take 3 ms of one core.
 """
 
 from __future__ import annotations
