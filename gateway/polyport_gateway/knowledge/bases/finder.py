@@ -133,16 +133,7 @@ class Finder:
         name, weights = _dense_side(parts, request)
         bm25 = parts[0].generation.bm25
         embed = _embedder(self._models, name)
-        retriever = IndexRetriever(
-            self._shelf.index,
-            bm25,
-            name=name,
-            embed=embed,
-            weights=weights,
-            where=_within(parts, where),
-            among=_within(parts, None),
-            samples=self._shelf.samples,
-        )
+        retriever = self._retriever(parts, where, name, weights, embed)
         pool = max(_POOL, wanted * 4)
         results = self._results(retriever, parts, request, pool)
         chunks = self._live(results)
@@ -161,6 +152,39 @@ class Finder:
         mode: SearchMode = "bm25" if name is None else "dense" if weights.spaced == weights.unspaced == 1 else "hybrid"
         dropped = sum(result.passage not in chunks for result in results)
         return Found(candidates[:wanted], chunks, mode, name, dropped)
+
+    def look(self, parts: Sequence[Part], request: SearchRequest, where: Where = None) -> list[tuple[int, float]]:
+        """Return of the best chunks the number of their base and their score, and no more; what routing goes by.
+
+        Raises:
+            BadRequestError: The mode or embedder is not there, or the filter can't be read.
+            CallError: A model or the index fails.
+        """
+        name, weights = _dense_side(parts, request)
+        retriever = self._retriever(parts, where, name, weights, _embedder(self._models, name))
+        ranking = retriever.search(request.query, _POOL)
+        scores = dict(zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True))
+        bases = {part.number: part.base for part in parts}
+        found: list[tuple[int, float]] = []
+        for record in self._shelf.index.fetch(list(scores)):
+            base = bases.get(int(record.metadata.get("part", -1)))
+            if base is not None:
+                found.append((base, scores[record.id]))
+        return found
+
+    def _retriever(
+        self, parts: Sequence[Part], where: Where, name: str | None, weights: Weights, embed: Embed | None
+    ) -> IndexRetriever:
+        return IndexRetriever(
+            self._shelf.index,
+            parts[0].generation.bm25,
+            name=name,
+            embed=embed,
+            weights=weights,
+            where=_within(parts, where),
+            among=_within(parts, None),
+            samples=self._shelf.samples,
+        )
 
     def _results(
         self, retriever: IndexRetriever, parts: Sequence[Part], request: SearchRequest, pool: int

@@ -34,7 +34,9 @@ COSINES = "cosines"
 
 _LEARNED_OF = "learned_of"
 _WEIGHED = 2000
-_PROBES = 400
+_PROBES, _FEWEST_PROBES = 400, 40
+_PROBED = 5
+"""Chunks for each probe: each costs two vectors, and a base of a hundred chunks is not to be embedded eight times."""
 _PROFILED = 20_000
 _MIDDLES = 2000
 _PAIRED = 300
@@ -79,7 +81,7 @@ class Learning:
         if not texts or known / _GROWN < size < known * _GROWN:
             return
         index, bm25 = BM25Index.of(texts, bm25=settings.bm25)
-        probes = make_probes(texts, _PROBES)
+        probes = make_probes(texts, min(_PROBES, max(_FEWEST_PROBES, size // _PROBED)))
         learned = dict(settings.embedders)
         for name, embedder in target.embedders.items():
             weights = learn_weights(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from polyport.types.knowledge import KnowledgeHit
 from polyport_gateway.knowledge.bases.generation import analyzer
 from polyport_gateway.knowledge.federation.profiles import Profile
 from polyport_gateway.knowledge.federation.routing import Router, Routing, shares
@@ -33,7 +32,7 @@ class Routes:
         self,
         question: str,
         bases: Sequence[OpenBase],
-        hits: Sequence[KnowledgeHit],
+        found: Sequence[tuple[str, float]],
         vectors: Mapping[str, NDArray[np.float32]],
     ) -> Routing:
         """Rank bases for a question.
@@ -41,11 +40,11 @@ class Routes:
         Args:
             question: As it was asked.
             bases: Those that may be asked.
-            hits: The best of a search over all of them.
+            found: Of the best passages of a search over all of them, the base and the score.
             vectors: The question's, by embedder.
         """
-        found = shares([hit.knowledge for hit in hits], [hit.score for hit in hits])
-        return self._router(bases).route(question, vectors=vectors, found=found)
+        own = shares([name for name, _ in found], [score for _, score in found])
+        return self._router(bases).route(question, vectors=vectors, found=own)
 
     def _router(self, bases: Sequence[OpenBase]) -> Router:
         texts = {base.name: (base.state(PROFILES) or {}).get(str(base.generation.number)) or "" for base in bases}

@@ -35,7 +35,6 @@ from .routes import Routes
 
 __all__ = ["Searching"]
 
-_LOOKED_AT = 50
 _SWITCHES = 3
 _ROUTES_SHOWN = 10
 _NO_MODEL = "No embedder is configured, so passages were found by their words alone (BM25)."
@@ -169,12 +168,13 @@ class Searching:
         """Search the bases that are named, or those of all that the question concerns."""
         if request.knowledge is not None or len(bases) < 2:
             return *self._gathered(parts_of(bases), request, models), []
-        quick = request.model_copy(
-            update={"limit": _LOOKED_AT, "hops": False, "rerank": False, "expand": "none", "max_tokens": None}
-        )
-        looked, left_out = self._gathered(parts_of(bases), quick, models)
-        hits = on_one_scale(one.answer for one in looked)
-        routing = self._routes.route(request.query, bases, hits, self._vectors(bases, request, models))
+        looks = [
+            Search(shelf, tuple(base.name for base in some), partial(self._look, some, request, models))
+            for shelf, some in parts_of(bases).items()
+        ]
+        looked, left_out = self._gatherer.gather(looks, request.timeout_s or self._plan.search_timeout_s)
+        scores = [one for _, found in looked for one in found]
+        routing = self._routes.route(request.query, bases, scores, self._vectors(bases, request, models))
         routes = [
             KnowledgeRoute(knowledge=route.knowledge, score=round(route.score, 4), why=route.why)
             for route in routing.routes[:_ROUTES_SHOWN]
@@ -183,6 +183,14 @@ class Searching:
         found, missing = self._gathered(parts_of(chosen or bases), request, models)
         left = {one.knowledge: one for one in (*left_out, *missing)}
         return found, list(left.values()), routes
+
+    def _look(
+        self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels, deadline: Deadline
+    ) -> list[tuple[str, float]]:
+        parts = [base.part for base in bases]
+        finder = Finder(self._shelves.get(parts[0].generation), self._catalogue, models)
+        names = {base.id: base.name for base in bases}
+        return [(names[base], score) for base, score in finder.look(parts, request, request.filter)]
 
     def _vectors(
         self, bases: Sequence[OpenBase], request: SearchRequest, models: QueryModels
