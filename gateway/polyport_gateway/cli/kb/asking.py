@@ -31,6 +31,7 @@ _QUOTED = 160
 
 def ask_bases(target: Target, names: str, question: str, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Answer one question."""
+    options = {**target.patience, **options}
 
     async def run(client: AsyncClient) -> None:
         if as_json:
@@ -46,6 +47,7 @@ def converse(target: Target, names: str, options: Mapping[str, Any]) -> None:
     """Answer questions, each with those before it in mind, until the end of the input."""
     with suppress(ImportError):
         import readline  # noqa: F401 - importing it gives `input` its history and line editing
+    options = {**target.patience, **options}
     messages: list[dict[str, Any]] = []
     with said_locked(), asyncio.Runner() as runner:
         stack = AsyncExitStack()

@@ -95,7 +95,7 @@ def evaluate_bases(target: Target, evaluating: Evaluating) -> None:
         questions = read_questions(evaluating.questions)
     except BadRequestError as error:
         raise ConfigurationError(error.message) from error
-    first = configuration(evaluating.first)
+    first = {**target.patience, **configuration(evaluating.first)}
     # What the second does not say is as in the first.
     second = None if evaluating.second is None else {**first, **configuration(evaluating.second)}
 

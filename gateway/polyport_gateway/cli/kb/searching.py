@@ -38,7 +38,7 @@ def search_bases(
         raise ConfigurationError("there is nothing to look for: the question is empty")
 
     async def run(client: AsyncClient) -> KnowledgeResults:
-        return await client.knowledge.search(names_of(names), query, **options)
+        return await client.knowledge.search(names_of(names), query, **{**target.patience, **options})
 
     results = work(target, run)
     if as_json:

@@ -22,6 +22,9 @@ __all__ = ["Target", "said_locked", "settle", "work"]
 
 T = TypeVar("T")
 
+_BUSY = ("ingesting", "rekeying", "reindexing")
+_POLL_S = 0.2
+_LOADING_S = 120.0
 _OWNER = re.compile(r"in the process (\d+)")
 
 
@@ -40,6 +43,11 @@ class Target:
     url: str | None = None
     api_key: str | None = None
     data_dir: Path | None = None
+
+    @property
+    def patience(self) -> dict[str, Any]:
+        """How long a search may take: an app that is run here loads its models for it."""
+        return {} if self.app is None else {"timeout_s": _LOADING_S}
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncClient]:
@@ -89,10 +97,18 @@ async def settle(client: AsyncClient) -> None:
     """Wait for jobs that have begun, or go on with what an earlier process left; how they end is theirs."""
     from polyport_gateway.cli.kb.waiting import JobLine
 
-    for job in reversed(await client.knowledge.jobs()):
-        if not job.finished:
-            with JobLine() as line, suppress(CallError):
-                await client.knowledge.wait(job, on_progress=line.show, timeout=None)
+    with JobLine() as line:
+        while True:
+            waiting = [job for job in reversed(await client.knowledge.jobs()) if not job.finished]
+            for job in waiting:
+                with suppress(CallError):
+                    await client.knowledge.wait(job, on_progress=line.show, timeout=None)
+            busy = [base.name for base in await client.knowledge.list() if base.state in _BUSY]
+            if not waiting and not busy:
+                return
+            if not waiting:  # its job is still to come: a model is being loaded, say
+                line.say(f"getting {' and '.join(busy)} ready")
+                await asyncio.sleep(_POLL_S)
 
 
 @contextmanager

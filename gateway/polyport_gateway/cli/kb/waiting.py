@@ -44,8 +44,13 @@ class JobLine:
 
     def sending(self, files: int, size: int) -> None:
         """Show that documents are on their way."""
-        if files and is_terminal(sys.stderr):
-            self._line.show(Progress(0, None, f"sending {amount(files, 'file')}, {sizes(size)}"))
+        if files:
+            self.say(f"sending {amount(files, 'file')}, {sizes(size)}")
+
+    def say(self, message: str) -> None:
+        """Show at a terminal what there is to wait for."""
+        if is_terminal(sys.stderr):
+            self._line.show(Progress(0, None, message))
 
     def show(self, job: KnowledgeJob) -> None:
         """Show how far it is."""

@@ -5,8 +5,8 @@ Here they are estimated:
 
 * Of cosines, from the mean m and covariance C of a sample of vectors: a query q has the mean q·m and the variance
   qᵀCq over the sample, whatever q is.
-* Of BM25, by strata: the best thousand scores are known, and where there are fewer, all the others are 0, so that both
-  numbers are exact. Otherwise the rest is estimated from a sample of chunks.
+* Of BM25, by strata: the best scores are known, and where there are fewer, all the others are 0, so that both numbers
+  are exact. Otherwise the rest is estimated from a sample of chunks.
 
 Candidates are the best of each retriever; each is then rated by the other one too, exactly.
 """
@@ -30,7 +30,8 @@ from .samples import Sample, Samples
 
 __all__ = ["IndexRetriever"]
 
-_TOP = 1000
+_TOP, _TOP_OF_MANY = 1000, 200
+"""Of the best scores, are known. Of many chunks fewer: a hop asks for dozens of queries, and the thousandth costs."""
 _FEW = 500
 """Of the sample, are rated for a query's terms: what is known of the best leaves little to estimate."""
 
@@ -157,13 +158,14 @@ class IndexRetriever:
 
     def _lexical_spread(self, terms: SparseVector) -> _Spread:
         sample = self._sample()
-        top = self._index.search_sparse([terms], _TOP, self._among)[0]
+        known = _TOP if sample.chunks <= 2 * _TOP else _TOP_OF_MANY
+        top = self._index.search_sparse([terms], known, self._among)[0]
         total, squares = float(top.scores.sum()), float((top.scores.astype(np.float64) ** 2).sum())
-        if len(top.documents) == _TOP and sample.chunks > _TOP:
+        if len(top.documents) == known and sample.chunks > known:
             step = max(1, len(sample.ids) // _FEW)
             rest = np.setdiff1d(sample.ids[::step], top.documents)
             scores = self._index.rate_sparse([terms], [rest])[0].astype(np.float64) if len(rest) else np.zeros(1)
-            others = sample.chunks - _TOP
+            others = sample.chunks - known
             total += others * float(scores.mean())
             squares += others * float((scores**2).mean())
         size = max(1, sample.chunks)

@@ -43,6 +43,8 @@ from .registry import OpenBase, Registry
 
 __all__ = ["Building", "Parser"]
 
+_WARMING = "polyport"
+
 _log = logging.getLogger("polyport.knowledge")
 
 
@@ -219,6 +221,15 @@ class Building:
     def clear(self) -> int:
         """Clear away what nothing needs any more."""
         return clear(self._catalogue, self.index_of, writing=self._writing)
+
+    def warm(self) -> None:
+        """Have models loaded and indexes opened, so that the first question does not wait for it."""
+        for base in self._registry.all():
+            for name in base.generation.embedders:
+                try:
+                    self.embedder(name).query(_WARMING)
+                except CallError as error:
+                    _log.warning("%s: the embedder %s does not answer: %s", base.name, name, error)
 
     def sweep(self, blobs: BlobStore, waiting: Collection[str]) -> int:
         """Remove blobs that no document is kept in and no job waits for."""

@@ -214,8 +214,15 @@ class KnowledgeJobs:
         if job is not None and not base.row.updated_at > base.row.created_at:
             await self._runner.wait(job.id)  # it is empty, and need not be built twice
         current = self._registry.by_id(base.id)
-        if current is not None and current.config.sources:
+        if current is not None and current.config.sources and not await self._is_to_be_refreshed(current):
             await self.refresh(current, by=None)
+
+    async def _is_to_be_refreshed(self, base: OpenBase) -> bool:
+        """Whether an earlier start has asked for it, and it has not begun."""
+        waiting = await self._runner.store.find(
+            subject=_subject(base.id), kinds=[_PREFIX + "ingest"], status=["queued"]
+        )
+        return any(job.input.get("whole") for job in waiting)
 
     def watch(self, base: OpenBase) -> None:
         """Look at a base's folders again and again, if it is to be so; or no more."""
@@ -444,6 +451,7 @@ class KnowledgeJobs:
     async def _mend(self) -> None:
         """Clear away what a killed process left, and put back what an index has lost."""
         await asyncio.to_thread(self._building.recover)
+        self._background(asyncio.to_thread(self._building.warm), "warm")
         for base in self._registry.all():
             try:
                 repaired = await asyncio.to_thread(self._building.repair, base)

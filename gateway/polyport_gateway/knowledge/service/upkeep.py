@@ -26,7 +26,7 @@ from polyport.types.knowledge import (
 )
 from polyport.types.knowledge_requests import KnowledgeRekeyed
 from polyport_gateway.call import LOCAL, Caller
-from polyport_gateway.knowledge.bases import BaseConfig
+from polyport_gateway.knowledge.bases import BaseConfig, Shelves
 from polyport_gateway.knowledge.catalogue import Catalogue
 
 from .forms import base_form, change_form
@@ -47,6 +47,7 @@ class Upkeep:
         plan: Limits.
         registry: The bases.
         catalogue: Their documents.
+        shelves: Their indexes.
         jobs: Take documents in.
         recipes: How bases are to be built.
         names: Told of bases that come and go.
@@ -57,11 +58,13 @@ class Upkeep:
         plan: KnowledgePlan,
         registry: Registry,
         catalogue: Catalogue,
+        shelves: Shelves,
         jobs: KnowledgeJobs,
         recipes: Recipes,
         names: Names | None,
     ) -> None:
         self._plan, self._registry, self._catalogue = plan, registry, catalogue
+        self._shelves = shelves
         self._jobs, self._recipes, self._names = jobs, recipes, names
 
     async def declare(self, declaration: KnowledgeDeclaration) -> OpenBase:
@@ -107,6 +110,8 @@ class Upkeep:
         if not private and self._names is not None and not self._names.free(config.name):
             raise ConflictError(f"The name {config.name!r}, or {config.name}_search, is taken.", param="name")
         generation = await self._recipes.generation(config)
+        # An index that can't be opened as it is asked for is better said now than by the first job.
+        await asyncio.to_thread(self._shelves.get, generation)
         base = await asyncio.to_thread(self._registry.create, config, generation, declared=False, by=caller.id)
         if self._names is not None and not private:
             self._names.added(base.name, config.description)
@@ -183,6 +188,11 @@ class Upkeep:
         batch = changes.get("batch")
         if batch is None:
             batch = base.config.on_keywords_change == "batch"
+        if changes.get("version") is not None and changes["version"] < base.config.keywords_version:
+            raise BadRequestError(
+                f"version is {changes['version']}, and {base.config.keywords_version} has been used already; raise it.",
+                param="version",
+            )
         config = base.config.changed(
             {
                 "keywords": changes.get("function", base.config.keywords),
@@ -227,7 +237,7 @@ class Upkeep:
         if before is not None:
             new -= {*before.embedders, before.reranker, before.model, before.keywords}
         for name in sorted(filter(None, new)):
-            if not self._recipes.allows(name, caller):
+            if caller.allow is not None and not self._recipes.allows(name, caller):
                 raise BadRequestError(f"There is no model or function {name!r}, or you do not have access to it.")
 
     def _check_sources(self, sources: Sequence[str]) -> None:
