@@ -78,7 +78,10 @@ class Embedder:
         if self._size is None and self._cache is not None:
             # So that what is kept can be had while the model does not answer.
             kept = self._cache.get(self._model, [_SIZE])[0]
-            self._size = None if kept is None else int(kept[0])
+            with self._lock:
+                # Another thread may have asked the model meanwhile, and knows better.
+                if self._size is None and kept is not None:
+                    self._size = int(kept[0])
         if self._size is None:
             self._asked([_PROBE], "document")
         assert self._size is not None  # noqa: S101 - asking has set it
@@ -205,14 +208,14 @@ class Embedder:
         return vectors
 
     def _learn(self, size: int) -> None:
-        changed = size != self._size
-        self._size, self._sure = size, True
-        if changed:
-            self._epoch = None
-            with self._lock:
+        with self._lock:
+            changed = size != self._size
+            self._size, self._sure = size, True
+            if changed:
+                self._epoch = None
                 self._queries.clear()
-            if self._cache is not None:
-                self._cache.put(self._model, [_SIZE], np.array([[size]], np.float32))
+        if changed and self._cache is not None:
+            self._cache.put(self._model, [_SIZE], np.array([[size]], np.float32))
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

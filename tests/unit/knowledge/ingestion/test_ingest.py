@@ -376,8 +376,10 @@ def test_keywords_that_cannot_be_made_leave_a_document_behind(bench: Bench, docs
     assert [row.key for row in bench.catalogue.behind(bench.base.id, 3)] == ["docs/tea.md"]
 
 
-def test_it_stops_where_it_is_told_to_and_goes_on(bench: Bench, docs: Path) -> None:
+def test_it_stops_where_it_is_told_to_and_goes_on(bench: Bench, docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyport_gateway.knowledge.ingestion.pipeline._DOCUMENTS", 10)
     many(docs, 100)
+    bench.model.delay_s = 0.05
     told: list[Figures] = []
     stop = threading.Event()
 
@@ -391,6 +393,7 @@ def test_it_stops_where_it_is_told_to_and_goes_on(bench: Bench, docs: Path) -> N
         ingest(bench.work(), [Folder(docs, "docs")], report)
     kept = len(bench.texts())
     assert 0 < kept < 103
+    bench.model.delay_s = 0
     rest = run(bench, Folder(docs, "docs"))
     assert counted(rest)[0] == 103 - kept
     assert len(bench.texts()) == 103
