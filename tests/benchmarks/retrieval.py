@@ -203,9 +203,7 @@ def ways(data: Set, embedder: Embedder | None) -> dict[str, Search]:
     if embedder is None:
         return found
     dense = DenseIndex(embedder(_titled(data)))
-    weights = learn_weights(
-        make_probes(data.texts), index=index, bm25=bm25, dense=dense, embed=embedder, titles=data.titles
-    )
+    weights = learn_weights(make_probes(data.texts), bm25=bm25, embed=embedder, titles=data.titles)
     embedder.keep()
     print(f"{data.name}: {weights}", file=sys.stderr)
     alone = HybridRetriever(index, bm25, dense=dense, embed=embedder, weights=Weights(1, 1))
@@ -221,10 +219,9 @@ def ways(data: Set, embedder: Embedder | None) -> dict[str, Search]:
 
 def learned(data: Set, embedder: Embedder) -> tuple[BM25, Weights]:
     """Return what is fixed for a set before it is indexed: what weighs its terms, and the share of its vectors."""
-    index, bm25 = BM25Index.of(data.texts, data.titles)
-    dense = DenseIndex(embedder(_titled(data)))
+    _, bm25 = BM25Index.of(data.texts, data.titles)
     probes = make_probes(data.texts)
-    return bm25, learn_weights(probes, index=index, bm25=bm25, dense=dense, embed=embedder, titles=data.titles)
+    return bm25, learn_weights(probes, bm25=bm25, embed=embedder, titles=data.titles)
 
 
 def _titled(data: Set) -> list[str]:

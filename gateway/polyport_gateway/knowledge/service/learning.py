@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from polyport_gateway.knowledge.answers.judges import cosine_scale
 from polyport_gateway.knowledge.bases import Generation
 from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
@@ -17,7 +15,7 @@ from polyport_gateway.knowledge.ingestion.build import Target
 from polyport_gateway.knowledge.links.settling import settle
 from polyport_gateway.knowledge.links.store import LinkStore
 from polyport_gateway.knowledge.links.store import Part as LinkPart
-from polyport_gateway.knowledge.retrieval import BM25Index, DenseIndex, Weights, learn_weights, make_probes
+from polyport_gateway.knowledge.retrieval import learn_weights, make_probes
 
 from .conditions import FIELDS, FieldCounts
 from .registry import OpenBase, Registry
@@ -80,18 +78,10 @@ class Learning:
         texts = [text for _, text in self._catalogue.chunk_texts(target.base, target.generation, sample=_WEIGHED)]
         if not texts or known / _GROWN < size < known * _GROWN:
             return
-        index, bm25 = BM25Index.of(texts, bm25=settings.bm25)
         probes = make_probes(texts, min(_PROBES, max(_FEWEST_PROBES, size // _PROBED)))
         learned = dict(settings.embedders)
         for name, embedder in target.embedders.items():
-            weights = learn_weights(
-                probes,
-                index=index,
-                bm25=bm25,
-                dense=DenseIndex(np.asarray(embedder.documents(texts))),
-                embed=embedder.documents,
-                start=Weights(),
-            )
+            weights = learn_weights(probes, bm25=settings.bm25, embed=embedder.documents)
             _log.info("%s: vectors of %s weigh %s beside words", base.name, name, weights)
             learned[name] = replace(learned[name], weights=weights)
         base = self._registry.keep_learned(base, replace(settings, embedders=learned))

@@ -99,11 +99,9 @@ def test_places_are_kept_without_losing_or_doubling_any(
 
 
 def test_vectors_get_their_say_where_words_do_not_suffice() -> None:
-    index, bm25 = BM25Index.of(TEXTS)
+    _, bm25 = BM25Index.of(TEXTS)
     start = Weights(0.5, 0.25)
-    weights = learn_weights(
-        make_probes(TEXTS, 40), index=index, bm25=bm25, dense=DenseIndex(seeing(TEXTS)), embed=seeing, start=start
-    )
+    weights = learn_weights(make_probes(TEXTS, 40), bm25=bm25, embed=seeing, start=start)
     assert weights.spaced > 0.5
     assert weights.unspaced == 0.25  # nothing was asked in Chinese
 
@@ -116,24 +114,33 @@ def test_where_each_finds_what_the_other_misses_both_have_a_say() -> None:
         rows[:, 30:] = 0  # knows nothing of what words suffice for
         return np.hstack([rows, 0.1 * blind(queries)])
 
-    index, bm25 = BM25Index.of(texts)
-    weights = learn_weights(make_probes(texts, 60), index=index, bm25=bm25, dense=DenseIndex(half(texts)), embed=half)
+    _, bm25 = BM25Index.of(texts)
+    weights = learn_weights(make_probes(texts, 60), bm25=bm25, embed=half)
     assert 0 < weights.spaced < 1
 
 
 def test_a_blind_model_has_no_say_where_words_suffice() -> None:
-    index, bm25 = BM25Index.of(PLAIN)
+    _, bm25 = BM25Index.of(PLAIN)
     probes = make_probes(PLAIN, 40)
-    weights = learn_weights(probes, index=index, bm25=bm25, dense=DenseIndex(blind(PLAIN)), embed=blind)
+    weights = learn_weights(probes, bm25=bm25, embed=blind)
+    assert weights.spaced == 0
+
+
+def test_a_model_that_sees_only_how_long_a_text_is_has_no_say() -> None:
+    def measuring(texts: Sequence[str]) -> NDArray[np.float32]:
+        lengths = np.array([len(text) for text in texts], np.float32)
+        return np.stack([lengths, np.full(len(lengths), 100, np.float32)], axis=1)
+
+    _, bm25 = BM25Index.of(PLAIN)
+    weights = learn_weights(make_probes(PLAIN, 40), bm25=bm25, embed=measuring)
     assert weights.spaced == 0
 
 
 def test_too_few_probes_change_nothing() -> None:
-    index, bm25 = BM25Index.of(PLAIN)
+    _, bm25 = BM25Index.of(PLAIN)
     start = Weights(0.4, 0.2)
     few = make_probes(PLAIN, 5)
-    dense = DenseIndex(blind(PLAIN))
-    assert learn_weights(few, index=index, bm25=bm25, dense=dense, embed=blind, start=start) == start
+    assert learn_weights(few, bm25=bm25, embed=blind, start=start) == start
 
 
 def test_probes_take_a_sentence_out_and_leave_the_rest() -> None:
