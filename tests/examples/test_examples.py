@@ -51,7 +51,8 @@ def test_openai_client(quickstart: Server, tmp_path: Path) -> None:
         "parrot: Hello, 你好!",
         "add: 3",
         "handbook: Travel by train is booked through the front desk. [1] Flights are taken where the train needs more "
-        "than six hours. [1] A trip of more than 1,000 euros is approved by the head of Finance before it is booked. [1]",
+        "than six hours. [1] A trip of more than 1,000 euros is approved by the head of Finance before it is booked. "
+        "[1]",
         "  from Travel",
         "desk: The canteen is open from half past eleven to two.",
         "helper: 42",
