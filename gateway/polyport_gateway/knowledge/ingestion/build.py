@@ -42,12 +42,14 @@ from polyport_gateway.knowledge.retrieval import BM25
 
 from .cutting import EXTRA_KEYWORDS, cut, embedded_text, matched_title, own_chunker
 
-__all__ = ["Builder", "Draft", "IndexOf", "Target", "WriteLinks", "clear", "entry_of"]
+__all__ = ["Builder", "Draft", "FindLinks", "IndexOf", "Target", "WriteLinks", "clear", "entry_of"]
 
 _log = logging.getLogger("polyport.knowledge")
 
-WriteLinks: TypeAlias = Callable[[Connection, int, int, Sequence[tuple[int, Passage]]], None]
-"""Writes the links of chunks, within the transaction that writes them; gets base, generation, and chunks by number."""
+WriteLinks: TypeAlias = Callable[[Connection, int, int, Sequence[int]], None]
+"""Writes the links of chunks, within the transaction that writes them; gets base, generation, and their numbers."""
+FindLinks: TypeAlias = Callable[[Sequence[Passage]], WriteLinks]
+"""Finds the links of chunks, before that transaction, which all others wait for; returns what writes them."""
 IndexOf: TypeAlias = Callable[[Garbage], VectorIndex | None]
 """Returns the index that garbage lies in; None where it can't be reached now."""
 
@@ -66,7 +68,7 @@ class Target:
         bm25: Makes its sparse vectors.
         chunker: Cuts its documents.
         embedders: Make its vectors, by their names in the index.
-        links: Writes links; None keeps none.
+        links: Finds links, to be written; None keeps none.
         writing: Held while the index is written to.
         settle: Told the mean number of terms of the first chunks where ``bm25`` has not learned it yet; returns what
             makes the sparse vectors from then on, the same for whoever asks.
@@ -78,7 +80,7 @@ class Target:
     bm25: BM25
     chunker: Chunker
     embedders: Mapping[str, Embedder] = field(default_factory=dict)
-    links: WriteLinks | None = None
+    links: FindLinks | None = None
     writing: AbstractContextManager[Any] = field(default_factory=nullcontext)
     settle: Callable[[float], BM25] | None = None
 
@@ -148,7 +150,7 @@ class Builder:
         vectors = self._vectors(chunks)
         bm25 = self._settled(drafts, chunks)
         items = [(draft.item, some) for draft, some in zip(drafts, chunks, strict=True)]
-        within = None if target.links is None else self._within(chunks)
+        within = None if target.links is None else self._within(target.links, drafts, chunks)
         staged = self._catalogue.stage(target.base, target.generation, items, within=within)
         try:
             self._index(bm25, staged, chunks, vectors)
@@ -179,16 +181,25 @@ class Builder:
                 self._bm25 = self.target.settle(max(1.0, sum(lengths) / len(lengths)))
         return self._bm25 or self.target.bm25
 
-    def _within(self, chunks: Sequence[Sequence[NewChunk]]) -> Callable[[Connection, Sequence[Staged]], None]:
+    def _within(
+        self, find: FindLinks, drafts: Sequence[Draft], chunks: Sequence[Sequence[NewChunk]]
+    ) -> Callable[[Connection, Sequence[Staged]], None]:
+        passages = [
+            _passage(draft.item, chunk)
+            for draft, some in zip(drafts, chunks, strict=True)
+            for chunk in some
+            if chunk.searchable
+        ]
+        write_links = find(passages)
+
         def write(connection: Connection, staged: Sequence[Staged]) -> None:
-            assert self.target.links is not None  # noqa: S101 - only then is this asked for
-            passages = [
-                (number, _passage(one.document, chunk))
+            numbers = [
+                number
                 for one, some in zip(staged, chunks, strict=True)
                 for number, chunk in zip(one.chunks, some, strict=True)
                 if chunk.searchable
             ]
-            self.target.links(connection, self.target.base, self.target.generation, passages)
+            write_links(connection, self.target.base, self.target.generation, numbers)
 
         return write
 
@@ -208,8 +219,8 @@ class Builder:
         _write(self.target, _with_vectors(entries, vectors))
 
 
-def _passage(document: DocumentRow, chunk: NewChunk | ChunkRow) -> Passage:
-    return Passage(chunk.text, document.title, document.uid, tuple(chunk.heading_path), document.key)
+def _passage(document: NewDocument | DocumentRow, chunk: NewChunk | ChunkRow) -> Passage:
+    return Passage(chunk.text, document.title, document.key, tuple(chunk.heading_path), document.key)
 
 
 def entry_of(target: Target, bm25: BM25, number: int, document: DocumentRow, chunk: NewChunk | ChunkRow) -> Entry:

@@ -26,13 +26,15 @@ from .report import Report
 from .sources import UPLOADS, Item, Listing, Loaded, Origin, Problem, Source
 from .work import Job, Work
 
-__all__ = ["ingest", "origin_of"]
+__all__ = ["SAID", "ingest", "origin_of"]
 
 _log = logging.getLogger("polyport.knowledge")
 
 _PAGE = 1000
 _ROUNDS = 3
 _ORIGIN = "origin"
+SAID = "said"
+"""The member of a receipt with what people have said of a document: its title, metadata, tags."""
 _PASSING = (ServiceUnavailableError, DeadlineExceededError)
 _PASSING_CODES = ("being_written", "upstream_error")
 
@@ -241,7 +243,8 @@ class _Ingest:
 
     def _draft(self, item: Item, loaded: Loaded, sha256: str, origin: Origin, parsed: Parsed) -> Draft:
         document = parsed.document
-        title = title_of(document, loaded.name)
+        said = self._said(item.key)
+        title = said.get("title") or title_of(document, loaded.name)
         target = self._job.target
         keywords = self._keywords(item.key, document, title)
         new = NewDocument(
@@ -253,8 +256,10 @@ class _Ingest:
             format=parsed.receipt.format,
             language=document.language,
             pages=document.pages,
-            metadata={**self._work.metadata, **_plain(document), **item.metadata},
-            tags=_merged(self._work.tags, item.tags),
+            metadata={**self._work.metadata, **_plain(document), **item.metadata}
+            if said.get("metadata") is None
+            else {**said["metadata"], **item.metadata},
+            tags=_merged(self._work.tags, item.tags) if said.get("tags") is None else _merged(said["tags"], item.tags),
             keywords=keywords or (),
             keywords_version=0 if keywords is None else self._work.keywords_version,
             receipt={
@@ -262,10 +267,17 @@ class _Ingest:
                 _ORIGIN: origin.dump(),
                 EXTRA_KEYWORDS: extra_keywords(document, title, keywords or ()),
                 **({} if item.chunker is None else {CHUNKER: item.chunker}),
+                **({SAID: said} if said else {}),
             },
         )
         chunker = own_chunker(new.receipt) or target.chunker
         return Draft(new, document, cut(document, chunker, title), target.generation)
+
+    def _said(self, key: str) -> Mapping[str, Any]:
+        """Return what people have said of a document, which stays when its file changes."""
+        known = self._known.get(key)
+        row = None if known is None else self._work.catalogue.by_ids(self._work.base, [known.id]).get(known.id)
+        return {} if row is None else (row.receipt or {}).get(SAID) or {}
 
     def _keywords(self, key: str, document: Document, title: str) -> tuple[str, ...] | None:
         """Return a document's keywords; None where they can't be had now: it is taken in, and they are behind."""

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import knowledge_builds, knowledge_chunks, knowledge_links
-from polyport_gateway.storage.schema.knowledge import LIVE
+from polyport_gateway.storage.schema.knowledge import LIVE, in_state
 
 from .rows import Role, Row, digest
 from .store import LinkStore, Part, chunk_batches
@@ -59,7 +59,7 @@ class ChunkTexts:
         asked = (
             select(chunks.id)
             .join(knowledge_builds, builds.id == chunks.build)
-            .where(builds.base == part.base, builds.generation == part.generation, builds.state == LIVE)
+            .where(builds.base == part.base, builds.generation == part.generation, in_state(LIVE))
             .where(chunks.searchable)
         )
         self._ids = sorted(database.read_sync(lambda connection: connection.execute(asked).scalars().all()))

@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, in
 
 from polyport_gateway.storage.database import Database
 from polyport_gateway.storage.schema import knowledge_builds, knowledge_chunks, knowledge_links
-from polyport_gateway.storage.schema.knowledge import LIVE
+from polyport_gateway.storage.schema.knowledge import LIVE, in_state
 
 from .clues import Clue, LinkLimits, Surroundings, clue_of, in_order
 from .rows import Role, Row
@@ -55,7 +55,7 @@ class Part(NamedTuple):
 def is_live(chunk: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the condition that a chunk is of a build that is published."""
     builds, chunks = knowledge_builds.c, knowledge_chunks.c
-    return exists().where(chunks.id == chunk, builds.id == chunks.build, builds.state == LIVE)
+    return exists().where(chunks.id == chunk, builds.id == chunks.build, in_state(LIVE))
 
 
 class LinkStore:
@@ -122,7 +122,7 @@ def _counted(connection: Connection, parts: Iterable[Part]) -> dict[tuple[int, i
     builds = knowledge_builds.c
     asked = (
         select(builds.base, builds.generation, func.sum(builds.chunks))
-        .where(_of_parts(builds.base, builds.generation, parts), builds.state == LIVE)
+        .where(_of_parts(builds.base, builds.generation, parts), in_state(LIVE))
         .group_by(builds.base, builds.generation)
     )
     return {(base, generation): int(count) for base, generation, count in connection.execute(asked)}

@@ -23,7 +23,7 @@ from polyport_gateway.knowledge.chunkers import parse_steps
 from polyport_gateway.knowledge.documents import Parsed
 from polyport_gateway.knowledge.embedding import Embedder, EmbeddingCache, GatewayModels
 from polyport_gateway.knowledge.indexes import VectorIndex
-from polyport_gateway.knowledge.ingestion.build import Target, clear
+from polyport_gateway.knowledge.ingestion.build import Target, WriteLinks, clear
 from polyport_gateway.knowledge.ingestion.cutting import default_chunker
 from polyport_gateway.knowledge.ingestion.keywords import BuiltInKeywords, FunctionKeywords, KeywordMaker
 from polyport_gateway.knowledge.ingestion.parsed import ParsedDocuments
@@ -174,7 +174,7 @@ class Building:
             bm25=settings.bm25,
             chunker=default_chunker() if settings.chunker is None else parse_steps(settings.chunker),
             embedders={name: self.embedder(name) for name in settings.embedders},
-            links=_write_links,
+            links=_find_links,
             writing=shelf.writing,
             settle=None if settings.mean_length is not None else partial(self._settle, base.id, settings.number),
         )
@@ -260,8 +260,13 @@ class Building:
         return FunctionKeywords(name, self._models.call, frozenset(parameters))
 
 
-def _write_links(connection: Connection, base: int, generation: int, passages: Sequence[tuple[int, Passage]]) -> None:
-    LinkStore.add(connection, LinkPart(base, generation), rows_of(passages))
+def _find_links(passages: Sequence[Passage]) -> WriteLinks:
+    rows = list(rows_of(enumerate(passages)))
+
+    def write(connection: Connection, base: int, generation: int, numbers: Sequence[int]) -> None:
+        LinkStore.add(connection, LinkPart(base, generation), (row._replace(chunk=numbers[row.chunk]) for row in rows))
+
+    return write
 
 
 def _called(function: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Any:

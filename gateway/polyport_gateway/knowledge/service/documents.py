@@ -15,6 +15,7 @@ from polyport_gateway.knowledge.catalogue import Catalogue, DocumentRow
 from polyport_gateway.knowledge.catalogue.rows import DocumentStatus
 from polyport_gateway.knowledge.chunkers import parse_steps
 from polyport_gateway.knowledge.documents import Document
+from polyport_gateway.knowledge.ingestion.ingest import SAID
 from polyport_gateway.knowledge.ingestion.parsed import ParsedDocuments
 from polyport_gateway.knowledge.ingestion.sources import Upload
 from polyport_gateway.knowledge.uploads import Upload as Given
@@ -175,6 +176,7 @@ class Documents:
             metadata=row.metadata if metadata is None else dict(metadata),
             tags=row.tags if tags is None else tuple(tags),
             title=title or row.title,
+            receipt={**(row.receipt or {}), SAID: {**((row.receipt or {}).get(SAID) or {}), **_given(changes)}},
         )
         if (changed.metadata, changed.tags, changed.title) != (row.metadata, row.tags, row.title):
             await self._jobs.rebuild(base, changed, by=caller.id)
@@ -230,3 +232,7 @@ class Documents:
                 f"{base.name!r} has no document {uid[:200]!r}.", param="document", code="document_not_found"
             )
         return row
+
+
+def _given(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: changes[name] for name in ("title", "metadata", "tags") if changes.get(name) is not None}

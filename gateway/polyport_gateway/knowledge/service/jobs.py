@@ -231,15 +231,21 @@ class KnowledgeJobs:
             return
         number = base.id
 
-        def changed() -> None:
-            asyncio.run_coroutine_threadsafe(self._refresh_by_id(number), self._loop)
+        def changed() -> bool:
+            return asyncio.run_coroutine_threadsafe(self._refresh_by_id(number), self._loop).result()
 
-        self._watcher.add(base.name, self._sources(base), changed)
+        # It looks at all files once.
+        self._background(
+            asyncio.to_thread(lambda: self._watcher.add(base.name, self._sources(base), changed)), f"watch {base.name}"
+        )
 
-    async def _refresh_by_id(self, number: int) -> None:
+    async def _refresh_by_id(self, number: int) -> bool:
+        """Take in what has changed; False where an ingestion is under way, which may have looked already."""
         base = self._registry.by_id(number)
-        if base is not None and "ingest" not in self._active.get(number, {}).values():
-            await self.refresh(base, by=None)
+        if base is None or "ingest" in self._active.get(number, {}).values():
+            return base is None
+        await self.refresh(base, by=None)
+        return True
 
     async def rebuild(self, base: OpenBase, row: DocumentRow, *, by: str | None) -> None:
         """Build a document anew at once.

@@ -91,7 +91,7 @@ class Recipes:
         if info is not None and info.fingerprint == fingerprint_of(self._catalog, name):
             return info
         embedder = self._embedder(name)
-        size = await asyncio.to_thread(lambda: embedder.size)
+        size = await asyncio.to_thread(embedder.probe)
         return EmbedderInfo(size, fingerprint_of(self._catalog, name))
 
     def _model(self, config: BaseConfig, option: str, name: str, operation: Operation) -> Capability:

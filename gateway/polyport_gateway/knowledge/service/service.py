@@ -69,6 +69,7 @@ class KnowledgeService:
         self._house: House | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._started = False
 
     @property
     def enabled(self) -> bool:
@@ -97,6 +98,7 @@ class KnowledgeService:
         there: bool = await self._database.read(_any_base)
         if self._declared or there:
             await self.house()
+        self._started = True
 
     async def close(self) -> None:
         """Stop working on them, and close their indexes; what is unfinished goes on when they are opened again."""
@@ -127,8 +129,12 @@ class KnowledgeService:
                     raise ServiceUnavailableError("The gateway is shutting down; try again in a moment.", retry_after=1)
                 try:
                     from .house import House
-                except ModuleNotFoundError as error:
-                    raise MissingDependencyError("a knowledge base", extra="knowledge") from error
+                except (ModuleNotFoundError, MissingDependencyError) as error:
+                    missing = MissingDependencyError("a knowledge base", extra="knowledge")
+                    # At the start it is the operator who reads it, later a caller.
+                    raise (
+                        UnsupportedOperationError(str(missing), code="missing_dependency") if self._started else missing
+                    ) from error
                 house = House(self.plan, self._database, self._dispatch, self._catalog, self.names, self._declared)
                 try:
                     await house.open()

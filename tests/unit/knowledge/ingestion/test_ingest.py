@@ -453,8 +453,13 @@ def test_links_are_written_with_the_chunks(bench: Bench, docs: Path) -> None:
 
     written: list[tuple[int, int, int, str]] = []
 
-    def links(connection: Any, base: int, generation: int, passages: Any) -> None:
-        written.extend((base, generation, number, passage.address) for number, passage in passages)
+    def links(passages: Any) -> Any:
+        def write(connection: Any, base: int, generation: int, numbers: Any) -> None:
+            written.extend(
+                (base, generation, number, passage.address) for number, passage in zip(numbers, passages, strict=True)
+            )
+
+        return write
 
     run(bench, Folder(docs, "docs"), changes={"target": lambda generation: replace(bench.target(), links=links)})
     ids = {row.id for rows in bench.seen().values() for row in rows}

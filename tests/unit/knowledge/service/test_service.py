@@ -25,6 +25,7 @@ from polyport_gateway.call import LOCAL, Caller
 from polyport_gateway.server import create_gateway
 from polyport_gateway.settings import Settings
 from tests.support.bases import counting, opened
+from tests.support.records import emptied
 
 pytestmark = pytest.mark.anyio
 
@@ -420,3 +421,43 @@ async def test_bases_are_made_changed_and_dropped_while_questions_are_asked(docs
         assert len(seen) > 3
         # Never two builds of a document, and never none.
         assert {tuple(dict.fromkeys(sources)) for sources in seen} == {("docs/leave.md",)}
+
+
+async def test_what_is_said_of_a_document_stays_when_its_file_changes(docs: Path, tmp_path: Path) -> None:
+    async with opened(declared(docs), tmp_path, wait=["handbook"]) as desk:
+        said = {"metadata": {"owner": "Aiko"}, "tags": ["people"], "title": "Time off"}
+        await desk.service.update_document("handbook", "docs/leave.md", said, LOCAL)
+        (docs / "leave.md").write_text(LEAVE.replace("25", "26"))
+        await desk.done(await desk.service.refresh("handbook", LOCAL))
+        document = await desk.service.document("handbook", "docs/leave.md", LOCAL)
+        assert (document.title, document.metadata, document.tags) == ("Time off", {"owner": "Aiko"}, ["people"])
+        assert document.version == 3
+        found = await desk.search("days of leave", "handbook", filter={"owner": "Aiko"})
+        assert "26 days" in found.data[0].text
+
+
+async def test_a_watched_folder_is_followed(docs: Path, tmp_path: Path) -> None:
+    async with opened(declared(docs, watch=True), tmp_path, wait=["handbook"]) as desk:
+        await asyncio.sleep(0.5)  # it is watched from then on
+        (docs / "travel.md").write_text(TRAIN)
+        async with asyncio.timeout(30):
+            while "docs/travel.md" not in await desk.sources("train desk"):
+                await asyncio.sleep(0.2)
+
+
+@pytest.mark.requires("postgres")
+async def test_several_gateways_on_one_postgresql_see_each_others_bases(tmp_path: Path, postgres_url: str) -> None:
+    records_url = await asyncio.to_thread(emptied, postgres_url)
+    async with (
+        opened(App("one"), tmp_path / "one", database_url=records_url) as one,
+        opened(App("two"), tmp_path / "two", database_url=records_url) as two,
+    ):
+        await two.service.house()
+        await one.service.create(wanted("notes"), caller=LOCAL)
+        async with asyncio.timeout(30):
+            while "notes_search" not in {capability.name for capability in two.gateway.catalog.visible(LOCAL)}:
+                await asyncio.sleep(0.2)
+        await one.service.delete("notes", LOCAL)
+        async with asyncio.timeout(30):
+            while "notes_search" in {capability.name for capability in two.gateway.catalog.visible(LOCAL)}:
+                await asyncio.sleep(0.2)
