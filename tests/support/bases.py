@@ -93,6 +93,7 @@ class Desk:
         async with asyncio.timeout(60):
             while (await self.service.base(name, LOCAL)).state not in ("ready", "failed"):
                 await asyncio.sleep(0.02)
+        await (await self.service.house()).jobs.mended()  # an index in memory is filled anew at each start
 
     async def sources(self, query: str, knowledge: Any = None, **more: Any) -> list[str | None]:
         return [hit.source for hit in (await self.search(query, knowledge, **more)).data]
