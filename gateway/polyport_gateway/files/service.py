@@ -213,7 +213,7 @@ class FileService:
         for id_ in ids:
             if id_ not in found:
                 raise NotFoundError(f"No such File object: {id_[:80]}", param=param)
-        return found
+        return {id_: found[id_] for id_ in ids}  # in the order asked for
 
     async def find_some(self, ids: Collection[str], caller: Caller) -> dict[str, StoredFile]:
         """Return those of some files that are there and the caller's, by id."""

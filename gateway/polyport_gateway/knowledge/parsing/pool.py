@@ -103,11 +103,9 @@ class _Worker:
             self._killed = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
-        # The pipes' transport closes with the process; without this it would wait for the garbage collector.
+        # Newer Pythons wait for the ends of the pipes too, and one that had more to say than was read has none.
         self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        await self._process.wait()
         return ended
 
 

@@ -185,6 +185,13 @@ def test_chinese_lines_join_without_blanks():
 def test_digits_set_a_little_apart_from_chinese_letters_are_no_words_of_their_own():
     pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
 
+    def alone(canvas):
+        canvas.setFont("STSong-Light", 12)
+        canvas.drawString(72, 780, "第")
+
+    if not any(block.text for block in read(made(alone)).document.blocks):
+        pytest.skip("PDFium loses a letter drawn by itself in a font that is neither in the file nor on the machine")
+
     def draw(canvas):
         for y, pieces in (
             (780, ("第", "6", "段结果")),
