@@ -213,4 +213,4 @@ def test_opening_an_index_on_a_dead_server_costs_its_time_once(qdrant: QdrantSer
     for collection in ("chunks", "others"):
         with pytest.raises(ServiceUnavailableError, match="is left alone"):
             open_index("qdrant", SCHEMA, url=qdrant.url, collection=collection, timeout=1)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.9  # asking twice would take two seconds
