@@ -38,6 +38,7 @@ class QdrantServer:
         self.fail_next: int | None = None
         self.seen: list[str] = []
         self.stopped = threading.Event()
+        self.requests = 0
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"world": self}))
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -57,6 +58,7 @@ class QdrantServer:
     def mode_now(self) -> str:
         """How the next request is served."""
         with self.lock:
+            self.requests += 1
             if self.mode == "well" or self.fail_next is None:
                 return self.mode
             if self.fail_next == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pypdfium2
 import pytest
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -189,7 +190,11 @@ def test_digits_set_a_little_apart_from_chinese_letters_are_no_words_of_their_ow
         canvas.setFont("STSong-Light", 12)
         canvas.drawString(72, 780, "第")
 
-    if not any(block.text for block in read(made(alone)).document.blocks):
+    with pypdfium2.PdfDocument(
+        made(alone)
+    ) as document:  # PDFium itself, so that no fault of the reader's is passed over
+        seen = document[0].get_textpage().get_text_range()
+    if not seen:
         pytest.skip("PDFium loses a letter drawn by itself in a font that is neither in the file nor on the machine")
 
     def draw(canvas):
