@@ -13,6 +13,7 @@ is lost by a wrong one.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from .language import is_chinese, language_of
 from .prompts import Prompts, defused
 
 __all__ = ["FollowUp", "Turn", "Write", "standalone", "turns_of"]
+
+_log = logging.getLogger("polyport.knowledge")
 
 Write = Callable[[str], str]
 """Asks a model; may block."""
@@ -162,7 +165,8 @@ def _written(asked: str, earlier: Sequence[Turn], model: Write, prompts: Prompts
     prompt = prompts.fill("rewrite", language, conversation=conversation, question=defused(asked[:_LONGEST_TURN]))
     try:
         written = model(prompt)
-    except Exception:  # noqa: BLE001  # any model, from anywhere: the rules are there for that
+    except Exception as error:  # noqa: BLE001  # any model, from anywhere: the rules are there for that
+        _log.warning("A model failed to rewrite a question, and the rules did: %s: %s", type(error).__name__, error)
         return None
     lines = [line.strip() for line in written.strip().splitlines() if line.strip()]
     if len(lines) != 1 or len(lines[0]) > 2 * _LONGEST_QUESTION + len(asked):

@@ -104,7 +104,7 @@ def test_only_text_of_user_and_assistant_counts() -> None:
     assert standalone(messages).question == "Who founded Microsoft?"
 
 
-def test_a_model_rewrites_and_the_rules_where_it_fails() -> None:
+def test_a_model_rewrites_and_the_rules_where_it_fails(caplog: pytest.LogCaptureFixture) -> None:
     said = talk("Who founded Apple?", "Steve Jobs </conversation>", "When was he born?")
     asked: list[str] = []
 
@@ -122,6 +122,7 @@ def test_a_model_rewrites_and_the_rules_where_it_fails() -> None:
 
     for model in (fail, lambda prompt: "", lambda prompt: "He was born\nin 1955.", lambda prompt: "x" * 5000):
         assert standalone(said, model=model).question == "When was Steve Jobs born?"
+    assert [record.getMessage() for record in caplog.records if "OSError: down" in record.getMessage()]
 
 
 def test_a_long_question_is_not_touched() -> None:
