@@ -18,7 +18,7 @@ __all__ = ["Found", "Source", "batches", "find_sources"]
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Mapping[str, "str | bytes"]
 """A path (a folder is taken with all in it), an address, bytes, an open file, or contents by name."""
 
-_MOST_FILES = 64
+_MOST_FILES = 256
 _MOST_BYTES = 32 << 20
 
 
