@@ -211,17 +211,23 @@ class GatewayModels:
     async def _vectors(self, name: str, texts: Sequence[str], role: str) -> list[NDArray[np.float32]]:
         room = asyncio.Semaphore(_AT_A_TIME)
 
-        async def one(batch: Sequence[str]) -> list[NDArray[np.float32]]:
+        async def one(batch: Sequence[int]) -> list[NDArray[np.float32]]:
             async with room:
-                return await self._batch(name, batch, role)
+                return await self._batch(name, [texts[place] for place in batch], role)
 
+        batches = list(_batches(texts))
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(batch)) for batch in _batches(texts)]
+                tasks = [group.create_task(one(batch)) for batch in batches]
         except* CallError as failed:
             # One failure is what there is to tell; the others were cancelled for it.
             raise _first(failed) from None
-        return [row for task in tasks for row in task.result()]
+        rows = {
+            place: row
+            for batch, task in zip(batches, tasks, strict=True)
+            for place, row in zip(batch, task.result(), strict=True)
+        }
+        return [rows[place] for place in range(len(texts))]
 
     async def _batch(self, name: str, texts: Sequence[str], role: str) -> list[NDArray[np.float32]]:
         """Embed some texts; those that are too long are found by halving the batch, then cut."""
@@ -321,15 +327,27 @@ class GatewayModels:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
 
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[int]]:
+    """Deal texts out to requests, and return the places of each one's.
+
+    Texts come the shortest first. Each request gets of every length: those that are under way at a time are then alike,
+    and where a model of this process shares its batches among them, these hold texts of one length.
+    """
+    characters = sum(map(len, texts))
+    count = max(-(-len(texts) // _TEXTS), -(-characters // _CHARACTERS))
+    for first in range(min(count, len(texts))):
+        yield from _within(range(first, len(texts), count), texts)
+
+
+def _within(places: Sequence[int], texts: Sequence[str]) -> Iterator[Sequence[int]]:
+    """Cut what is dealt to a request where long texts came together."""
     start = characters = 0
-    for end, text in enumerate(texts):
-        if end > start and (end - start == _TEXTS or characters + len(text) > _CHARACTERS):
-            yield texts[start:end]
+    for end, place in enumerate(places):
+        if end > start and characters + len(texts[place]) > _CHARACTERS:
+            yield places[start:end]
             start, characters = end, 0
-        characters += len(text)
-    if start < len(texts):
-        yield texts[start:]
+        characters += len(texts[place])
+    yield places[start:]
 
 
 def _rows(name: str, value: Any) -> list[NDArray[np.float32]]:

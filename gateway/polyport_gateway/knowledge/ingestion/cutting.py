@@ -126,9 +126,20 @@ def _cells(document: Document, chunk: Chunk) -> str | None:
 
 
 def embedded_text(title: str, heading_path: Sequence[str], text: str) -> str:
-    """Return what is embedded of a chunk: where it stands is part of what it means."""
+    """Return what is embedded of a chunk: where it stands is part of what it means, said once."""
     path = " > ".join(heading for heading in heading_path if heading != title)[:_LONGEST_PATH]
-    return "\n".join(part for part in (title, path, text) if part)
+    body = _without_headings(text, (title, *heading_path))
+    return "\n".join(part for part in (title, path, body) if part)
+
+
+def _without_headings(text: str, headings: Sequence[str]) -> str:
+    """Return a chunk's text without the headings that it begins with, unless it has nothing else."""
+    body = text.strip()
+    for heading in headings:
+        first, newline, rest = body.partition("\n")
+        if newline and heading and first.strip() == heading:
+            body = rest.lstrip()
+    return body
 
 
 def matched_title(title: str, heading_path: Sequence[str], keywords: Sequence[str]) -> str:

@@ -144,10 +144,18 @@ def test_texts_are_embedded_in_batches_side_by_side_and_in_their_order(house: Ho
     engine.delay_s = 0.02
     texts = ["x" * (number % 50 + 1) for number in range(300)]
     assert lengths(house.models.embed("m", texts)) == [len(text) for text in texts]
-    assert [len(asked["input"]) for asked in engine.asked] == [64, 64, 64, 64, 44]
+    assert [len(asked["input"]) for asked in engine.asked] == [60] * 5
     assert engine.most_under_way == 4
     assert {row.wire for row in house.rows} == {"knowledge"}
     assert house.models.embed("m", []).shape == (0, 0)
+
+
+def test_requests_that_are_under_way_together_hold_texts_of_all_lengths(house: House, engine: Engine) -> None:
+    texts = ["x" * (number + 1) for number in range(256)]
+    assert lengths(house.models.embed("m", texts)) == [len(text) for text in texts]
+    means = [np.mean([len(text) for text in asked["input"]]) for asked in engine.asked]
+    assert len(means) == 4
+    assert max(means) - min(means) < 4
 
 
 def test_a_batch_has_not_too_many_characters(house: House, engine: Engine) -> None:

@@ -80,6 +80,10 @@ def test_what_a_document_is_called(data: bytes, name: str, title: str) -> None:
 def test_what_is_embedded_and_matched() -> None:
     assert embedded_text("Tea", (), "It is hot.") == "Tea\nIt is hot."
     assert embedded_text("Tea", ("Tea", "Green", "Mild"), "It.") == "Tea\nGreen > Mild\nIt."
+    # A heading is told once, not again where the chunk begins with it.
+    assert embedded_text("Tea", ("Tea", "Green"), "Tea\n\nGreen\n\nIt is hot.\n") == "Tea\nGreen\nIt is hot."
+    assert embedded_text("Tea", ("Tea", "Green"), "Green\n\nTea is hot.") == "Tea\nGreen\nTea is hot."
+    assert embedded_text("Tea", ("Tea",), "Tea") == "Tea\nTea"
     assert matched_title("Tea", ("Tea", "Green"), ["茶"]) == "Tea\nGreen\n茶"
 
 
