@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from polyport.errors import BadRequestError, ConflictError, NotFoundError, Permi
 from polyport.events import TextDelta
 from polyport.testing import gateway
 from polyport.types.knowledge import KnowledgeAnswer
+from polyport_gateway.knowledge.service.learning import Learning
 
 GREEN = "# Green tea\n\nGreen tea is steeped at 75 degrees for two minutes."
 RED = "# 红茶\n\n红茶用沸水冲泡，浸泡三到五分钟。"
@@ -230,3 +233,64 @@ def test_nothing_is_open_where_there_are_none(tmp_path: Path) -> None:
     with gateway(App("off"), data_dir=tmp_path, knowledge=False) as running:
         answer = httpx.get(f"{running.url}/v1/knowledge")
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "knowledge_disabled")
+
+
+def test_a_base_learns_once_from_what_is_added_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[int] = []
+    learn = Learning.learn
+
+    def counted(self: Learning, target: Any) -> None:
+        learned.append(target.index.count())
+        learn(self, target)
+
+    monkeypatch.setattr(Learning, "learn", counted)
+    with Client(App("library"), data_dir=tmp_path) as client:
+        client.knowledge.create("teas")
+        for part in range(4):
+            files = {f"{part}-{number}.md": f"# Tea {part} {number}\n\nIt is hot." for number in range(60)}
+            job = client.knowledge.add("teas", files)
+        client.knowledge.wait(job, timeout=60)
+        assert [one.status for one in client.knowledge.jobs("teas")] == ["completed"] * 4
+        # The first may have been done before the second was there.
+        assert len(learned) <= 2
+        assert learned[-1] == 240
+        client.knowledge.add("teas", {"more.md": "# More"}, wait=True)
+        assert learned[-1] == 241
+
+
+def test_nothing_is_at_work_when_it_is_closed(tmp_path: Path) -> None:
+    app = App("library")
+    (tmp_path / "docs").mkdir()
+    for number in range(300):
+        (tmp_path / "docs" / f"{number}.md").write_text(f"# Tea {number}\n\nIt is hot.", encoding="utf-8")
+    app.knowledge("teas", sources=[tmp_path / "docs"], watch=True)
+    for _ in range(2):
+        with Client(app, data_dir=tmp_path / "data") as client:
+            client.knowledge.search("teas", "hot")
+        names = {thread.name for thread in threading.enumerate()}
+        assert not [name for name in names if name.startswith(("polyport-knowledge", "polyport-ingest", "polyport-job"))]
+        shutil.copytree(tmp_path / "data", tmp_path / "copy")  # nothing comes or goes under it
+        shutil.rmtree(tmp_path / "copy")
+
+
+def test_a_base_learns_though_the_job_that_was_to_have_it_learn_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = threading.Event()
+    monkeypatch.setattr(Learning, "learn", lambda self, target: learned.set())
+    app = App("library")
+
+    def slow(text: str) -> list[str]:
+        time.sleep(0.05)
+        return []
+
+    app.knowledge("teas", keywords=slow)
+    with Client(app, data_dir=tmp_path) as client:
+        jobs = [
+            client.knowledge.add("teas", {f"{part}-{number}.md": f"# Tea {number}" for number in range(60)})
+            for part in range(2)
+        ]
+        client.knowledge.wait(jobs[0], timeout=60)
+        assert not learned.is_set()
+        client.knowledge.cancel(jobs[1].id)
+        assert learned.wait(30)

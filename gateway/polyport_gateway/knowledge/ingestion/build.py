@@ -126,6 +126,8 @@ class Builder:
         self.target = target
         self._bm25: BM25 | None = None if target.settle is not None else target.bm25
         self._settling = threading.Lock()
+        # One batch after the other: those of two would share a local model's passes, long texts beside short ones.
+        self._embedding = threading.Lock()
 
     def build(
         self, drafts: Sequence[Draft], *, job: str | None = None, by: str | None = None, action: str | None = None
@@ -163,7 +165,10 @@ class Builder:
     def _vectors(self, chunks: Sequence[Sequence[NewChunk]]) -> dict[str, NDArray[np.float32]]:
         searched = [chunk for some in chunks for chunk in some if chunk.searchable]
         texts = [embedded_text(chunk.title, chunk.heading_path, chunk.text) for chunk in searched]
-        return {name: embedder.documents(texts) for name, embedder in self.target.embedders.items()} if texts else {}
+        if not texts:
+            return {}
+        with self._embedding:
+            return {name: embedder.documents(texts) for name, embedder in self.target.embedders.items()}
 
     def _settled(self, drafts: Sequence[Draft], chunks: Sequence[Sequence[NewChunk]]) -> BM25:
         if self._bm25 is not None:
@@ -283,6 +288,7 @@ def clear(
     grace_ms: int | None = None,
     writing: Callable[[Garbage], AbstractContextManager[Any]] | None = None,
     most: int | None = None,
+    stopping: Callable[[], bool] | None = None,
 ) -> int:
     """Delete what nothing needs from the indexes, then from the catalogue; return how many chunks.
 
@@ -294,9 +300,10 @@ def clear(
         grace_ms: See `Catalogue.garbage`.
         writing: Held while an index is written to.
         most: About how many chunks; None for all.
+        stopping: Whether to leave the rest to the next time.
     """
     cleared, stuck = 0, 0
-    while most is None or cleared < most:
+    while (most is None or cleared < most) and not (stopping is not None and stopping()):
         options = {} if grace_ms is None else {"grace_ms": grace_ms}
         # What is stuck comes first again each time, so ask for more than that.
         garbage = catalogue.garbage(_GARBAGE + stuck, **options)

@@ -7,7 +7,7 @@ out and mends it; the vectors come from the cache, as far as it has them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polyport_gateway.knowledge.catalogue import Catalogue, ChunkRow
@@ -34,7 +34,13 @@ class Repaired:
     extra: int = 0
 
 
-def recover(catalogue: Catalogue, index_of: IndexOf, *, grace_ms: int | None = None) -> int:
+def recover(
+    catalogue: Catalogue,
+    index_of: IndexOf,
+    *,
+    grace_ms: int | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> int:
     """Finish what a killed process left half done: drop generations that were switched from, and clear garbage away.
 
     Jobs are not its matter: they go on by themselves.
@@ -43,6 +49,7 @@ def recover(catalogue: Catalogue, index_of: IndexOf, *, grace_ms: int | None = N
         catalogue: The catalogue.
         index_of: Finds the index of garbage.
         grace_ms: See `Catalogue.garbage`.
+        stopping: Whether to leave the rest to the next time.
 
     Returns:
         How many chunks were cleared away.
@@ -51,7 +58,7 @@ def recover(catalogue: Catalogue, index_of: IndexOf, *, grace_ms: int | None = N
         for one in catalogue.generations(base.id):
             if one.generation < base.generation:
                 catalogue.drop_generation(base.id, one.generation)
-    return clear(catalogue, index_of, grace_ms=grace_ms)
+    return clear(catalogue, index_of, grace_ms=grace_ms, stopping=stopping)
 
 
 def repair(catalogue: Catalogue, target: Target, *, full: bool = False, report: Report | None = None) -> Repaired:

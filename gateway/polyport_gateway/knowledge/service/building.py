@@ -28,6 +28,7 @@ from polyport_gateway.knowledge.ingestion.cutting import default_chunker
 from polyport_gateway.knowledge.ingestion.keywords import BuiltInKeywords, FunctionKeywords, KeywordMaker
 from polyport_gateway.knowledge.ingestion.parsed import ParsedDocuments
 from polyport_gateway.knowledge.ingestion.repair import Repaired, recover, repair
+from polyport_gateway.knowledge.ingestion.report import Report
 from polyport_gateway.knowledge.ingestion.work import Work
 from polyport_gateway.knowledge.links import Passage
 from polyport_gateway.knowledge.links.rows import rows_of
@@ -218,30 +219,39 @@ class Building:
         """Return how much a base holds."""
         return self._catalogue.counts([base.id]).get(base.id, BaseCounts())
 
-    def clear(self) -> int:
-        """Clear away what nothing needs any more."""
-        return clear(self._catalogue, self.index_of, writing=self._writing)
+    def clear(self, stopping: Callable[[], bool]) -> int:
+        """Clear away what nothing needs any more, until it is to stop."""
+        return clear(self._catalogue, self.index_of, writing=self._writing, stopping=stopping)
 
-    def warm(self) -> None:
+    def warm(self, stopping: Callable[[], bool]) -> None:
         """Have models loaded and indexes opened, so that the first question does not wait for it."""
         for base in self._registry.all():
             for name in base.generation.embedders:
+                if stopping():
+                    return
                 try:
                     self.embedder(name).query(_WARMING)
                 except CallError as error:
+                    if stopping():
+                        return
                     _log.warning("%s: the embedder %s does not answer: %s", base.name, name, error)
 
     def sweep(self, blobs: BlobStore, waiting: Collection[str]) -> int:
         """Remove blobs that no document is kept in and no job waits for."""
         return blobs.sweep(lambda keys: self._catalogue.parsed_of(keys) | (set(keys) & set(waiting)))
 
-    def recover(self) -> int:
-        """Finish what a killed process left half done."""
-        return recover(self._catalogue, self.index_of)
+    def recover(self, stopping: Callable[[], bool]) -> int:
+        """Finish what a killed process left half done, until it is to stop: the next start goes on."""
+        return recover(self._catalogue, self.index_of, stopping=stopping)
 
-    def repair(self, base: OpenBase) -> Repaired:
-        """Make a base's index hold what the catalogue says it holds."""
-        return repair(self._catalogue, self.target(base.id))
+    def repair(self, base: OpenBase, stopping: Callable[[], bool]) -> Repaired:
+        """Make a base's index hold what the catalogue says it holds.
+
+        Raises:
+            CallCancelledError: It is to stop.
+            CallError: A model, the index or the database fails.
+        """
+        return repair(self._catalogue, self.target(base.id), report=Report(cancelled=stopping))
 
     def _keywords(self, base: OpenBase) -> KeywordMaker:
         name = base.config.keywords

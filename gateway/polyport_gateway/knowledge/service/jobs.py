@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from polyport.errors import CallError, ConflictError, NotFoundError, PolyportError
 from polyport.types.knowledge import JobKind, KnowledgeJob, SourceError
@@ -43,6 +46,8 @@ from .registry import OpenBase, Registry
 
 __all__ = ["KnowledgeJobs", "Page"]
 
+T = TypeVar("T")
+
 _log = logging.getLogger("polyport.knowledge")
 
 _PREFIX = "knowledge."
@@ -51,8 +56,13 @@ _KINDS = [_PREFIX + kind for kind in _DOING]
 _SWEEP_EVERY_S = 3600.0
 _MOST_JOBS = 10_000
 _COMING = "coming"
+_THREADS = 4
 _MANY = 5000
 """Chunks after which an index is put in order."""
+_LATEST_S = 120.0
+"""After so long a base learns from its documents, though more of them are waiting to be taken in."""
+_UNLEARNED = "unlearned"
+"""The member of a base's state that says that it has not learned from its latest documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +107,13 @@ class KnowledgeJobs:
         self._watcher = Watcher()
         self._active: dict[int, dict[str, str]] = {}
         self._errors: dict[int, dict[str, str]] = {}
+        self._learned_at: dict[int, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._mending: asyncio.Task[Any] | None = None
         self._loop = asyncio.get_running_loop()
+        # Of its own, so that nothing of it goes on when the gateway is closed.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
+        self._stopping = threading.Event()
         for kind, handler in (("ingest", self._ingest), ("rekey", self._rekey), ("reindex", self._reindex)):
             runner.register(_PREFIX + kind, handler)
 
@@ -118,12 +132,14 @@ class KnowledgeJobs:
             await asyncio.wait({self._mending})
 
     async def close(self) -> None:
-        """Stop: what runs goes on at the next start."""
+        """Stop: what runs goes on at the next start, and nothing is at work when this returns."""
+        self._stopping.set()
         for task in self._tasks:
             task.cancel()
         await self._runner.stop()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     def is_declared(self, name: str) -> bool:
         """Whether the app declares a base."""
@@ -236,7 +252,7 @@ class KnowledgeJobs:
 
         # It looks at all files once.
         self._background(
-            asyncio.to_thread(lambda: self._watcher.add(base.name, self._sources(base), changed)), f"watch {base.name}"
+            self._in_thread(lambda: self._watcher.add(base.name, self._sources(base), changed)), f"watch {base.name}"
         )
 
     async def _refresh_by_id(self, number: int) -> bool:
@@ -266,7 +282,7 @@ class KnowledgeJobs:
 
     def clear(self) -> None:
         """Clear away in the background what nothing needs any more."""
-        self._background(asyncio.to_thread(self._building.clear), "clear")
+        self._background(self._in_thread(self._building.clear, self._stopping.is_set), "clear")
 
     async def stop(self, base: OpenBase) -> None:
         """Cancel all jobs of a base."""
@@ -368,6 +384,10 @@ class KnowledgeJobs:
             return
         finally:
             self._active.get(number, {}).pop(id_, None)
+        base = self._registry.by_id(number)
+        if row.status == "cancelled" and base is not None and base.state(_UNLEARNED) and not self.doing(base):
+            # It was the job that was to have the base learn.
+            self._background(self._in_thread(self._learn, base, Report(), due=True), f"learn of {base.name}")
         kind = row.kind.removeprefix(_PREFIX)
         if row.status == "failed":
             self._fail(number, kind, row.error or "The last job failed.")
@@ -399,7 +419,7 @@ class KnowledgeJobs:
             whole=bool(given.get("whole")),
             force=bool(given.get("force")),
         )
-        await context.run(self._after, base, report)
+        await context.run(self._after, base, report, learn=await self._is_to_learn(base))
         return {"notes": report.notes}
 
     async def _rekey(self, context: JobContext) -> Any:
@@ -424,26 +444,47 @@ class KnowledgeJobs:
         await asyncio.to_thread(self._registry.refresh, base.id)
         return {}
 
-    def _after(self, base: OpenBase, report: Report) -> None:
+    async def _is_to_learn(self, base: OpenBase) -> bool:
+        """Whether a base learns after this job: where more documents wait to be taken in, once after the last ones."""
+        waiting = await self._runner.store.find(
+            subject=_subject(base.id), kinds=[_PREFIX + "ingest"], status=["queued"], limit=1
+        )
+        return not waiting or time.monotonic() - self._learned_at.setdefault(base.id, time.monotonic()) > _LATEST_S
+
+    def _after(self, base: OpenBase, report: Report, *, learn: bool = True) -> None:
         """Learn what searching needs of documents that have changed."""
         changed = report.figures.added + report.figures.updated + report.figures.removed
-        if not changed:
+        due = bool((self._registry.by_id(base.id) or base).state(_UNLEARNED))
+        if not changed and not due:
             return
-        target = self._building.target(base.id)
+        if learn:
+            self._learn(base, report, due=due)
+        elif not due:
+            # Whatever becomes of this process, the next job is to know.
+            self._registry.keep_state(base, {_UNLEARNED: True})
+        self._put_in_order(base, report, changed)
+
+    def _learn(self, base: OpenBase, report: Report, *, due: bool) -> None:
         report.say("learning from the documents")
         try:
-            self._learning.learn(target)
+            self._learning.learn(self._building.target(base.id))
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
+        self._learned_at.pop(base.id, None)
+        if due:
+            self._registry.keep_state(self._registry.by_id(base.id) or base, {_UNLEARNED: None})
+
+    def _put_in_order(self, base: OpenBase, report: Report, changed: int) -> None:
+        index = self._building.target(base.id).index
         shelf = self._building.shelf(base)
         shelf.changed += changed
-        chunks = target.index.count()
+        chunks = index.count()
         # By what has changed in all bases together: a hundred that are filled one after the other share an index, and
         # each time the whole of it is made anew.
         if chunks > _MANY and shelf.changed * 10 > max(_MANY, chunks // 2):
             report.say("putting the index in order")
             shelf.changed = 0
-            target.index.optimize()
+            index.optimize()
 
     async def _sweep(self) -> None:
         """Remove, now and then, what was handed in or read and is needed no more."""
@@ -452,15 +493,15 @@ class KnowledgeJobs:
             unfinished = await self._runner.store.find(status=("queued", "running"), kinds=_KINDS, limit=_MOST_JOBS)
             if len(unfinished) < _MOST_JOBS:
                 waiting = {one["blob"] for job in unfinished for one in job.input.get("uploads") or ()}
-                await asyncio.to_thread(self._building.sweep, self._blobs, waiting)
+                await self._in_thread(self._building.sweep, self._blobs, waiting)
 
     async def _mend(self) -> None:
         """Clear away what a killed process left, and put back what an index has lost."""
-        await asyncio.to_thread(self._building.recover)
-        self._background(asyncio.to_thread(self._building.warm), "warm")
+        await self._in_thread(self._building.recover, self._stopping.is_set)
+        self._background(self._in_thread(self._building.warm, self._stopping.is_set), "warm")
         for base in self._registry.all():
             try:
-                repaired = await asyncio.to_thread(self._building.repair, base)
+                repaired = await self._in_thread(self._building.repair, base, self._stopping.is_set)
             except PolyportError as error:
                 self._fail(base.id, "index", str(error))
                 _log.warning("%s can't be searched: %s", base.name, error)
@@ -480,6 +521,10 @@ class KnowledgeJobs:
 
     def _sources(self, base: OpenBase) -> list[Source]:
         return list(open_sources(base.config.sources, self._web, base=Path()))
+
+    def _in_thread(self, work: Callable[..., T], *args: Any, **options: Any) -> asyncio.Future[T]:
+        """Do something in a thread that `close` waits for."""
+        return self._loop.run_in_executor(self._threads, partial(work, *args, **options))
 
     def _background(self, work: Any, name: str) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)

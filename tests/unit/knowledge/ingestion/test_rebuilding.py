@@ -416,6 +416,16 @@ def test_an_index_that_is_down_keeps_its_garbage(filled: Bench) -> None:
     assert filled.catalogue.garbage() == []
 
 
+def test_what_is_told_to_stop_stops(filled: Bench) -> None:
+    chunks = sum(map(len, filled.seen().values()))
+    with pytest.raises(CallCancelledError):
+        repair(filled.catalogue, filled.target(), full=True, report=Report(cancelled=lambda: True))
+    filled.catalogue.drop(filled.base.id)
+    assert clear(filled.catalogue, filled.index_of, stopping=lambda: True) == 0
+    assert recover(filled.catalogue, filled.index_of, stopping=lambda: True) == 0
+    assert recover(filled.catalogue, filled.index_of, stopping=lambda: False) == chunks
+
+
 def test_a_model_that_is_down_while_reindexing(filled: Bench) -> None:
     generation = prepare(filled)
     before = filled.seen()
