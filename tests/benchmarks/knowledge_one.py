@@ -124,7 +124,10 @@ def beside_embedder(args: argparse.Namespace, texts: list[Text], work: Path) -> 
         others = texts[(2 * number + 1) * args.part : (2 * number + 2) * args.part]
         folder = work / f"part{number}"
         write(folder, mine)
-        with tempfile.TemporaryDirectory(dir=work) as data, Client(app_of(args, None), data_dir=data, knowledge_folders=[str(work)]) as client:
+        with (
+            tempfile.TemporaryDirectory(dir=work) as data,
+            Client(app_of(args, None), data_dir=data, knowledge_folders=[str(work)]) as client,
+        ):
             client.embed("embedder", "so that it is loaded")
             rows = sorted((f"Packages {number}\n{text.title}\n{text.text}" for text in others), key=len)
             began = time.perf_counter()
@@ -158,7 +161,9 @@ def latencies(client: Client, asked: Sequence[Question], section: Section) -> No
             began = time.perf_counter()
             results = client.knowledge.search(NAME, question.text, limit=10, **more)
             times.append((time.perf_counter() - began) * 1000)
-            hits += any(question.title in (hit.heading_path or []) or hit.title == question.title for hit in results.data)
+            hits += any(
+                question.title in (hit.heading_path or []) or hit.title == question.title for hit in results.data
+            )
         p50, p95 = np.percentile(times, [50, 95])
         section.add(f"{name}: p50", float(p50), "ms")
         section.add(f"{name}: p95", float(p95), "ms", None if bound is None else at_most(bound))
@@ -177,25 +182,24 @@ def whole(args: argparse.Namespace, found: Sequence[Topic], work: Path) -> list[
     write(folder, texts)
     filling = Section(f"Filling with an embedder that costs nothing: {len(texts):,} sections")
     asking = Section(f"Asking, through the client: {len(asked)} questions, milliseconds")
-    with words_server() as address:
-        with tempfile.TemporaryDirectory(dir=work) as data:
-            with Client(app_of(args, address), data_dir=data, knowledge_folders=[str(work)]) as client:
-                worked = time.process_time()
-                searchable, took, chunks = fill(client, folder, hops=args.hops)
-                filling.add("until all can be found", chunks / searchable, "chunks/s")
-                filling.add("until all is learned", chunks / took, "chunks/s")
-                filling.add("of this process's processor time", 1000 * (time.process_time() - worked) / chunks, "ms")
-                filling.add("chunks", chunks, "")
-                latencies(client, asked, asking)
-            size = sum(file.stat().st_size for file in Path(data).rglob("*") if file.is_file())
-            filling.add("on disk", size / 2**20, "MiB")
-            began = time.perf_counter()
-            with Client(app_of(args, address), data_dir=data, knowledge_folders=[str(work)]) as client:
-                client.knowledge.list()
-                opened = time.perf_counter()
-                client.knowledge.search(NAME, asked[0].text)
-                asking.add("started again: the gateway", opened - began, "s")
-                asking.add("started again: the first question", time.perf_counter() - opened, "s", at_most(1))
+    with words_server() as address, tempfile.TemporaryDirectory(dir=work) as data:
+        with Client(app_of(args, address), data_dir=data, knowledge_folders=[str(work)]) as client:
+            worked = time.process_time()
+            searchable, took, chunks = fill(client, folder, hops=args.hops)
+            filling.add("until all can be found", chunks / searchable, "chunks/s")
+            filling.add("until all is learned", chunks / took, "chunks/s")
+            filling.add("of this process's processor time", 1000 * (time.process_time() - worked) / chunks, "ms")
+            filling.add("chunks", chunks, "")
+            latencies(client, asked, asking)
+        size = sum(file.stat().st_size for file in Path(data).rglob("*") if file.is_file())
+        filling.add("on disk", size / 2**20, "MiB")
+        began = time.perf_counter()
+        with Client(app_of(args, address), data_dir=data, knowledge_folders=[str(work)]) as client:
+            client.knowledge.list()
+            opened = time.perf_counter()
+            client.knowledge.search(NAME, asked[0].text)
+            asking.add("started again: the gateway", opened - began, "s")
+            asking.add("started again: the first question", time.perf_counter() - opened, "s", at_most(1))
     return [filling, asking]
 
 

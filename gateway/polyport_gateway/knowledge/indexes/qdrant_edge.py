@@ -298,8 +298,12 @@ class QdrantEdgeIndex:
 
     def stats(self) -> Stats:
         """Say what it holds."""
-        segments = self._shard.info().segments_count
-        return Stats("qdrant-edge", self.count(), size_of(self._folder), {"segments": segments})
+        info = self._shard.info()
+        dense = len(self.schema.vectors)
+        # Sparse vectors are always counted as indexed, dense ones once they are in a graph.
+        waiting = (1 + dense) * int(info.points_count) - int(info.indexed_vectors_count)
+        details = {"segments": info.segments_count, "unordered": max(0, waiting) // dense if dense else 0}
+        return Stats("qdrant-edge", int(info.points_count), size_of(self._folder), details)
 
     def optimize(self) -> None:
         """Make the graphs, and leave out what is deleted; updates wait, searches go on."""

@@ -57,8 +57,6 @@ _SWEEP_EVERY_S = 3600.0
 _MOST_JOBS = 10_000
 _COMING = "coming"
 _THREADS = 4
-_MANY = 5000
-"""Chunks after which an index is put in order."""
 _LATEST_S = 120.0
 """After so long a base learns from its documents, though more of them are waiting to be taken in."""
 _UNLEARNED = "unlearned"
@@ -441,7 +439,9 @@ class KnowledgeJobs:
             job=context.id,
             by=context.job.owner,
         )
-        await asyncio.to_thread(self._registry.refresh, base.id)
+        now = await asyncio.to_thread(self._registry.refresh, base.id)
+        if now is not None:
+            await context.run(self._put_in_order, now, report, report.figures.done)
         return {}
 
     async def _is_to_learn(self, base: OpenBase) -> bool:
@@ -475,16 +475,13 @@ class KnowledgeJobs:
             self._registry.keep_state(self._registry.by_id(base.id) or base, {_UNLEARNED: None})
 
     def _put_in_order(self, base: OpenBase, report: Report, changed: int) -> None:
-        index = self._building.target(base.id).index
+        """Have the index make its graphs, if much has changed in it."""
+        counts = self._building.counts(base)
+        chunks = changed * max(1, round(counts.chunks / max(1, counts.documents)))
         shelf = self._building.shelf(base)
-        shelf.changed += changed
-        chunks = index.count()
-        # By what has changed in all bases together: a hundred that are filled one after the other share an index, and
-        # each time the whole of it is made anew.
-        if chunks > _MANY and shelf.changed * 10 > max(_MANY, chunks // 2):
+        if shelf.is_due(chunks):
             report.say("putting the index in order")
-            shelf.changed = 0
-            index.optimize()
+            shelf.index.optimize()
 
     async def _sweep(self) -> None:
         """Remove, now and then, what was handed in or read and is needed no more."""

@@ -1,0 +1,59 @@
+"""When an index is put in order: by how much has changed in it, whoever changed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from polyport_gateway.knowledge.bases import Shelf
+from polyport_gateway.knowledge.indexes import Entry, Schema, Stats
+from polyport_gateway.knowledge.retrieval import BM25, Analyzer
+
+
+class Index:
+    """As many chunks as it is said to have."""
+
+    def __init__(self, chunks: int, unordered: int | None = 0) -> None:
+        self.chunks = chunks
+        self.details = {} if unordered is None else {"unordered": unordered}
+
+    def count(self, where: Any = None) -> int:
+        return self.chunks
+
+    def stats(self) -> Stats:
+        return Stats("made", self.chunks, 0, self.details)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "changed", "due"),
+    [
+        (1_000, [1_000, 0, 0], [False, False, False]),
+        (6_000, [0, 5_000, 1], [False, False, True]),
+        (200_000, [0, 30_000, 10_000, 1, 40_000], [False, False, False, True, False]),
+    ],
+)
+def test_by_the_chunks_that_have_changed(chunks: int, changed: list[int], due: list[bool]) -> None:
+    shelf = Shelf("made", Index(chunks))  # type: ignore[arg-type]
+    assert [shelf.is_due(number) for number in changed] == due
+
+
+@pytest.mark.parametrize(("unordered", "due"), [(60_000, True), (9_000, False), (None, False)])
+def test_what_an_earlier_process_left_counts(unordered: int | None, due: bool) -> None:
+    shelf = Shelf("made", Index(200_000, unordered))  # type: ignore[arg-type]
+    assert shelf.is_due(1) is due
+
+
+def test_an_edge_index_says_what_is_in_no_graph(tmp_path: Path) -> None:
+    edge = pytest.importorskip("polyport_gateway.knowledge.indexes.qdrant_edge")
+    pytest.importorskip("qdrant_edge")
+    index = edge.QdrantEdgeIndex(Schema({"m": 384}, {"part": "integer"}), tmp_path / "index")
+    rows = np.random.default_rng(0).normal(size=(9000, 384)).astype(np.float32)
+    tea = BM25(Analyzer()).document("tea")
+    index.upsert([Entry(number, f"d{number}", {"m": row}, tea, {"part": 1}) for number, row in enumerate(rows)])
+    assert index.stats().details["unordered"] == 9000
+    index.optimize()
+    assert index.stats().details["unordered"] == 0
+    index.close()
