@@ -145,8 +145,8 @@ def beside_embedder(args: argparse.Namespace, texts: list[Text], work: Path) -> 
     return section
 
 
-def latencies(client: Client, asked: Sequence[Question], section: Section) -> None:
-    """Ask in each way."""
+def latencies(client: Client, asked: Sequence[Question], others: Sequence[Question], section: Section) -> None:
+    """Ask in each way, after other questions, as a gateway that has been up for a while is asked."""
     ways: list[tuple[str, dict[str, Any], float | None]] = [
         ("BM25", {"mode": "bm25", "hops": False}, 20),
         ("dense", {"mode": "dense", "hops": False}, 20),
@@ -156,6 +156,8 @@ def latencies(client: Client, asked: Sequence[Question], section: Section) -> No
     for question in asked:
         client.knowledge.search(NAME, question.text, hops=False)  # its vector is kept: the embedder is not measured
     for name, more, bound in ways:
+        for question in others:
+            client.knowledge.search(NAME, question.text, limit=10, **more)
         times, worked, hits = [], time.process_time(), 0
         for question in asked:
             began = time.perf_counter()
@@ -178,6 +180,7 @@ def whole(args: argparse.Namespace, found: Sequence[Topic], work: Path) -> list[
     every = [question for question in questions(found, 1000) if question.title in there]
     order = np.random.default_rng(1).permutation(len(every)).tolist()
     asked = [every[place] for place in order[: args.questions]]
+    others = [every[place] for place in order[args.questions : 2 * args.questions]]
     folder = work / "whole"
     write(folder, texts)
     filling = Section(f"Filling with an embedder that costs nothing: {len(texts):,} sections")
@@ -190,7 +193,7 @@ def whole(args: argparse.Namespace, found: Sequence[Topic], work: Path) -> list[
             filling.add("until all is learned", chunks / took, "chunks/s")
             filling.add("of this process's processor time", 1000 * (time.process_time() - worked) / chunks, "ms")
             filling.add("chunks", chunks, "")
-            latencies(client, asked, asking)
+            latencies(client, asked, others, asking)
         size = sum(file.stat().st_size for file in Path(data).rglob("*") if file.is_file())
         filling.add("on disk", size / 2**20, "MiB")
         began = time.perf_counter()

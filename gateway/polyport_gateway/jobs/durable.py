@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
 from polyport.errors import CallError, ConfigurationError, NotFoundError, PolyportError, ServiceUnavailableError
 from polyport_gateway.jobs.context import JobContext, StopReason
-from polyport_gateway.storage.jobs import JobRow, JobStatus, JobStore
+from polyport_gateway.storage.jobs import JobGlance, JobRow, JobStatus, JobStore
 from polyport_gateway.storage.schema.base import dump_json
 from polyport_gateway.storage.workers import new_worker
 
@@ -90,7 +91,7 @@ class JobRunner:
         self._claiming: asyncio.Task[None] | None = None
         self._upkeep: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
-        self._news = asyncio.Event()
+        self._news: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._stopping = False
         self._free_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,7 +144,8 @@ class JobRunner:
         self._claiming, self._upkeep = None, []
         if self._threads is not None:
             self._threads.shutdown(wait=False)
-        self._tell()
+        for id_ in list(self._news):
+            self._tell(id_)
 
     async def submit(
         self,
@@ -171,7 +173,7 @@ class JobRunner:
         running = self._running.get(id)
         if running is not None:
             self._interrupt(running, "cancelled")
-        self._tell()
+        self._tell(id)
         return job
 
     async def wait(self, id: str) -> JobRow:  # noqa: A002
@@ -195,25 +197,37 @@ class JobRunner:
             NotFoundError: There is none, or it was deleted.
         """
         last: JobRow | None = None
+        seen: JobGlance | None = None
         while True:
-            news = self._news
-            job = await self.get(id)
-            if job is None:
-                raise NotFoundError(f"There is no job {id!r}.")
-            if job != last:
-                yield job
-                last = job
-            if job.finished or self._stopping:
+            news = self._listen(id)
+            # Hundreds may wait in the queue, with long inputs, and be followed: of those little is read.
+            glance = None if id in self._running else await self.store.glance(id)
+            if last is None or id in self._running or glance != seen:
+                job = await self.get(id)
+                if job is None:
+                    raise NotFoundError(f"There is no job {id!r}.")
+                if job != last:
+                    yield job
+                    last = job
+            seen = glance
+            if last.finished or self._stopping:
                 return
-            if news is self._news:
-                try:
+            if not news.is_set():
+                # Another process may have the news.
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), None if id in self._running else self._poll_s)
-                except TimeoutError:
-                    continue  # Another process may have the news.
 
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+    def _listen(self, id_: str) -> asyncio.Event:
+        """Return what is set when there is news of a job; it is kept for as long as somebody listens."""
+        news = self._news.get(id_)
+        if news is None:
+            news = self._news[id_] = asyncio.Event()
+        return news
+
+    def _tell(self, id_: str) -> None:
+        news = self._news.pop(id_, None)
+        if news is not None:
+            news.set()
 
     def _changed(self, id_: str) -> None:
         """Take note of news from a handler, in whichever thread."""
@@ -222,7 +236,7 @@ class JobRunner:
             return
         running.dirty = True
         if _current_loop() is self._loop:
-            self._tell()
+            self._tell(id_)
         elif not running.telling:
             # Not one more for each of a thousand steps a second: the next one tells of all.
             running.telling = True
@@ -231,7 +245,7 @@ class JobRunner:
 
     def _tell_of(self, running: _Running) -> None:
         running.telling = False
-        self._tell()
+        self._tell(running.context.id)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:
@@ -297,14 +311,14 @@ class JobRunner:
         task = asyncio.create_task(self._work(context), name=f"job {job.id}")
         running = self._running[job.id] = _Running(context, task, asyncio.get_running_loop().time())
         task.add_done_callback(lambda _: self._ended(running))
-        self._tell()
+        self._tell(job.id)
 
     def _ended(self, running: _Running) -> None:
         # What was put back into the queue may have been begun anew before this is told.
         if self._running.get(running.context.id) is running:
             del self._running[running.context.id]
         self._wake.set()
-        self._tell()
+        self._tell(running.context.id)
 
     def _interrupt(self, running: _Running, reason: StopReason) -> None:
         """Ask a handler to stop; cancel it if it does not within `patience_s`."""

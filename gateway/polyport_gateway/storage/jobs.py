@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -30,7 +30,7 @@ from polyport_gateway.storage.schema.base import storable
 from polyport_gateway.storage.schema.jobs import IS_OPEN, IS_RUNNING
 from polyport_gateway.storage.workers import is_dead
 
-__all__ = ["FINISHED", "MOST_ERRORS", "JobProblem", "JobProgress", "JobRow", "JobStatus", "JobStore"]
+__all__ = ["FINISHED", "MOST_ERRORS", "JobGlance", "JobProblem", "JobProgress", "JobRow", "JobStatus", "JobStore"]
 
 JobStatus: TypeAlias = Literal["queued", "running", "completed", "failed", "cancelled"]
 
@@ -122,6 +122,24 @@ class JobRow:
         return self.status in FINISHED
 
 
+class JobGlance(NamedTuple):
+    """What changes whenever a job does that runs elsewhere; its input, which may be long, is not read for it.
+
+    Args:
+        status: Where it is.
+        attempts: How often it was begun.
+        cancelling: Whether it was cancelled while it ran.
+        progress: How far it is.
+        errors: The first problems.
+    """
+
+    status: JobStatus
+    attempts: int
+    cancelling: bool
+    progress: Mapping[str, Any]
+    errors: Sequence[Mapping[str, Any]]
+
+
 class JobStore:
     """The jobs of all processes that share a database.
 
@@ -189,6 +207,15 @@ class JobStore:
             return None
         query = select(jobs).where(jobs.c.id == id)
         return await self._database.read(lambda connection: _first(connection.execute(query).all()))
+
+    async def glance(self, id: str) -> JobGlance | None:  # noqa: A002
+        """Return as much of a job as tells whether it has changed; None if there is none."""
+        if "\0" in id:
+            return None
+        columns = jobs.c.status, jobs.c.attempts, jobs.c.cancelling, jobs.c.progress, jobs.c.errors
+        query = select(*columns).where(jobs.c.id == id)
+        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else JobGlance(*row)
 
     async def find(
         self,
