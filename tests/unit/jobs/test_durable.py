@@ -542,3 +542,52 @@ async def test_a_dead_process_is_not_waited_for(store: JobStore) -> None:
     taken = await claim(store, "other")
     assert taken is not None
     assert taken.id == first.id
+
+
+async def test_followers_of_what_waits_are_not_woken_by_what_runs(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = store.get
+
+    async def counted(id: str) -> JobRow | None:  # noqa: A002
+        read.append(id)
+        return await real(id)
+
+    monkeypatch.setattr(store, "get", counted)
+    over = asyncio.Event()
+
+    async def busy(context: JobContext) -> None:
+        for number in range(100):
+            context.progress(number, 100)
+            await asyncio.sleep(0.002)
+        over.set()
+
+    async with running(store, busy, poll_s=0.02) as runner:
+        made = [await runner.submit("work", {"long": "x" * 1000}, lane="one") for _ in range(6)]
+        rows = await asyncio.gather(*(runner.wait(job.id) for job in made))
+    assert {row.status for row in rows} == {"completed"}
+    assert over.is_set()
+    # Each: as it is at first, perhaps as it is begun, and as it ends.
+    assert len(read) <= 6 * 4
+
+
+async def test_whoever_follows_hears_of_what_another_process_does(store: JobStore) -> None:
+    runner = JobRunner(store, poll_s=0.02)
+    job = await store.submit("work")
+    seen: list[tuple[str, int]] = []
+
+    async def listen() -> None:
+        async for row in runner.follow(job.id):
+            seen.append((row.status, row.progress.done))
+
+    listening = asyncio.create_task(listen())
+    await until(lambda: bool(seen))
+    claimed = await claim(store)
+    assert claimed is not None
+    await until(lambda: seen[-1] == ("running", 0))
+    await store.keep(claimed, JobProgress(done=3), ())
+    await until(lambda: seen[-1] == ("running", 3))
+    await store.finish(claimed, "completed", JobProgress(done=4), ())
+    await asyncio.wait_for(listening, 10)
+    assert seen[-1] == ("completed", 4)

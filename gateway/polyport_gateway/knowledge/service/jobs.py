@@ -441,7 +441,8 @@ class KnowledgeJobs:
         )
         now = await asyncio.to_thread(self._registry.refresh, base.id)
         if now is not None:
-            await context.run(self._put_in_order, now, report, report.figures.done)
+            await asyncio.to_thread(self._note_changed, now, report.figures.done)
+            await context.run(self._put_in_order, now, report)
         return {}
 
     async def _is_to_learn(self, base: OpenBase) -> bool:
@@ -457,12 +458,13 @@ class KnowledgeJobs:
         due = bool((self._registry.by_id(base.id) or base).state(_UNLEARNED))
         if not changed and not due:
             return
+        self._note_changed(base, changed)
         if learn:
             self._learn(base, report, due=due)
+            self._put_in_order(base, report)
         elif not due:
             # Whatever becomes of this process, the next job is to know.
             self._registry.keep_state(base, {_UNLEARNED: True})
-        self._put_in_order(base, report, changed)
 
     def _learn(self, base: OpenBase, report: Report, *, due: bool) -> None:
         report.say("learning from the documents")
@@ -474,12 +476,15 @@ class KnowledgeJobs:
         if due:
             self._registry.keep_state(self._registry.by_id(base.id) or base, {_UNLEARNED: None})
 
-    def _put_in_order(self, base: OpenBase, report: Report, changed: int) -> None:
-        """Have the index make its graphs, if much has changed in it."""
+    def _note_changed(self, base: OpenBase, documents: int) -> None:
         counts = self._building.counts(base)
-        chunks = changed * max(1, round(counts.chunks / max(1, counts.documents)))
+        each = max(1, round(counts.chunks / max(1, counts.documents)))
+        self._building.shelf(base).note_changed(documents * each)
+
+    def _put_in_order(self, base: OpenBase, report: Report) -> None:
+        """Have the index make its graphs, if much has changed in it."""
         shelf = self._building.shelf(base)
-        if shelf.is_due(chunks):
+        if shelf.is_due():
             report.say("putting the index in order")
             shelf.index.optimize()
 
