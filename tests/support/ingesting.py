@@ -102,11 +102,16 @@ class Bench:
 
     def target(self, generation: int | None = None) -> Target:
         """Return what is built."""
-        base = self.catalogue.base_by_id(self.base.id)
-        if base is None:
-            raise NotFoundError("The base was deleted.")
-        number = base.generation if generation is None else generation
-        (row,) = [one for one in self.catalogue.generations(base.id) if one.generation == number]
+        while True:
+            base = self.catalogue.base_by_id(self.base.id)
+            if base is None:
+                raise NotFoundError("The base was deleted.")
+            number = base.generation if generation is None else generation
+            row = next((one for one in self.catalogue.generations(base.id) if one.generation == number), None)
+            if row is not None:
+                break
+            # Another was switched to between the two questions, and this one dropped.
+            assert generation is None, f"there is no generation {generation}"
         return Target(
             base=base.id,
             generation=number,

@@ -26,8 +26,8 @@ _ELSEWHERE = ("url", "host", "uri", "path", "folder", "location")
 """Options that say that an index lies somewhere of its own."""
 _MANY = 20_000
 _SHARE = 3
-"""An index is put in order when so many chunks have changed, and the third part of it. Till then these are compared one
-by one, which takes a millisecond for each twenty thousand; so a base that grows costs three times its graph, not ten."""
+"""An index is put in order when so many chunks have changed, and the third part of it. Till then these are compared
+one by one, a millisecond for each twenty thousand; so a base that grows costs three times its graph, not ten."""
 
 
 @dataclass(slots=True)

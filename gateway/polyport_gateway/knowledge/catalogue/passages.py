@@ -145,20 +145,21 @@ class Passages(Records):
             generation: Its generation.
             sample: How many, spread evenly over all; every one when left out.
         """
-        ids = self._chunk_ids(base, generation)
-        if sample is not None and sample < len(ids):
-            ids = [ids[place * len(ids) // sample] for place in range(sample)]
-        for some in batches(ids):
+        for some in batches(self.chunk_ids(base, generation, sample=sample)):
             query = f"SELECT id, text FROM knowledge_chunks WHERE id IN ({_numbers(some)}) ORDER BY id"  # noqa: S608
             yield from self._read(lambda connection, query=query: _pairs(connection, query))  # type: ignore[misc]
 
-    def _chunk_ids(self, base: int, generation: int) -> list[int]:
+    def chunk_ids(self, base: int, generation: int, *, sample: int | None = None) -> list[int]:
+        """Return the numbers of searchable chunks, in order: of all, or of so many, spread evenly over all."""
         query = text(
             "SELECT c.id FROM knowledge_chunks c JOIN knowledge_builds b ON b.id = c.build"  # noqa: S608
             f" WHERE b.base = :base AND b.generation = :generation AND b.state = {LIVE} AND c.searchable"
         )
         values = {"base": base, "generation": generation}
-        return sorted(self._read(lambda connection: connection.execute(query, values).scalars().all()))
+        ids = sorted(self._read(lambda connection: connection.execute(query, values).scalars().all()))
+        if sample is None or sample >= len(ids):
+            return ids
+        return [ids[place * len(ids) // sample] for place in range(sample)]
 
     def existing(self, chunks: Sequence[int]) -> set[int]:
         """Return those of some chunks that have rows at all, whether or not they are seen."""

@@ -61,10 +61,10 @@ shard.close()
 _FEW = 20_000
 """Chunks that a filter leaves, up to which they are compared one by one: 3 ms."""
 _WIDE = 512
-"""How many candidates a search by graph keeps. Of 200,000 chunks, many of them near duplicates, the ten nearest are found
-to .96 in 3.5 ms; with 256 candidates to .92 in 2, with the package's own 100 to .82 in 0.7, one by one in 11. ACORN
-(Patel and others, SIGMOD 2024) looks past neighbours that a filter leaves out: in a hundred bases of 1,000, of which a
-fifth or a half is searched, recall is .975 to 1.0 with it and 256 candidates, and .76 to .96 with neither."""
+"""How many candidates a search by graph keeps. Of 200,000 chunks, many of them near duplicates, the ten nearest are
+found to .96 in 3.5 ms; with 256 candidates to .92 in 2, with the package's own 100 to .82 in 0.7, one by one in 11.
+ACORN (Patel and others, SIGMOD 2024) looks past neighbours that a filter leaves out: in a hundred bases of 1,000, of
+which a fifth or a half is searched, recall is .975 to 1.0 with it and 256 candidates, and .76 to .96 with neither."""
 _BATCH = 1_000_000
 """Numbers of vectors in one update, so that a record of the log stays small."""
 

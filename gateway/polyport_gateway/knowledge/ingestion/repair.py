@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from polyport_gateway.knowledge.catalogue import Catalogue, ChunkRow
 
 from .build import IndexOf, Target, clear, upsert_again
@@ -99,12 +101,13 @@ def _seems_whole(catalogue: Catalogue, target: Target) -> bool:
     # Garbage that is not cleared yet makes it more; never less.
     if target.index.count({"part": target.part}) < counts.chunks:
         return False
-    sample = [id_ for id_, _ in catalogue.chunk_texts(target.base, target.generation, sample=_SAMPLE)]
+    sample = catalogue.chunk_ids(target.base, target.generation, sample=_SAMPLE)
     return len(_held(target, sample)) == len(sample)
 
 
 def _held(target: Target, ids: Sequence[int]) -> set[int]:
-    return {record.id for record in target.index.fetch(ids) if record.metadata.get("part") == target.part}
+    asked = np.array(ids, np.int64)
+    return set(asked[target.index.meeting(asked, {"part": target.part})].tolist()) if len(asked) else set()
 
 
 def _lost(target: Target, rows: Sequence[ChunkRow]) -> list[ChunkRow]:

@@ -103,8 +103,12 @@ class _Worker:
             self._killed = True
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        # Newer Pythons wait for the ends of the pipes too, and one that had more to say than was read has none.
-        self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        # Newer Pythons wait for the ends of the pipes too, and one that had more to say than was read has none. Closing
+        # the whole transport would also ask for the exit status, which whoever watches the process then lacks.
+        transport = self._process._transport  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
+        for number in range(3):
+            if (pipe := transport.get_pipe_transport(number)) is not None:
+                pipe.close()
         await self._process.wait()
         return ended
 

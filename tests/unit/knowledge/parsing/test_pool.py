@@ -243,3 +243,11 @@ async def test_a_closed_pool_says_so():
 def test_limits_are_above_nothing(field):
     with pytest.raises(ValueError, match=field):
         ParseLimits(**{field: 0})
+
+
+async def test_an_end_is_noted_once(caplog):
+    with caplog.at_level("WARNING", logger="asyncio"):
+        for _ in range(5):
+            async with ParserPool(2) as made:
+                await made.parse(b"# Tea", "tea.md")
+    assert [record.getMessage() for record in caplog.records] == []
