@@ -206,7 +206,7 @@ def test_addresses_alone_are_sent_as_json(http: respx.MockRouter, ask: Ask) -> N
 
 
 def test_many_files_take_several_requests_and_are_waited_for(http: respx.MockRouter, ask: Ask, tmp_path: Path) -> None:
-    for number in range(130):
+    for number in range(520):
         (tmp_path / f"{number}.md").write_text("x")
     (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
     ids = iter(f"job_{number}" for number in range(3))
