@@ -418,7 +418,8 @@ async def test_a_run_is_streamed_as_it_happens_and_ends_with_its_reader():
         request = RunRequest(b"import time\nprint('on', flush=True)\ntime.sleep(60)", LANGUAGES["python"])
         stream = provider.stream(request, caller="")
         began = time.monotonic()
-        assert await anext(stream) == OutputEvent("stdout", b"on\n")
+        # Python writes a line's end by itself where it does not buffer, and it may come by itself.
+        assert await anext(stream) in {OutputEvent("stdout", b"on\n"), OutputEvent("stdout", b"on")}
         assert time.monotonic() - began < 20
         began = time.monotonic()
         await stream.aclose()
