@@ -11,13 +11,14 @@ as on a server, but filters take milliseconds for each thousand chunks.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,9 @@ class MilvusIndex:
                 import milvus_lite  # noqa: F401
         except ImportError as error:
             raise MissingDependencyError("The index milvus", extra="milvus") from error
+        # pymilvus loads it at the first search, past the lock on imports: two threads at once found half of it.
+        with suppress(ImportError):
+            importlib.import_module("scipy.sparse")
         self._milvus = pymilvus
         self._folder, self._url = folder, url
         self._server = None if url is None else _server(url)
