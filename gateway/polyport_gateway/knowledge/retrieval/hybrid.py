@@ -121,8 +121,12 @@ class HybridRetriever:
         if share in (0, 1) or not reserves:
             return best(self.scores([query])[0], limit)
         near, lexical = self._dense.scores(self._embed([query]))[0], self._lexical([query])[0]
-        found = best(combined(near, lexical, share), limit + RESERVED)
-        return with_reserves(found, best(near, limit + RESERVED), best(lexical, limit + RESERVED), share, limit)
+        fused, wide = combined(near, lexical, share), limit + RESERVED
+        parts = best(near, wide), best(lexical, wide)
+        # What one of them puts first has its place, however far down the sum has it.
+        ids = np.unique(np.concatenate([part.documents for part in (best(fused, wide), *parts)]))
+        order = ids[np.lexsort((ids, -fused[ids]))]
+        return with_reserves(Ranking(order, fused[order]), *parts, share, limit)
 
     def rate(self, queries: Sequence[str], among: Sequence[NDArray[np.int64]]) -> list[NDArray[np.float32]]:
         """Return, for each query, the scores of some documents."""
