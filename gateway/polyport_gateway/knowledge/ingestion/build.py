@@ -126,8 +126,6 @@ class Builder:
         self.target = target
         self._bm25: BM25 | None = None if target.settle is not None else target.bm25
         self._settling = threading.Lock()
-        # One batch after the other: those of two would share a local model's passes, long texts beside short ones.
-        self._embedding = threading.Lock()
 
     def build(
         self, drafts: Sequence[Draft], *, job: str | None = None, by: str | None = None, action: str | None = None
@@ -165,10 +163,7 @@ class Builder:
     def _vectors(self, chunks: Sequence[Sequence[NewChunk]]) -> dict[str, NDArray[np.float32]]:
         searched = [chunk for some in chunks for chunk in some if chunk.searchable]
         texts = [embedded_text(chunk.title, chunk.heading_path, chunk.text) for chunk in searched]
-        if not texts:
-            return {}
-        with self._embedding:
-            return {name: embedder.documents(texts) for name, embedder in self.target.embedders.items()}
+        return {name: embedder.documents(texts) for name, embedder in self.target.embedders.items()} if texts else {}
 
     def _settled(self, drafts: Sequence[Draft], chunks: Sequence[Sequence[NewChunk]]) -> BM25:
         if self._bm25 is not None:

@@ -105,7 +105,7 @@ class KnowledgeJobs:
         self._watcher = Watcher()
         self._active: dict[int, dict[str, str]] = {}
         self._errors: dict[int, dict[str, str]] = {}
-        self._learned_at: dict[int, float] = {}
+        self._unlearned_since: dict[int, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._mending: asyncio.Task[Any] | None = None
         self._loop = asyncio.get_running_loop()
@@ -383,8 +383,8 @@ class KnowledgeJobs:
         finally:
             self._active.get(number, {}).pop(id_, None)
         base = self._registry.by_id(number)
-        if row.status == "cancelled" and base is not None and base.state(_UNLEARNED) and not self.doing(base):
-            # It was the job that was to have the base learn.
+        if row.status != "completed" and base is not None and base.state(_UNLEARNED) and not self.doing(base):
+            # It was the job after which the base was to learn.
             self._background(self._in_thread(self._learn, base, Report(), due=True), f"learn of {base.name}")
         kind = row.kind.removeprefix(_PREFIX)
         if row.status == "failed":
@@ -450,7 +450,8 @@ class KnowledgeJobs:
         waiting = await self._runner.store.find(
             subject=_subject(base.id), kinds=[_PREFIX + "ingest"], status=["queued"], limit=1
         )
-        return not waiting or time.monotonic() - self._learned_at.setdefault(base.id, time.monotonic()) > _LATEST_S
+        now = time.monotonic()
+        return not waiting or now - self._unlearned_since.setdefault(base.id, now) > _LATEST_S
 
     def _after(self, base: OpenBase, report: Report, *, learn: bool = True) -> None:
         """Learn what searching needs of documents that have changed."""
@@ -472,7 +473,7 @@ class KnowledgeJobs:
             self._learning.learn(self._building.target(base.id))
         except CallError as error:
             _log.warning("%s: what was learned of it is as before: %s", base.name, error)
-        self._learned_at.pop(base.id, None)
+        self._unlearned_since.pop(base.id, None)
         if due:
             self._registry.keep_state(self._registry.by_id(base.id) or base, {_UNLEARNED: None})
 
