@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -22,7 +23,9 @@ from polyport.errors import BadRequestError, ConflictError, NotFoundError, Permi
 from polyport.events import TextDelta
 from polyport.testing import gateway
 from polyport.types.knowledge import KnowledgeAnswer
+from polyport_gateway.jobs.durable import JobRunner
 from polyport_gateway.knowledge.service.learning import Learning
+from polyport_gateway.storage.jobs import JobRow
 
 GREEN = "# Green tea\n\nGreen tea is steeped at 75 degrees for two minutes."
 RED = "# 红茶\n\n红茶用沸水冲泡，浸泡三到五分钟。"
@@ -297,3 +300,19 @@ def test_a_base_learns_though_the_job_that_was_to_have_it_learn_is_cancelled(
         assert not learned.is_set()
         client.knowledge.cancel(jobs[1].id)
         assert learned.wait(30)
+
+
+def test_a_base_is_not_at_work_when_its_jobs_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = JobRunner.wait
+
+    async def late(self: JobRunner, id: str) -> JobRow:  # noqa: A002
+        row = await real(self, id)
+        await asyncio.sleep(0.5)  # whoever keeps the books is slow
+        return row
+
+    monkeypatch.setattr(JobRunner, "wait", late)
+    with Client(App("library"), data_dir=tmp_path) as client:
+        client.knowledge.create("teas")
+        for number in range(3):
+            client.knowledge.add("teas", {f"{number}.md": GREEN}, wait=True)
+            assert client.knowledge.get("teas").state == "ready"

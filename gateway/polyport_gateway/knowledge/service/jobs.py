@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -113,7 +113,13 @@ class KnowledgeJobs:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
         self._stopping = threading.Event()
         for kind, handler in (("ingest", self._ingest), ("rekey", self._rekey), ("reindex", self._reindex)):
-            runner.register(_PREFIX + kind, handler)
+            runner.register(_PREFIX + kind, partial(self._do, handler))
+
+    async def _do(self, handler: Callable[[JobContext], Awaitable[Any]], context: JobContext) -> Any:
+        """Do a job; the base is said to be at work no more before the job is said to be completed, never after."""
+        result = await handler(context)
+        self._active.get(int(context.input.get("base", 0)), {}).pop(context.id, None)
+        return result
 
     async def start(self) -> None:
         """Go on with what is unfinished, mend what a crash or a restored folder has left, and watch folders."""
