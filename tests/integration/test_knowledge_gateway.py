@@ -25,7 +25,7 @@ from polyport.testing import gateway
 from polyport.types.knowledge import KnowledgeAnswer
 from polyport_gateway.jobs.durable import JobRunner
 from polyport_gateway.knowledge.service.learning import Learning
-from polyport_gateway.storage.jobs import JobRow
+from polyport_gateway.storage.jobs import JobRow, JobStore
 
 GREEN = "# Green tea\n\nGreen tea is steeped at 75 degrees for two minutes."
 RED = "# 红茶\n\n红茶用沸水冲泡，浸泡三到五分钟。"
@@ -316,3 +316,19 @@ def test_a_base_is_not_at_work_when_its_jobs_are_completed(tmp_path: Path, monke
         for number in range(3):
             client.knowledge.add("teas", {f"{number}.md": GREEN}, wait=True)
             assert client.knowledge.get("teas").state == "ready"
+
+
+def test_jobs_of_a_base_that_is_not_at_work_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = JobStore.finish
+
+    async def late(self: JobStore, *args: Any, **options: Any) -> Any:
+        await asyncio.sleep(0.5)  # the database is slow
+        return await real(self, *args, **options)
+
+    monkeypatch.setattr(JobStore, "finish", late)
+    with Client(App("library"), data_dir=tmp_path) as client:
+        client.knowledge.create("teas")
+        job = client.knowledge.add("teas", {"green.md": GREEN})
+        while client.knowledge.get("teas").state != "ready":
+            time.sleep(0.02)
+        assert client.knowledge.job(job.id).status == "completed"

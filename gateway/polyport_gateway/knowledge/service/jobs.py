@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -113,13 +113,7 @@ class KnowledgeJobs:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
         self._stopping = threading.Event()
         for kind, handler in (("ingest", self._ingest), ("rekey", self._rekey), ("reindex", self._reindex)):
-            runner.register(_PREFIX + kind, partial(self._do, handler))
-
-    async def _do(self, handler: Callable[[JobContext], Awaitable[Any]], context: JobContext) -> Any:
-        """Do a job; the base is said to be at work no more before the job is said to be completed, never after."""
-        result = await handler(context)
-        self._active.get(int(context.input.get("base", 0)), {}).pop(context.id, None)
-        return result
+            runner.register(_PREFIX + kind, handler)
 
     async def start(self) -> None:
         """Go on with what is unfinished, mend what a crash or a restored folder has left, and watch folders."""
@@ -343,6 +337,8 @@ class KnowledgeJobs:
         return self._registry.by_id(int(row.input.get("base", 0)))
 
     def _form(self, row: JobRow, base: OpenBase) -> KnowledgeJob:
+        if row.finished:
+            self._settle(row)
         kind: JobKind = row.kind.removeprefix(_PREFIX)  # type: ignore[assignment]
         counts = row.progress.counts
         return KnowledgeJob(
@@ -385,14 +381,19 @@ class KnowledgeJobs:
         try:
             row = await self._runner.wait(id_)
         except CallError:
-            return
-        finally:
             self._active.get(number, {}).pop(id_, None)
+            return
+        self._settle(row)
         base = self._registry.by_id(number)
         if row.status != "completed" and base is not None and base.state(_UNLEARNED) and not self.doing(base):
             # It was the job after which the base was to learn.
             self._background(self._in_thread(self._learn, base, Report(), due=True), f"learn of {base.name}")
-        kind = row.kind.removeprefix(_PREFIX)
+
+    def _settle(self, row: JobRow) -> None:
+        """Have a base's status follow from a job that is seen to have ended: never before its end, and never after."""
+        number, kind = int(row.input.get("base", 0)), row.kind.removeprefix(_PREFIX)
+        if self._active.get(number, {}).pop(row.id, None) is None:
+            return
         if row.status == "failed":
             self._fail(number, kind, row.error or "The last job failed.")
         elif row.status == "completed":
