@@ -180,4 +180,4 @@ _NAME = re.compile(
 def _pieces(run: str, *, question: bool) -> list[str]:
     if question:
         run = ASKED_CHINESE.sub(" ", run)
-    return [piece for piece in BINDING_CHINESE.split(run) if piece]
+    return [piece for part in BINDING_CHINESE.split(run) for piece in part.split()]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from polyport.types.knowledge import KnowledgeAnswer, KnowledgeHit, KnowledgeHop
 from polyport_gateway.knowledge.answers.citations import citation_of
 from polyport_gateway.knowledge.answers.extraction import ExtractWeights, extract
+from polyport_gateway.knowledge.answers.facts import facts_of
 from polyport_gateway.knowledge.answers.found import THRESHOLD, coverage, not_found_text
 from polyport_gateway.knowledge.answers.judges import cosine_scale, embedding_likeness, model_judge
 from polyport_gateway.knowledge.answers.kinds import AnswerKind
@@ -164,6 +165,13 @@ def test_what_the_documents_say_and_what_not(question: str, found: bool) -> None
     covered = coverage(question, [HANDBOOK, HISTORY, CHINESE])
     assert (covered.score >= THRESHOLD) is found, covered
     assert 0 <= covered.score <= 1
+
+
+@pytest.mark.parametrize("question", ["出差住宿每晚最多多少元？", "住宿标准每晚多少元？"])
+def test_where_a_word_that_asks_stood_nothing_is_asked(question: str) -> None:
+    passage = hit(1, "差旅制度", "住宿标准为每晚不超过六百元，上海和北京不超过八百元。")
+    assert facts_of("每晚多少元", question=True).runs == ("每晚", "元")
+    assert coverage(question, [passage]).score >= THRESHOLD
 
 
 def test_a_name_counts_whole_where_it_stands_whole() -> None:
