@@ -57,9 +57,14 @@ def _made(name: str, size: int) -> Document:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
+    """Return the least of several times: what else runs on the machine can only add to one."""
+
+    def once() -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    return min(once() for _ in range(3))
 
 
 @pytest.mark.slow
@@ -69,6 +74,6 @@ def test_time_grows_with_the_length(name: str) -> None:
     small, large = _made(name, SMALL), _made(name, SMALL * TIMES)
     for step in _STEPS:
         step.chunk(small)
-        least = min(_seconds(lambda step=step: step.chunk(small)) for _ in range(2))  # type: ignore[misc]
+        least = _seconds(lambda step=step: step.chunk(small))  # type: ignore[misc]
         # Twice as much as in proportion; in proportion to the square it would be eight times.
         assert _seconds(lambda step=step: step.chunk(large)) < 2 * TIMES * least + 0.15, step  # type: ignore[misc]
