@@ -33,11 +33,13 @@ class EmbedderInfo:
         size: Dimensions of its vectors.
         fingerprint: Changes when the model behind the name does.
         weights: Its share in hybrid search, by script, as learned from the passages.
+        window: The most tokens that it reads of a text; None where that is more than a chunk has.
     """
 
     size: int
     fingerprint: str
     weights: Weights = field(default_factory=Weights)
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class Generation:
         return f"{self.index}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
     @property
+    def window(self) -> int | None:
+        """The most tokens of a chunk that all its embedders read; None where they read as much as is cut anyway."""
+        return min((info.window for info in self.embedders.values() if info.window is not None), default=None)
+
+    @property
     def bm25(self) -> BM25:
         """What makes its sparse vectors."""
         return BM25(analyzer()) if self.mean_length is None else BM25(analyzer(), mean_length=self.mean_length)
@@ -88,7 +95,8 @@ class Generation:
         return {
             "chunker": self.chunker,
             "embedders": {
-                name: {"size": info.size, "fingerprint": info.fingerprint} for name, info in self.embedders.items()
+                name: {"size": info.size, "fingerprint": info.fingerprint, "window": info.window}
+                for name, info in self.embedders.items()
             },
             "index": self.index,
             "index_options": dict(self.index_options),
@@ -106,7 +114,7 @@ class Generation:
         learned = learned or {}
         weights = learned.get("weights") or {}
         embedders = {
-            name: EmbedderInfo(info["size"], info["fingerprint"], Weights(**weights.get(name, {})))
+            name: EmbedderInfo(info["size"], info["fingerprint"], Weights(**weights.get(name, {})), info.get("window"))
             for name, info in (recipe.get("embedders") or {}).items()
         }
         return cls(

@@ -36,6 +36,10 @@ _AT_A_TIME = 4
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 20.0
 _SHORTEST_TEXT = 16
+_SHORTEST_WINDOW = 32
+"""Tokens; whoever says that a model reads fewer does not count them."""
+_WORD = "the "
+"""A token to about every model."""
 _WORTH_ANOTHER_TRY = (429, 502, 503, 504)
 _HOPELESS = ("upstream_refused_key", "upstream_not_found", "upstream_invalid")
 _TOO_LONG = ("context length", "too long", "maximum length", "too many tokens", "input length", "max_model_len")
@@ -108,6 +112,21 @@ class GatewayModels:
         if len(sizes) > 1:
             raise UpstreamError(f"{name!r} gave vectors of different sizes: {sorted(sizes)}.", code="upstream_invalid")
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
+
+    def window(self, name: str, most: int) -> int | None:
+        """Return the most tokens that an embedder reads of a text; None where it reads so many as asked, or more.
+
+        One that cuts texts (``truncate``) says how many it has read. Of one that refuses them it is found by halving,
+        to an eighth; one that cuts in silence can't be seen through.
+
+        Args:
+            name: Of the model.
+            most: Tokens, at least 32.
+
+        Raises:
+            CallError: The model fails, or has had no room for too long.
+        """
+        return self.wait(lambda: self._window(name, most))
 
     def rerank(self, name: str, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return how relevant each text is to a query; higher is more, and only one model's scores compare.
@@ -245,7 +264,40 @@ class GatewayModels:
         _log.debug("a text of %d characters is too long for %r, and embedded by its first half", len(text), name)
         return await self._batch(name, [text[: len(text) // 2]], role)
 
+    async def _window(self, name: str, most: int) -> int | None:
+        read = await self._read(name, most)
+        if read is not None:
+            cuts = "truncate" in self._features(name)
+            return read if cuts and _SHORTEST_WINDOW <= read < most else None
+        taken, refused = 0, most
+        while refused - taken > max(_SHORTEST_WINDOW // 2, taken // 8):
+            tried = (taken + refused) // 2
+            if await self._read(name, tried) is None:
+                refused = tried
+            else:
+                taken = tried
+        return max(taken, _SHORTEST_WINDOW)
+
+    async def _read(self, name: str, words: int) -> int | None:
+        """Return how many tokens a model says to have read of so many words; None where they are too many."""
+        try:
+            _, value = await self._patiently(
+                name, partial(self._asked_for, name, [(_WORD * words).strip()], "document")
+            )
+        except BadRequestError as error:
+            if not _is_too_long(error):
+                raise
+            return None
+        usage = value.get("usage") if isinstance(value, Mapping) else None
+        tokens = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
+        return tokens if isinstance(tokens, int) else 0
+
     async def _embedded(self, name: str, texts: Sequence[str], role: str) -> list[NDArray[np.float32]]:
+        rows, _ = await self._asked_for(name, texts, role)
+        return rows
+
+    async def _asked_for(self, name: str, texts: Sequence[str], role: str) -> tuple[list[NDArray[np.float32]], Any]:
+        """Return the vectors of some texts, and the whole answer that they came in."""
         features = self._features(name)
         body: dict[str, Any] = {"model": name, "input": list(texts)}
         body["encoding_format"] = "float" if name in self._plain_numbers else "base64"
@@ -259,11 +311,11 @@ class GatewayModels:
             if body["encoding_format"] == "float" or "encoding_format" not in (error.param or error.message):
                 raise
             self._plain_numbers.add(name)
-            return await self._embedded(name, texts, role)
+            return await self._asked_for(name, texts, role)
         rows = _rows(name, value)
         if len(rows) != len(texts):
             raise UpstreamError(f"{name!r} gave {len(rows)} vectors for {len(texts)} texts.", code="upstream_invalid")
-        return rows
+        return rows, value
 
     async def _scores(self, name: str, query: str, texts: list[str]) -> NDArray[np.float32]:
         while True:

@@ -17,6 +17,7 @@ __all__ = [
     "CHUNKER",
     "CHUNK_TOKENS",
     "EXTRA_KEYWORDS",
+    "NARROW",
     "cut",
     "default_chunker",
     "embedded_text",
@@ -35,6 +36,13 @@ CHUNKER = "chunker"
 CHUNK_TOKENS = 256
 """Find most at every budget, in English; in Chinese larger ones do a little better (docs/chunkers.md)."""
 
+_BEFORE = 32
+"""Tokens of title and headings, which stand before the text."""
+_THEIRS = 1.25
+"""Tokens of a model for each that is counted."""
+NARROW = int(CHUNK_TOKENS * _THEIRS) + _BEFORE
+"""An embedder that reads so many tokens reads whole chunks."""
+
 _PARENT = "parent"
 _CELLS = re.compile(r"([A-Z]{1,3})(\d{1,7})(?::([A-Z]{1,3})(\d{1,7}))?")
 _LONGEST_TITLE = 300
@@ -44,13 +52,17 @@ _LONGEST_PATH = 200
 def default_chunker(window: int | None = None) -> Chunker:
     """Return the chunker of a base that names none: by what a document is, chunks of 256 tokens.
 
+    What an embedder does not read of a chunk only words can find. With MiniLM, which reads 256 tokens, chunks of 180
+    instead of 256 raise dense recall of 236 questions' evidence from .79 to .84 (1,500 tokens read), and hybrid from
+    .930 to .942 (docs/chunkers.md).
+
     Args:
-        window: The most tokens that its embedders read. Theirs are not the tokens that are counted, and title and
-            headings come before the text; so a chunk is a good deal smaller.
+        window: The most tokens that its embedders read, where it is fewer than `NARROW`. Theirs are not the tokens that
+            are counted, and title and headings come before the text; so a chunk is a good deal smaller.
     """
-    if window is None:
+    if window is None or window >= NARROW:
         return Auto(max_tokens=CHUNK_TOKENS)
-    return Auto(max_tokens=max(32, min(CHUNK_TOKENS, int((window - 32) / 1.25))))
+    return Auto(max_tokens=max(32, int((window - _BEFORE) / _THEIRS)))
 
 
 def title_of(document: Document, name: str) -> str:

@@ -173,7 +173,7 @@ class Building:
             generation=settings.number,
             index=shelf.index,
             bm25=settings.bm25,
-            chunker=default_chunker() if settings.chunker is None else parse_steps(settings.chunker),
+            chunker=default_chunker(settings.window) if settings.chunker is None else parse_steps(settings.chunker),
             embedders={name: self.embedder(name) for name in settings.embedders},
             links=_find_links,
             writing=shelf.writing,

@@ -87,7 +87,7 @@ class House:
             plan, self.registry, catalogue, self._shelves, parsed, self._models, self._cache, catalog, self._parser,
             declared,
         )  # fmt: skip
-        recipes = Recipes(catalog, building.embedder)
+        recipes = Recipes(catalog, building.embedder, self._models.window)
         self.searching = Searching(plan, self.registry, self._shelves, catalogue, self._models, links)
         self.asking = Asking(self.searching, self._models, catalog)
         self.jobs = KnowledgeJobs(

@@ -15,6 +15,7 @@ from polyport_gateway.knowledge.bases import BaseConfig, EmbedderInfo, Generatio
 from polyport_gateway.knowledge.chunkers import parse_steps
 from polyport_gateway.knowledge.embedding import Embedder
 from polyport_gateway.knowledge.indexes import names as index_names
+from polyport_gateway.knowledge.ingestion.cutting import NARROW
 
 __all__ = ["Recipes", "fingerprint_of"]
 
@@ -25,10 +26,14 @@ class Recipes:
     Args:
         catalog: Has the models.
         embedder: Gives an embedder by its name.
+        window: Says how many tokens of a text an embedder reads, where that is fewer than asked; asks it.
     """
 
-    def __init__(self, catalog: Catalog, embedder: Callable[[str], Embedder]) -> None:
-        self._catalog, self._embedder = catalog, embedder
+    def __init__(
+        self, catalog: Catalog, embedder: Callable[[str], Embedder], window: Callable[[str, int], int | None]
+    ) -> None:
+        self._catalog, self._embedder, self._window = catalog, embedder, window
+        self._windows: dict[str, int | None] = {}
 
     def allows(self, name: str, caller: Caller) -> bool:
         """Whether there is a model or function of a name, and this caller may use it."""
@@ -92,7 +97,10 @@ class Recipes:
             return info
         embedder = self._embedder(name)
         size = await asyncio.to_thread(embedder.probe)
-        return EmbedderInfo(size, fingerprint_of(self._catalog, name))
+        fingerprint = fingerprint_of(self._catalog, name)
+        if fingerprint not in self._windows:
+            self._windows[fingerprint] = await asyncio.to_thread(self._window, name, NARROW)
+        return EmbedderInfo(size, fingerprint, window=self._windows[fingerprint])
 
     def _model(self, config: BaseConfig, option: str, name: str, operation: Operation) -> Capability:
         found = self._catalog.find(name)

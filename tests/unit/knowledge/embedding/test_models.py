@@ -317,3 +317,61 @@ async def test_the_event_loop_itself_must_not_wait() -> None:
     models = GatewayModels(asyncio.get_running_loop(), Dispatcher(catalog, record=lambda row: None), LOCAL)
     with pytest.raises(RuntimeError, match="worker thread"):
         models.embed("m", ["tea"])
+
+
+class Narrow(Engine):
+    """Reads so many words of a text, and two tokens around them."""
+
+    def __init__(self, window: int, *, cuts: bool, counts: bool = True) -> None:
+        super().__init__(features=frozenset({"truncate"} if cuts else ()))
+        self.window, self.counts = window, counts
+
+    async def embed(self, call: Call, embedding: Embedding) -> AsyncIterator[CallEvent]:
+        self.asked.append(dict(embedding.body))
+        (text,) = embedding.body["input"]
+        tokens = len(text.split()) + 2
+        if tokens > self.window and not embedding.body.get("truncate"):
+            raise BadRequestError(f"This model's maximum context length is {self.window} tokens.")
+        read = min(tokens, self.window) if self.counts else 1
+        yield Result(embedding_body([to_base64([1.0, 0.0])], model="m", encoding="base64", prompt_tokens=read), "")
+        yield Finish()
+
+
+@pytest.mark.parametrize(("window", "told"), [(64, 64), (256, 256), (351, 351), (352, None), (8192, None)])
+def test_a_model_that_cuts_says_how_much_it_reads(window: int, told: int | None) -> None:
+    engine = Narrow(window, cuts=True)
+    house = House(engine)
+    try:
+        assert house.models.window("m", 352) == told
+    finally:
+        house.close()
+    assert len(engine.asked) == 1
+
+
+@pytest.mark.parametrize("window", [40, 128, 256, 300])
+def test_of_a_model_that_refuses_it_is_found_by_halving(window: int) -> None:
+    engine = Narrow(window, cuts=False)
+    house = House(engine)
+    try:
+        told = house.models.window("m", 352)
+    finally:
+        house.close()
+    assert told is not None
+    assert min(window - 2, 32) <= told <= window - 2
+    assert told >= 0.85 * (window - 2)
+    assert len(engine.asked) <= 6
+
+
+def test_of_a_model_that_counts_nothing_nothing_is_known() -> None:
+    for engine in (Narrow(128, cuts=True, counts=False), Narrow(8192, cuts=False), Engine(most=10_000)):
+        house = House(engine)
+        try:
+            assert house.models.window("m", 352) is None
+        finally:
+            house.close()
+
+
+def test_a_model_that_fails_says_nothing_of_what_it_reads(house: House, engine: Engine) -> None:
+    engine.failures = [BadRequestError("no such member")]
+    with pytest.raises(BadRequestError, match="no such member"):
+        house.models.window("m", 352)

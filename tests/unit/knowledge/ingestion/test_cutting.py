@@ -9,6 +9,7 @@ from polyport_gateway.knowledge.documents.builder import DocumentBuilder
 from polyport_gateway.knowledge.documents.grid import TableGrid
 from polyport_gateway.knowledge.documents.values import Provenance, Source
 from polyport_gateway.knowledge.ingestion.cutting import (
+    NARROW,
     cut,
     default_chunker,
     embedded_text,
@@ -93,8 +94,9 @@ def test_extra_keywords_stand_nowhere_in_the_document() -> None:
 
 
 def test_chunks_fit_what_an_embedder_reads() -> None:
-    for window, most in ((None, 256), (8192, 256), (256, 180), (64, 32)):
+    for window, most in ((None, 256), (8192, 256), (NARROW, 256), (256, 180), (64, 32)):
         chunker = default_chunker(window)
         assert isinstance(chunker, Auto)
         assert chunker.max_tokens <= most
         assert chunker.max_tokens >= 25
+    assert default_chunker(NARROW - 1) != default_chunker(None)

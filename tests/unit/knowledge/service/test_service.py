@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,6 +240,30 @@ async def test_an_embedder_makes_a_base_hybrid(docs: Path, tmp_path: Path) -> No
         assert len(engine.requests) == asked  # it was asked lately
         with pytest.raises(BadRequestError, match="vectors of 'other'"):
             await desk.search("leave", "handbook", embedder="other")
+
+
+async def test_documents_are_cut_as_small_as_the_embedder_reads(tmp_path: Path) -> None:
+    refused: list[int] = []
+
+    def narrow(request: Any) -> Any:
+        texts = [request.input] if isinstance(request.input, str) else list(request.input)
+        if (longest := max(len(text.split()) for text in texts)) > 128:
+            refused.append(longest)
+            raise BadRequestError("This model's maximum context length is 128 tokens.")
+        return counting(request)
+
+    app = App("t")
+    app.model("narrow", engine=ScriptedEngine(*[narrow] * 500))
+    app.knowledge("handbook", index="memory", embedder="narrow")
+    text = "".join(f"In year {year} all had {year % 30} days of leave and a desk of wood.\n" for year in range(99))
+    async with opened(app, tmp_path, wait=["handbook"]) as desk:
+        assert refused  # that is how it was found out
+        refused.clear()
+        assert (await desk.add("handbook", {"leave.txt": text})).added == 1
+        assert (await desk.service.base("handbook", LOCAL)).chunks > 10
+    async with opened(app, tmp_path, wait=["handbook"]) as desk:
+        assert (await desk.add("handbook", {"more.txt": text + "And a cat."})).added == 1
+    assert not refused
 
 
 async def test_a_base_whose_embedder_is_down_is_searched_by_words_and_says_so(docs: Path, tmp_path: Path) -> None:
