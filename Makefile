@@ -69,7 +69,7 @@ test: setup openai3-venv
 	$(BIN)/python -m pytest $(PYTEST) -m "not slow"
 
 test-all: setup openai3-venv
-	@scripts/venv .venv -e '.[all,chroma,docling,faiss,milvus]' --group dev
+	@scripts/venv .venv -e '.[all,chroma,docling,faiss,milvus,sentence-transformers]' --group dev
 	$(BIN)/python -m pytest $(PYTEST)
 	@scripts/test-pythons $(PYTEST)
 
