@@ -17,7 +17,7 @@ from polyport_gateway.knowledge.retrieval.terms import fold
 
 from .negation import denied, denied_chinese
 from .numbers import numbers_of
-from .words import ASKED_CHINESE, BINDING, BINDING_CHINESE, COMMON, GENERIC
+from .words import ASKED_CHINESE, BINDING, BINDING_CHINESE, COMMON, GENERIC, MODAL_CHINESE
 
 __all__ = [
     "CHARACTER",
@@ -179,5 +179,5 @@ _NAME = re.compile(
 
 def _pieces(run: str, *, question: bool) -> list[str]:
     if question:
-        run = ASKED_CHINESE.sub(" ", run)
+        run = MODAL_CHINESE.sub(" ", ASKED_CHINESE.sub(" ", run))
     return [piece for part in BINDING_CHINESE.split(run) for piece in part.split()]

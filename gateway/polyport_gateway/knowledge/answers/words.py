@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ASKED_CHINESE", "BINDING", "BINDING_CHINESE", "COMMON", "GENERIC"]
+__all__ = ["ASKED_CHINESE", "BINDING", "BINDING_CHINESE", "COMMON", "GENERIC", "MODAL_CHINESE"]
 
 _BINDING = (
     "a an the and or but nor so yet if then else than as at by for from in into of off on onto out over to up with "
@@ -40,10 +40,12 @@ _GENERIC = (
 GENERIC = frozenset(_GENERIC.split())
 """Words that many names have: to share one of them is not to share the name."""
 ASKED_CHINESE = re.compile(
-    "什么时候|什麼時候|什么|什麼|哪些|哪个|哪個|哪里|哪裡|哪儿|哪年|哪一|哪|谁|誰|多少|多大|多长|多久|多高|几|幾|吗|嗎|"
+    "什么时候|什麼時候|几点|幾點|几号|幾號|多少钱|多少錢|怎么办|怎麼辦|什么|什麼|哪些|哪个|哪個|哪里|哪裡|哪儿|哪年|哪一|哪|谁|誰|多少|多大|多长|多久|多高|几|幾|吗|嗎|"
     "呢|如何|怎么样|怎么|怎麼|怎样|怎樣|为何|為何|为什么|為什麼|是否|能否|请问|請問|请|告诉我|何时|何時|何地|何处|何人|"
     "有没有|是不是|介绍一下|介绍|简述|说明"
 )
+MODAL_CHINESE = re.compile("可不可以|能不能|要不要|用不用|会不会|應該|应该|可以|需要")
+"""What a question asks for is whether, not this."""
 BINDING_CHINESE = re.compile(
     "的|了|是|在|有|和|与|與|及|或|也|都|而|就|被|把|之|其|这|這|那|们|們|着|著|过|過|吗|呢|啊|吧|于|於|"
     "以|并|並|且|则|但|又|由|从|從|向|对|對|个|個|一"

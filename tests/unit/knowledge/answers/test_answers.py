@@ -171,6 +171,8 @@ def test_what_the_documents_say_and_what_not(question: str, found: bool) -> None
 def test_where_a_word_that_asks_stood_nothing_is_asked(question: str) -> None:
     passage = hit(1, "差旅制度", "住宿标准为每晚不超过六百元，上海和北京不超过八百元。")
     assert facts_of("每晚多少元", question=True).runs == ("每晚", "元")
+    assert facts_of("高铁可以坐几等座？", question=True).runs == ("高铁", "坐", "等座")
+    assert facts_of("住宿超标怎么办，需要多少钱？", question=True).runs == ("住宿超标",)
     assert coverage(question, [passage]).score >= THRESHOLD
 
 
