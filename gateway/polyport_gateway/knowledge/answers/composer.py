@@ -16,6 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from polyport.errors import CallCancelledError, CallError, DeadlineExceededError
 from polyport.events import CitationAdded, TextDelta
 from polyport.types.knowledge import (
     AskRequest,
@@ -201,7 +202,7 @@ async def _not_found(answer: _Answer, covered: Coverage) -> AsyncGenerator[TextD
 async def _extracted(answer: _Answer, covered: Coverage) -> AsyncGenerator[TextDelta | CitationAdded, None]:
     """Give sentences of the documents."""
     embed = answer.options.embed
-    likeness: Likeness | None = embedding_likeness(embed) if embed is not None else None
+    likeness = None if embed is None else _if_it_can_be_told(embedding_likeness(embed), answer)
     found = await asyncio.to_thread(extract, answer.question, answer.hits, most=answer.most, likeness=likeness)
     if not found.sentences:
         async for event in _not_found(answer, covered):
@@ -236,6 +237,25 @@ async def _extracted(answer: _Answer, covered: Coverage) -> AsyncGenerator[TextD
         )
 
 
+def _if_it_can_be_told(likeness: Likeness, answer: _Answer) -> Likeness:
+    """Have words alone judge where the embedder fails, and say so."""
+    failed = False
+
+    def told(text: str, others: Sequence[str]) -> Sequence[float]:
+        nonlocal failed
+        try:
+            return likeness(text, others)
+        except (CallCancelledError, DeadlineExceededError):
+            raise
+        except CallError as error:
+            if not failed:
+                failed = True
+                answer.notes.append(f"How like sentences are was told by their words alone: {error}")
+            return [0.0] * len(others)
+
+    return told
+
+
 def _joint(before: str, shown: str, *, own_line: bool) -> str:
     """Return what stands between two sentences."""
     if not before:
@@ -265,7 +285,7 @@ async def _written(
     if options.embed is not None:
         unlike = options.cosine_scale[0]
         low, high = (unlike + part * (1 - unlike) for part in _SUPPORT_PARTS)
-        likeness = embedding_likeness(options.embed, unlike=low, like=high)
+        likeness = _if_it_can_be_told(embedding_likeness(options.embed, unlike=low, like=high), answer)
     checker = CitationChecker(context.hits, question=answer.question, likeness=likeness, judge=options.judge)
     await asyncio.to_thread(checker.prepare)
     stream = CitationStream(checker, find=options.find_citations)

@@ -4,17 +4,21 @@ One search of the index serves them all: their builds are parts of it, and a fil
 checked against the catalogue in the one query that fetches the texts, so that what the index has too early or too late
 is not seen. Then, in this order: links are followed, a reranker is asked, what says the same again is left out,
 likeness is weighed against relevance, and what is shown is widened or shortened.
+
+A model that fails takes with it what it adds, and not the search, unless it was asked for: without vectors words find
+passages, and without a reranker they stay in the order that they were found in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polyport.errors import BadRequestError
+from polyport.errors import BadRequestError, CallCancelledError, CallError, DeadlineExceededError, UpstreamError
 from polyport.types.knowledge import SearchMode, SearchRequest
 from polyport_gateway.knowledge.catalogue import Catalogue, ChunkRow
 from polyport_gateway.knowledge.catalogue.rows import part_of
@@ -39,9 +43,19 @@ from .shelves import Shelf
 
 __all__ = ["Candidate", "Finder", "Found", "Part", "title_of"]
 
+T = TypeVar("T")
+
 _POOL = 50
 _RERANKED = 30
 _ALIKE = 0.85
+_ENDS = (CallCancelledError, DeadlineExceededError)
+"""Of the whole search, whatever else could be done."""
+
+
+class _EmbedderFailedError(Exception):
+    def __init__(self, name: str, error: CallError) -> None:
+        super().__init__(name)
+        self.name, self.error = name, error
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,7 @@ class Found:
         mode: How they were found.
         embedder: Whose vectors, if any.
         dropped: How many the index had that are not live.
+        notes: Which models failed, and what that means.
     """
 
     candidates: list[Candidate]
@@ -102,6 +117,7 @@ class Found:
     mode: SearchMode
     embedder: str | None
     dropped: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Finder:
@@ -128,11 +144,29 @@ class Finder:
 
         Raises:
             BadRequestError: The mode or embedder is not there, or the filter can't be read.
-            CallError: A model or the index fails.
+            CallError: The index fails, or a model that was asked for.
         """
+        notes: list[str] = []
+        return self._by_words_at_worst(request, lambda asked: self._find(parts, asked, where, wanted, notes), notes)
+
+    def _by_words_at_worst(self, request: SearchRequest, search: Callable[[SearchRequest], T], notes: list[str]) -> T:
+        """Search, and once more by words alone where the embedder fails and was not asked for."""
+        try:
+            return search(request)
+        except _EmbedderFailedError as failed:
+            if request.mode != "auto" or request.embedder is not None:
+                raise failed.error from None
+            notes[:] = [
+                f"{failed.name!r} gave no vectors, so passages were found by words alone (BM25): {failed.error}"
+            ]
+            return search(request.model_copy(update={"mode": "bm25"}))
+
+    def _find(
+        self, parts: Sequence[Part], request: SearchRequest, where: Where, wanted: int, notes: list[str]
+    ) -> Found:
         name, weights = _dense_side(parts, request)
         bm25 = parts[0].generation.bm25
-        embed = _embedder(self._models, name)
+        embed = self._embedder(parts, name)
         retriever = self._retriever(parts, where, name, weights, embed)
         pool = max(_POOL, wanted * 4)
         results = self._results(retriever, parts, request, pool)
@@ -143,7 +177,7 @@ class Finder:
             if result.passage in chunks and all(hop.source in chunks for hop in result.chain)
         ]
         self._rate(candidates, request.query, bm25, name, embed)
-        candidates = self._reranked(candidates, parts, request)
+        candidates = self._reranked(candidates, parts, request, notes)
         candidates = _without_duplicates(candidates, wanted * 2)
         if request.diversity is not None:
             candidates = self._diverse(candidates, request.diversity, wanted, bm25, name, embed)
@@ -151,17 +185,20 @@ class Finder:
             candidates = [one for one in candidates if one.score >= request.min_score]
         mode: SearchMode = "bm25" if name is None else "dense" if weights.spaced == weights.unspaced == 1 else "hybrid"
         dropped = sum(result.passage not in chunks for result in results)
-        return Found(candidates[:wanted], chunks, mode, name, dropped)
+        return Found(candidates[:wanted], chunks, mode, name, dropped, tuple(notes))
 
     def look(self, parts: Sequence[Part], request: SearchRequest, where: Where = None) -> list[tuple[int, float]]:
         """Return of the best chunks the number of their base and their score, and no more; what routing goes by.
 
         Raises:
             BadRequestError: The mode or embedder is not there, or the filter can't be read.
-            CallError: A model or the index fails.
+            CallError: The index fails, or a model that was asked for.
         """
+        return self._by_words_at_worst(request, lambda asked: self._look(parts, asked, where), [])
+
+    def _look(self, parts: Sequence[Part], request: SearchRequest, where: Where) -> list[tuple[int, float]]:
         name, weights = _dense_side(parts, request)
-        retriever = self._retriever(parts, where, name, weights, _embedder(self._models, name))
+        retriever = self._retriever(parts, where, name, weights, self._embedder(parts, name))
         ranking = retriever.search(request.query, _POOL)
         scores = dict(zip(ranking.documents.tolist(), ranking.scores.tolist(), strict=True))
         bases = {part.number: part.base for part in parts}
@@ -225,7 +262,40 @@ class Finder:
         for one in candidates:
             one.scores["hop" if one.chain else "fused"] = round(one.score, 4)
 
-    def _reranked(self, candidates: list[Candidate], parts: Sequence[Part], request: SearchRequest) -> list[Candidate]:
+    def _embedder(self, parts: Sequence[Part], name: str | None) -> Embed | None:
+        """Return what makes the vectors of a question, and of each text once."""
+        if name is None:
+            return None
+        known: dict[str, NDArray[np.float32]] = {}
+        size = parts[0].generation.embedders[name].size
+
+        def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+            new = [text for text in dict.fromkeys(texts) if text not in known]
+            if new:
+                known.update(zip(new, self._embedded(name, new, size), strict=True))
+            return np.stack([known[text] for text in texts])
+
+        return embed
+
+    def _embedded(self, name: str, texts: Sequence[str], size: int) -> NDArray[np.float32]:
+        try:
+            made = self._models.embed(name, texts)
+        except _ENDS:
+            raise
+        except CallError as error:
+            raise _EmbedderFailedError(name, error) from error
+        if made.shape[1] != size:
+            changed = UpstreamError(
+                f"{name!r} gives vectors of {made.shape[1]} dimensions, and the index holds {size}: its model has "
+                "changed. Reindex the knowledge base, or configure the former model.",
+                code="upstream_invalid",
+            )
+            raise _EmbedderFailedError(name, changed)
+        return made
+
+    def _reranked(
+        self, candidates: list[Candidate], parts: Sequence[Part], request: SearchRequest, notes: list[str]
+    ) -> list[Candidate]:
         model = next((part.config.reranker for part in parts if part.config.reranker), None)
         if request.rerank is False or not candidates:
             return candidates
@@ -235,7 +305,15 @@ class Finder:
                 raise BadRequestError(f"There is no reranker for {names}; register one with reranker=.", param="rerank")
             return candidates
         asked, rest = candidates[:_RERANKED], candidates[_RERANKED:]
-        scores = self._models.rerank(model, request.query, [_titled(one.chunk) for one in asked])
+        try:
+            scores = self._models.rerank(model, request.query, [_titled(one.chunk) for one in asked])
+        except _ENDS:
+            raise
+        except CallError as error:
+            if request.rerank:
+                raise
+            notes.append(f"{model!r} did not rerank, so passages are in the order they were found in: {error}")
+            return candidates
         order = sorted(range(len(asked)), key=lambda number: (-scores[number], number))
         for place, number in enumerate(order, 1):
             one = asked[number]
@@ -291,20 +369,6 @@ def _dense_side(parts: Sequence[Part], request: SearchRequest) -> tuple[str | No
         sum(weights.spaced for weights in learned) / len(learned),
         sum(weights.unspaced for weights in learned) / len(learned),
     )
-
-
-def _embedder(models: Models, name: str | None) -> Embed | None:
-    if name is None:
-        return None
-    known: dict[str, NDArray[np.float32]] = {}
-
-    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            known.update(zip(new, models.embed(name, new), strict=True))
-        return np.stack([known[text] for text in texts])
-
-    return embed
 
 
 def _within(parts: Sequence[Part], where: Where) -> Where:

@@ -183,10 +183,16 @@ class KnowledgeJobs:
         return await self._submit(base, "reindex", {"generation": prepared.number}, by)
 
     async def reindex_now(self, base: OpenBase, *, by: str | None) -> KnowledgeJob:
-        """Build a base anew, whether or not it is as it is to be already."""
+        """Build a base anew, whether or not it is as it is to be already; models may have been replaced unseen.
+
+        Raises:
+            BadRequestError: Something that it names is not there.
+            CallError: An embedder does not answer.
+        """
         job = await self.reindex(base, by=by)
         if job is None:
-            again = await asyncio.to_thread(self._registry.prepare, base, base.generation)
+            wanted = await self._recipes.generation(base.config)
+            again = await asyncio.to_thread(self._registry.prepare, base, wanted)
             job = await self._submit(base, "reindex", {"generation": again.number}, by)
         return job
 

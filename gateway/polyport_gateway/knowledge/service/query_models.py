@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from polyport.errors import CallError
 from polyport_gateway.knowledge.embedding import GatewayModels
 
 __all__ = ["QueryModels", "QueryVectors"]
@@ -62,15 +63,26 @@ class QueryModels:
 
     def __init__(self, models: GatewayModels, vectors: QueryVectors) -> None:
         self._models, self._vectors = models, vectors
+        self._failed: dict[str, CallError] = {}
 
     def embed(self, name: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return a vector of each text, a row for each."""
+        """Return a vector of each text, a row for each.
+
+        Raises:
+            CallError: The model fails, or has failed before for the same call: its caller waits once.
+        """
         if not texts:
             return np.empty((0, 0), np.float32)
         known = self._vectors.get(name, texts)
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            made = dict(zip(new, self._models.embed(name, new, "query"), strict=True))
+            if name in self._failed:
+                raise self._failed[name]
+            try:
+                made = dict(zip(new, self._models.embed(name, new, "query"), strict=True))
+            except CallError as error:
+                self._failed[name] = error
+                raise
             self._vectors.put(name, made)
             known.update(made)
         return np.stack([known[text] for text in texts])

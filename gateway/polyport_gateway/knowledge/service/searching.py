@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +48,7 @@ class _Found:
     mode: SearchMode
     bases: tuple[OpenBase, ...]
     unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Searching:
@@ -135,21 +136,21 @@ class Searching:
             left_out=left_out,
             filter=asked.filter,
             notes=[
-                *self._notes(bases, request, mode, {name for one in found for name in one.unknown}),
+                *self._notes(bases, found, request),
                 *(f"Taken for a condition: {line}." for line in read),
             ],
             took_ms=round((time.monotonic() - started) * 1000, 1),
         )
 
-    def _notes(
-        self, bases: Sequence[OpenBase], request: SearchRequest, mode: SearchMode, unknown: Collection[str]
-    ) -> list[str]:
-        notes = [_NO_MODEL] if mode == "bm25" and request.mode == "auto" else []
+    def _notes(self, bases: Sequence[OpenBase], found: Sequence[_Found], request: SearchRequest) -> list[str]:
+        notes = list(dict.fromkeys(note for one in found for note in one.notes))
+        if request.mode == "auto" and not any(base.generation.embedders for one in found for base in one.bases):
+            notes.append(_NO_MODEL)
         busy = [base.name for base in bases if self.doing(base)]
         if busy:
             notes.append(f"Documents are being taken in just now, and not all are found yet: {', '.join(busy)}.")
-        notes += [f"No document has the field {name!r} that the filter names." for name in sorted(unknown)]
-        return notes
+        unknown = sorted({name for one in found for name in one.unknown})
+        return notes + [f"No document has the field {name!r} that the filter names." for name in unknown]
 
     def _check(self, request: SearchRequest) -> None:
         if not request.query.strip():
@@ -244,7 +245,7 @@ class Searching:
         # Scores compare where the same is measured: on one shelf, in one way.
         answer = Answer(f"{parts[0].generation.shelf} {found.mode}", hits)
         unknown = () if hits or not request.filter else _unknown(shelf.index, parts, request.filter)
-        return _Found(answer, found.mode, tuple(bases), unknown)
+        return _Found(answer, found.mode, tuple(bases), unknown, found.notes)
 
     def _switched(self, bases: Sequence[OpenBase]) -> Sequence[OpenBase] | None:
         """Return bases as they are now, those still on the first one's shelf; None where none was switched."""

@@ -266,6 +266,77 @@ async def test_documents_are_cut_as_small_as_the_embedder_reads(tmp_path: Path) 
     assert not refused
 
 
+async def test_a_model_that_was_replaced_by_one_of_another_size(tmp_path: Path) -> None:
+    def fewer(request: Any) -> Any:
+        answer = counting(request)
+        return {**answer, "data": [{**one, "embedding": one["embedding"][:5]} for one in answer["data"]]}
+
+    def app(answers: Any) -> App:
+        made = App("t")
+        made.model("counter", engine=ScriptedEngine(*[answers] * 500))
+        made.knowledge("handbook", embedder="counter")
+        return made
+
+    async with opened(app(counting), tmp_path, wait=["handbook"]) as desk:
+        assert (await desk.add("handbook", {"leave.md": LEAVE})).added == 1
+    async with opened(app(fewer), tmp_path, wait=["handbook"]) as desk:
+        failed = await desk.add("handbook", {"travel.md": TRAIN})
+        assert failed.status == "failed"
+        assert "Reindex the knowledge base" in (failed.error or "")
+        found = await desk.search("days of leave", "handbook")
+        assert (found.mode, [hit.source for hit in found.data]) == ("bm25", ["leave.md"])
+        assert any("its model has changed" in note for note in found.notes)
+        with pytest.raises(UpstreamError, match="its model has changed"):
+            await desk.search("days of leave", "handbook", mode="hybrid")
+        assert (await desk.done(await desk.service.reindex("handbook", {}, LOCAL))).status == "completed"
+        assert (await desk.add("handbook", {"travel.md": TRAIN})).added == 1
+        found = await desk.search("days of leave", "handbook")
+        assert (found.mode, found.data[0].source) == ("hybrid", "leave.md")
+        assert (await desk.service.base("handbook", LOCAL)).state == "ready"
+
+
+async def test_models_that_fail_at_a_question_take_only_what_they_add(tmp_path: Path) -> None:
+    down = False
+    asked: list[str] = []
+
+    def embeds(request: Any) -> Any:
+        if down:
+            asked.append("embed")
+            raise UpstreamError("no such host", code="upstream_invalid")
+        return counting(request)
+
+    def ranks(request: Any) -> Any:
+        if down:
+            raise UpstreamError("out of memory", code="upstream_invalid")
+        return {"results": [{"index": place, "relevance_score": 1.0} for place in range(len(request.documents))]}
+
+    app = App("t")
+    app.model("counter", engine=ScriptedEngine(*[embeds] * 500))
+    app.model("ranker", engine=ScriptedEngine(*[ranks] * 500))
+    for name in ("handbook", "travel"):
+        app.knowledge(name, embedder="counter", reranker="ranker")
+    async with opened(app, tmp_path, wait=["handbook", "travel"]) as desk:
+        await desk.add("handbook", {"leave.md": LEAVE})
+        await desk.add("travel", {"travel.md": TRAIN})
+        found = await desk.search("days of leave", "handbook")
+        assert (found.mode, found.notes, "rerank" in found.data[0].scores) == ("hybrid", [], True)
+        down = True
+        found = await desk.search("Who has days of leave, and how many?")  # routed
+        assert found.data[0].source == "leave.md"
+        assert (found.mode, asked) == ("bm25", ["embed"])  # its caller does not wait for each of three questions
+        no_vectors, no_order = found.notes
+        assert no_vectors.startswith("'counter' gave no vectors, so passages were found by words alone")
+        assert no_order.startswith("'ranker' did not rerank")
+        _, answer = await desk.ask("Who has days of leave, and how many?", "handbook")
+        assert "25 days" in answer.text
+        assert no_vectors in answer.notes
+        for asks in ({"mode": "hybrid"}, {"embedder": "counter"}, {"mode": "bm25", "rerank": True}):
+            with pytest.raises(UpstreamError):
+                await desk.search("leave in days", "handbook", **asks)
+        down = False
+        assert (await desk.search("Who has leave?", "handbook")).mode == "hybrid"
+
+
 async def test_a_base_whose_embedder_is_down_is_searched_by_words_and_says_so(docs: Path, tmp_path: Path) -> None:
     down = App("t")
     down.model("counter", engine=ScriptedEngine(*[UpstreamError("down", code="upstream_invalid")] * 500))
