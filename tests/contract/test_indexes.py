@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -530,6 +531,28 @@ def test_says_that_it_is_damaged(kind: str, make: Make, corpus: Corpus, tmp_path
     (folder / "schema.json").write_text('{"vectors"')
     with pytest.raises(ConfigurationError, match="is damaged"):
         make(None, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [".sidx", ".idx"])
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_what_milvus_was_writing_when_it_was_killed_is_made_anew(
+    ending: str, left: float, corpus: Corpus, tmp_path: Path
+) -> None:
+    pytest.importorskip("milvus_lite")
+    index = open_index("milvus", SCHEMA, folder=tmp_path)
+    index.upsert(corpus.entries)
+    index.close()
+    open_index("milvus", None, folder=tmp_path).close()
+    derived = list(tmp_path.rglob(f"*{ending}"))
+    assert derived
+    for file in derived:
+        os.truncate(file, int(file.stat().st_size * left))
+    index = open_index("milvus", None, folder=tmp_path)
+    assert index.count() == len(corpus.entries)
+    entry = corpus.entries[7]
+    assert index.search_dense("small", entry.vectors["small"], 1)[0].documents.tolist() == [entry.id]
+    index.close()
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ _NOT_LOADED = 101
 _INVERTED = {"index_type": "INVERTED"}
 _GRAPH = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
 _STALE_S = 30.0
+_DERIVED = (".idx", ".sidx")
 
 
 class MilvusIndex:
@@ -121,19 +122,38 @@ class MilvusIndex:
         self._terms = None if folder is None else TermCounts()
         self._owned = None if folder is None else Lock(folder)
         try:
-            with nullcontext() if self._server is None else self._server.calling():
-                self._client = self._connected(token)
             try:
-                self.schema = self._opened(schema)
-                self._fields = {name: field_of(name) for name in self.schema.vectors}
-                self._ready = True
-            except BaseException:
-                self._disconnect()
-                raise
+                self.schema = self._begun(token, schema)
+            except ConfigurationError as error:
+                # Milvus Lite writes these where they stay, so that a killed process leaves half of one.
+                if not isinstance(error.__cause__, pymilvus.MilvusException) or not self._drop_derived():
+                    raise
+                _log.warning("%s: %s Once more, with what can be made anew removed.", self._place, error)
+                self.schema = self._begun(token, schema)
         except BaseException:
             if self._owned is not None:
                 self._owned.release()
             raise
+        self._fields = {name: field_of(name) for name in self.schema.vectors}
+        self._ready = True
+
+    def _begun(self, token: str | None, schema: Schema | None) -> Schema:
+        with nullcontext() if self._server is None else self._server.calling():
+            self._client = self._connected(token)
+        try:
+            return self._opened(schema)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _drop_derived(self) -> bool:
+        """Remove Milvus Lite's indexes of segments, which it makes anew from the segments; False for a server."""
+        if self._folder is None:
+            return False
+        for ending in _DERIVED:
+            for file in (self._folder / _DATABASE).glob(f"collections/*/partitions/*/indexes/*{ending}"):
+                file.unlink(missing_ok=True)
+        return True
 
     def _connected(self, token: str | None) -> MilvusClient:
         milvus = self._milvus
