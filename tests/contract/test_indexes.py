@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import itertools
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -553,6 +554,25 @@ def test_what_milvus_was_writing_when_it_was_killed_is_made_anew(
     entry = corpus.entries[7]
     assert index.search_dense("small", entry.vectors["small"], 1)[0].documents.tolist() == [entry.id]
     index.close()
+
+
+@pytest.mark.slow
+def test_what_milvus_had_kept_twice_when_it_was_killed_is_there_once(corpus: Corpus, tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite")
+    index = open_index("milvus", SCHEMA, folder=tmp_path / "index")
+    index.upsert(corpus.entries)
+    (logs,) = (tmp_path / "index").rglob("wal")
+    shutil.copytree(logs, tmp_path / "logs")
+    index.close()
+    assert not list(logs.iterdir())
+    # Killed after it had named the segments, and before it had removed their log.
+    shutil.copytree(tmp_path / "logs", logs, dirs_exist_ok=True)
+    for _ in range(3):
+        index = open_index("milvus", None, folder=tmp_path / "index")
+        ids = [record.id for record in index.scroll(limit=10_000)]
+        assert len(ids) == len(set(ids)) == index.count() == len(corpus.entries)
+        index.upsert(corpus.entries[:3])
+        index.close()
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ from polyport_gateway.knowledge.retrieval.ranking import Ranking
 
 from .base import PART, Entry, Record, Schema, Stats, Where
 from .folders import Lock, copy_index, damaged, keep_schema, need_room, opened_schema, size_of
+from .milvus_files import drop_derived, drop_flushed
 from .milvus_filters import ANYTHING, HAS_TERMS, expression, token
 from .milvus_rows import (
     CHANCES,
@@ -69,7 +70,6 @@ _NOT_LOADED = 101
 _INVERTED = {"index_type": "INVERTED"}
 _GRAPH = {"index_type": "HNSW", "metric_type": "COSINE", "params": {"M": 16, "efConstruction": 200}}
 _STALE_S = 30.0
-_DERIVED = (".idx", ".sidx")
 
 
 class MilvusIndex:
@@ -125,10 +125,10 @@ class MilvusIndex:
             try:
                 self.schema = self._begun(token, schema)
             except ConfigurationError as error:
-                # Milvus Lite writes these where they stay, so that a killed process leaves half of one.
-                if not isinstance(error.__cause__, pymilvus.MilvusException) or not self._drop_derived():
+                if folder is None or not isinstance(error.__cause__, pymilvus.MilvusException):
                     raise
-                _log.warning("%s: %s Once more, with what can be made anew removed.", self._place, error)
+                _log.warning("%s Its indexes of segments are made anew.", error)
+                drop_derived(folder / _DATABASE)
                 self.schema = self._begun(token, schema)
         except BaseException:
             if self._owned is not None:
@@ -146,19 +146,11 @@ class MilvusIndex:
             self._disconnect()
             raise
 
-    def _drop_derived(self) -> bool:
-        """Remove Milvus Lite's indexes of segments, which it makes anew from the segments; False for a server."""
-        if self._folder is None:
-            return False
-        for ending in _DERIVED:
-            for file in (self._folder / _DATABASE).glob(f"collections/*/partitions/*/indexes/*{ending}"):
-                file.unlink(missing_ok=True)
-        return True
-
     def _connected(self, token: str | None) -> MilvusClient:
         milvus = self._milvus
         try:
             if self._folder is not None:
+                drop_flushed(self._folder / _DATABASE)
                 return milvus.MilvusClient(str(self._folder / _DATABASE))
             return milvus.MilvusClient(uri=self._url or "", token=token or "", timeout=self._timeout)
         except milvus.MilvusException as error:
