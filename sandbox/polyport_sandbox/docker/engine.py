@@ -153,7 +153,7 @@ class Engine:
         # as the answer comes would end in an InvalidStateError of anyio's (see `attachment`). An upload is cut short.
         asking = asyncio.create_task(self._http.request(method, path, **options))
         self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
+        asking.add_done_callback(self._answered)
         try:
             response = await (asking if "content" in options else asyncio.shield(asking))
         except (httpx.HTTPError, RuntimeError) as error:  # the latter of a client that was closed
@@ -164,6 +164,11 @@ class Engine:
                 status=response.status_code,
             )
         return response
+
+    def _answered(self, asking: asyncio.Task[httpx.Response]) -> None:
+        self._asking.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # which whoever asked may not have waited for
 
     def _unreachable(self, error: Exception) -> SandboxUnavailableError:
         return SandboxUnavailableError(
