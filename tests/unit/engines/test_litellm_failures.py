@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from polyport.errors import UpstreamError
 from polyport_gateway.engines.litellm import LiteLLMEngine
 from tests.support.calls import chat, collect
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # or it asks the network, thrice
 litellm = pytest.importorskip("litellm")
 
 pytestmark = pytest.mark.anyio
