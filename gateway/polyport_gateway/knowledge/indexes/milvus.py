@@ -18,7 +18,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,11 +140,11 @@ class MilvusIndex:
     def _begun(self, token: str | None, schema: Schema | None) -> Schema:
         with nullcontext() if self._server is None else self._server.calling():
             self._client = self._connected(token)
-        try:
-            return self._opened(schema)
-        except BaseException:
-            self._disconnect()
-            raise
+        with ExitStack() as undo:
+            undo.callback(self._disconnect)
+            opened = self._opened(schema)
+            undo.pop_all()
+        return opened
 
     def _connected(self, token: str | None) -> MilvusClient:
         milvus = self._milvus
