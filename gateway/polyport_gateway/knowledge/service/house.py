@@ -101,6 +101,7 @@ class House:
             [one.name for one in declared],
         )
         self.searching.doing = self.jobs.doing
+        self.jobs.rebuilt = self.searching.vectors.forget
         self.upkeep = Upkeep(plan, self.registry, catalogue, self._shelves, self.jobs, recipes, names)
         self.documents = Documents(plan, self.registry, catalogue, self.blobs, parsed, self.jobs)
 

@@ -85,6 +85,9 @@ class KnowledgeJobs:
         blobs: Where uploads are.
         web: Fetches pages.
         declared: Names of bases that the app declares.
+
+    Attributes:
+        rebuilt: Told of an embedder whose vectors were made anew: its model may be another under the same name.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class KnowledgeJobs:
         # Of its own, so that nothing of it goes on when the gateway is closed.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="polyport-knowledge")
         self._stopping = threading.Event()
+        self.rebuilt: Callable[[str], None] = lambda embedder: None
         for kind, handler in (("ingest", self._ingest), ("rekey", self._rekey), ("reindex", self._reindex)):
             runner.register(_PREFIX + kind, handler)
 
@@ -454,6 +458,8 @@ class KnowledgeJobs:
         )
         now = await asyncio.to_thread(self._registry.refresh, base.id)
         if now is not None:
+            for embedder in now.generation.embedders:
+                self.rebuilt(embedder)
             await asyncio.to_thread(self._note_changed, now, report.figures.done)
             await context.run(self._put_in_order, now, report)
         return {}

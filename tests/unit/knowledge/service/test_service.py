@@ -295,6 +295,28 @@ async def test_a_model_that_was_replaced_by_one_of_another_size(tmp_path: Path) 
         assert (await desk.service.base("handbook", LOCAL)).state == "ready"
 
 
+async def test_a_question_is_embedded_anew_when_its_base_was_built_by_another_model(tmp_path: Path) -> None:
+    small = False
+
+    def embeds(request: Any) -> Any:
+        answer = counting(request)
+        return {
+            **answer,
+            "data": [{**one, "embedding": one["embedding"][: 5 if small else 8]} for one in answer["data"]],
+        }
+
+    app = App("t")
+    app.model("counter", engine=ScriptedEngine(*[embeds] * 500))
+    app.knowledge("handbook", embedder="counter")
+    async with opened(app, tmp_path, wait=["handbook"]) as desk:
+        await desk.add("handbook", {"leave.md": LEAVE})
+        assert (await desk.search("days of leave", "handbook")).mode == "hybrid"
+        small = True
+        assert (await desk.done(await desk.service.reindex("handbook", {}, LOCAL))).status == "completed"
+        found = await desk.search("days of leave", "handbook")
+        assert (found.mode, found.notes) == ("hybrid", [])
+
+
 async def test_models_that_fail_at_a_question_take_only_what_they_add(tmp_path: Path) -> None:
     down = False
     asked: list[str] = []
